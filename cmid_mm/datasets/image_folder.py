@@ -1,0 +1,172 @@
+"""A folder tree of images, of any size, without an annotation file."""
+import os
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from mmpretrain.datasets import CustomDataset
+from mmpretrain.registry import DATASETS
+
+from cmid_mm.utils.keyed_random import SampleIndex
+
+from .folder_scan import IMAGE_EXTENSIONS, scan_folder
+from .list_file import read_list
+
+
+@DATASETS.register_module()
+class ImageFolder(CustomDataset):
+    """Images under a folder, at any depth, in an order that no machine changes.
+
+    Without a list file the tree is scanned with progress lines, and the result is
+    remembered (``CMID_CACHE``, else ``~/.cache/cmid_mm``) until a folder changes.
+
+    The data info of an image has ``img_path``; ``gt_label`` with labels; ``split``
+    ('bank' or 'query') with labels or a chosen split, so that a metric can tell the two
+    apart; ``sample_key`` (seed, epoch, sample) where the sampler says seed and epoch.
+
+    Args:
+        data_root (str): The folder. Defaults to ''.
+        data_prefix (str | dict): Sub-folder of ``data_root``. Defaults to ''.
+        ann_file (str): Optional list file, relative to ``data_root``: one path a line,
+            relative to ``data_prefix``, with labels an integer behind it. Its order is
+            kept. Defaults to ''.
+        with_label (bool): Whether images have labels, from folder names or from the
+            list. Defaults to False.
+        label_level (str): Which folder names the class: 'first', the one directly under
+            the root, or 'parent', the one that holds the image. Defaults to 'first'.
+        split (str, optional): 'bank' keeps the images of a k-NN bank, 'query' the
+            held-out ones, None all. Defaults to None.
+        query_every (int): Every ``query_every``-th image of each class is a query.
+            Defaults to 5.
+        allow_outside (bool): Whether the list may name files outside the folder.
+            Defaults to False.
+        remember (bool): Whether the scan is remembered. Defaults to True.
+        extensions (Sequence[str]): Endings of images, in any case.
+        metainfo (dict, optional): ``classes`` fixes names and order of the classes.
+        lazy_init (bool): Whether the folder is read only when needed. Defaults to False.
+        **kwargs: Of mmpretrain's ``BaseDataset``: ``pipeline``, ``indices``, ...
+
+    Raises:
+        FileNotFoundError: The folder, the list or an image of the list is missing.
+        ValueError: There is no image, an image lies in no class folder, or an argument
+            has no meaning.
+    """
+
+    def __init__(self,
+                 data_root: str = '',
+                 data_prefix: str | dict = '',
+                 ann_file: str = '',
+                 with_label: bool = False,
+                 label_level: str = 'first',
+                 split: str | None = None,
+                 query_every: int = 5,
+                 allow_outside: bool = False,
+                 remember: bool = True,
+                 extensions: Sequence[str] = IMAGE_EXTENSIONS,
+                 metainfo: dict | None = None,
+                 lazy_init: bool = False,
+                 **kwargs) -> None:
+        if label_level not in ('first', 'parent'):
+            raise ValueError(f"label_level is 'first' or 'parent', not {label_level!r}")
+        if split not in (None, 'bank', 'query'):
+            raise ValueError(f"split is None, 'bank' or 'query', not {split!r}")
+        if query_every < 2:
+            raise ValueError(f'query_every is {query_every}: from 2 on, some images stay '
+                             'in the bank')
+        self.label_level = label_level
+        self.split = split
+        self.query_every = query_every
+        self.allow_outside = allow_outside
+        self.remember = remember
+        super().__init__(
+            data_root=os.path.expanduser(data_root),
+            data_prefix=data_prefix,
+            ann_file=ann_file,
+            with_label=with_label,
+            extensions=extensions,
+            metainfo=metainfo,
+            lazy_init=lazy_init,
+            **kwargs)
+
+    def load_data_list(self) -> list[dict]:
+        """List the images, their labels and their part in the split."""
+        if self.ann_file:
+            files, labels = read_list(self.ann_file, self.img_prefix, self.extensions,
+                                      self.with_label, self.allow_outside)
+            if self.with_label:
+                self._name_listed_classes(labels)
+        else:
+            files = scan_folder(self.img_prefix, self.extensions, self.remember)
+            if not files:
+                raise ValueError(
+                    f'{self.img_prefix} holds no image ({", ".join(self.extensions)}): '
+                    'check data_root and data_prefix, or name other extensions')
+            labels = self._labels_of_folders(files) if self.with_label else None
+
+        data_list = []
+        seen = Counter()
+        for position, file in enumerate(files):
+            info = dict(img_path=os.path.join(self.img_prefix, file))
+            label = None
+            if labels is not None:
+                info['gt_label'] = label = labels[position]
+            if labels is not None or self.split is not None:
+                seen[label] += 1
+                part = 'bank' if seen[label] % self.query_every else 'query'
+                if self.split not in (None, part):
+                    continue
+                info['split'] = part
+            data_list.append(info)
+        if not data_list:
+            raise ValueError(
+                f'the {self.split} part of {self.img_prefix} is empty: no class has '
+                f'{self.query_every} images; choose a smaller query_every')
+        return data_list
+
+    def prepare_data(self, idx: int) -> Any:
+        """Run the pipeline on one image; hand it the key where ``idx`` has one."""
+        info = self.get_data_info(idx)
+        info['sample_idx'] = int(info['sample_idx'])
+        if isinstance(idx, SampleIndex):
+            info['sample_key'] = (idx.seed, idx.epoch, info['sample_idx'])
+        return self.pipeline(info)
+
+    def __getitem__(self, idx: int) -> Any:
+        """Give the image that was asked for, never a random other one.
+
+        mmengine's own method puts a random image where a pipeline gives None. Here an
+        unreadable image ends the run: the pipeline's ``ImageError`` names the file.
+        Tolerance for a share of broken images belongs here.
+        """
+        data = self.prepare_data(idx)
+        if data is None:
+            raise RuntimeError(f'the pipeline gives nothing for '
+                               f'{self.get_data_info(idx)["img_path"]}')
+        return data
+
+    def _labels_of_folders(self, files: list[str]) -> list[int]:
+        """Index of the class of each file; sets the classes unless they are given."""
+        names = [file.split('/') for file in files]
+        loose = next((parts[0] for parts in names if len(parts) == 1), None)
+        if loose is not None:
+            raise ValueError(
+                f'{loose} lies directly in {self.img_prefix}, so no folder names its '
+                'class: move it into a class folder, or set with_label=False')
+        level = 0 if self.label_level == 'first' else -2
+        names = [parts[level] for parts in names]
+        if self.CLASSES is None:
+            self._metainfo['classes'] = tuple(sorted(set(names), key=os.fsencode))
+        indices = self.class_to_idx
+        unknown = sorted(set(names) - set(indices))
+        if unknown:
+            raise ValueError(f'{self.img_prefix} has folders that are not among the '
+                             f'given classes: {", ".join(unknown)}')
+        return [indices[name] for name in names]
+
+    def _name_listed_classes(self, labels: list[int]) -> None:
+        """Name classes by their numbers where no names are given."""
+        if self.CLASSES is None:
+            self._metainfo['classes'] = tuple(map(str, range(max(labels) + 1)))
+        elif max(labels) >= len(self.CLASSES):
+            raise ValueError(f'{self.ann_file} has the label {max(labels)}, but only '
+                             f'{len(self.CLASSES)} classes are given, counted from 0')

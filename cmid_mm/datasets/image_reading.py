@@ -1,0 +1,130 @@
+"""Decodes one image file as it is: any bands, any type of number, no conversion."""
+import warnings
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import rasterio
+from rasterio.enums import ColorInterp
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+
+from .image_header import is_tiff, read_header
+
+MAX_PIXELS = 2**28
+
+_TO_RGB = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}
+
+ChooseBands = Callable[[int, bool], Sequence[int]]
+
+
+class ImageError(ValueError):
+    """An image file cannot be used; the message names the file and the cure."""
+
+
+class Raster(NamedTuple):
+    """Pixels of a file.
+
+    Attributes:
+        pixels (np.ndarray): (H, W, bands), of the file's own type; colours of
+            photographs in the order red, green, blue, alpha.
+        nodata (tuple[float | None]): Per band, the value that marks missing pixels.
+    """
+    pixels: np.ndarray
+    nodata: tuple
+
+
+def all_bands(bands: int, alpha: bool) -> Sequence[int]:
+    """Choose every band but alpha."""
+    return range(bands - alpha)
+
+
+def read_image(path: str,
+               choose: ChooseBands = all_bands,
+               max_pixels: int = MAX_PIXELS) -> Raster:
+    """Read a JPEG, PNG, BMP, WebP or TIFF file, told by its content and not its name.
+
+    Palettes are resolved to colours. The orientation tag of cameras is not applied.
+
+    Args:
+        path (str): The file.
+        choose (Callable): From the number of bands in the file and whether the last one
+            is alpha to the indices of the bands to give; may raise ``ValueError``.
+        max_pixels (int): Limit on width times height, tested before decoding.
+
+    Raises:
+        ImageError: The file cannot be read, is no image or damaged, exceeds
+            ``max_pixels``, or ``choose`` refuses its bands.
+    """
+    try:
+        with open(path, 'rb') as file:
+            data = file.read(32)
+            if not data:
+                raise ValueError('is empty (0 bytes)')
+            if is_tiff(data):
+                return _read_tiff(path, choose, max_pixels)
+            data += file.read()
+        return _read_photograph(data, choose, max_pixels)
+    except (RasterioError, cv2.error) as error:
+        reason = ' '.join(str(error.__cause__ or error).split())
+        raise ImageError(f'{path} is damaged or cut off ({reason}): repair or remove '
+                         'it') from error
+    except OSError as error:
+        raise ImageError(f'{path} cannot be read: {error.strerror}') from error
+    except ValueError as error:
+        raise ImageError(f'{path} {error}') from error
+
+
+def _read_photograph(data: bytes, choose: ChooseBands, max_pixels: int) -> Raster:
+    header = read_header(data)
+    _check_size(header.width, header.height, max_pixels)
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        raise ValueError('is damaged or cut off: decoding fails; repair or remove it')
+    if pixels.ndim == 2:
+        pixels = pixels[..., None]
+    elif header.grey_alpha:
+        pixels = pixels[..., [0, -1]]
+    else:
+        pixels = cv2.cvtColor(pixels, _TO_RGB[pixels.shape[2]])
+    bands = pixels.shape[2]
+    chosen = list(choose(bands, bands in (2, 4)))
+    if chosen != list(range(bands)):
+        pixels = np.ascontiguousarray(pixels[..., chosen])
+    return Raster(pixels, (None,) * len(chosen))
+
+
+def _read_tiff(path: str, choose: ChooseBands, max_pixels: int) -> Raster:
+    # Left to itself, GDAL lists the file's whole folder to look for companions, which
+    # takes seconds beside a million images. Naming the driver keeps other formats,
+    # some of which name further files, from being opened under a TIFF's name.
+    with warnings.catch_warnings(), \
+            rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN='EMPTY_DIR'):
+        warnings.simplefilter('ignore', NotGeoreferencedWarning)
+        with rasterio.open(path, driver='GTiff') as file:
+            _check_size(file.width, file.height, max_pixels)
+            if file.colorinterp[0] == ColorInterp.palette:
+                return _read_palette(file, choose)
+            alpha = file.count > 1 and file.colorinterp[-1] == ColorInterp.alpha
+            chosen = list(choose(file.count, alpha))
+            pixels = file.read([band + 1 for band in chosen])
+            nodata = tuple(file.nodatavals[band] for band in chosen)
+    return Raster(np.ascontiguousarray(pixels.transpose(1, 2, 0)), nodata)
+
+
+def _read_palette(file: rasterio.DatasetReader, choose: ChooseBands) -> Raster:
+    chosen = list(choose(3, False))
+    index = file.read(1)
+    colours = np.zeros((np.iinfo(index.dtype).max + 1, 3), np.uint8)
+    for entry, colour in file.colormap(1).items():
+        colours[entry] = colour[:3]
+    return Raster(colours[:, chosen][index], (None,) * len(chosen))
+
+
+def _check_size(width: int, height: int, max_pixels: int) -> None:
+    if width < 1 or height < 1:
+        raise ValueError(f'has no pixels ({width} x {height})')
+    if width * height > max_pixels:
+        raise ValueError(
+            f'has {width} x {height} pixels, more than max_pixels={max_pixels}: if you '
+            'trust it, set a higher max_pixels in LoadRSImage, or cut it into tiles')

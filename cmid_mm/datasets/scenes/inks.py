@@ -1,0 +1,79 @@
+"""The inks of a scene: which material, variant, roof slope and rows a pixel shows."""
+import math
+
+import numpy as np
+
+from .materials import HEIGHTS, LABELS, MATERIAL_INDEX
+
+_ASPECTS = 16
+_LIMIT = 256
+#: Channels for rows (crops, ribs of roofs) beside the channels of the materials.
+ROW_CHANNELS = 4
+
+
+class Inks:
+    """Numbers that the label map of a scene holds, at most 256.
+
+    Two inks of equal ``content`` show the same thing and differ by their slope only,
+    which is a matter of light.
+
+    Args:
+        generator (numpy.random.Generator): draws the tint of every variant.
+    """
+
+    def __init__(self, generator):
+        #: (256, 3) standard normal: brightness, warmth and greenness of a variant.
+        self.tints = generator.standard_normal((_LIMIT, 3)).astype(np.float32)
+        self.material, self.content, self.aspect = [], [], []
+        self.row, self.row_strength = [], []
+        self.label, self.height = [], []
+        self._known, self._contents, self._first = {}, {}, {}
+
+    def __call__(self, material, variant=0, aspect=None, row=-1, row_strength=0.0):
+        """Number of an ink, a new one where it is not known yet.
+
+        Args:
+            material (str): name in ``MATERIALS``.
+            variant (int): tells individuals of one material apart.
+            aspect (float, optional): direction in radians that a roof falls to, in
+                pixels; rounded to 16 directions. None for flat things.
+            row (int): channel of the rows, -1 for none.
+            row_strength (float): contrast of the rows, relative to the brightness.
+
+        Returns:
+            int: in [0, 256). When all are taken, an ink of the same material.
+        """
+        if aspect is not None:
+            aspect = round(aspect / (2 * math.pi) * _ASPECTS) % _ASPECTS
+        key = (material, variant, aspect, row)
+        number = self._known.get(key)
+        if number is None:
+            number = self._add(key, row_strength)
+        return number
+
+    def _add(self, key, row_strength):
+        material, variant, aspect, row = key
+        if len(self.material) == _LIMIT:
+            if material not in self._first:
+                raise ValueError(f'a scene has at most {_LIMIT} inks, none is left for '
+                                 f'{material!r}: draw fewer variants')
+            return self._first[material]
+        number = self._known[key] = len(self.material)
+        self._first.setdefault(material, number)
+        index = MATERIAL_INDEX[material]
+        self.material.append(index)
+        self.content.append(self._contents.setdefault((material, variant, row),
+                                                      len(self._contents)))
+        self.aspect.append(math.nan if aspect is None
+                           else aspect / _ASPECTS * 2 * math.pi)
+        self.row.append(row)
+        self.row_strength.append(row_strength)
+        self.label.append(int(LABELS[index]))
+        self.height.append(int(HEIGHTS[index]))
+        return number
+
+    def table(self, values, dtype=np.float32):
+        """(256,) look-up table with one value per ink."""
+        full = np.zeros(_LIMIT, dtype)
+        full[:len(self.material)] = values
+        return full

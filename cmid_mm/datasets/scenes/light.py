@@ -1,0 +1,143 @@
+"""Sun, air and sensor: everything that differs between two dates without a change."""
+import math
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from .materials import WOOD
+
+#: Bits of the shade map, and the surfaces that receive them.
+_LOW_SHADOW, _TALL_SHADOW, _LIT, _DIM = 1, 2, 4, 8
+
+
+class Conditions(NamedTuple):
+    """What a date looks like.
+
+    Args:
+        sun (float): direction towards the sun in the image, radians.
+        elevation (float): of the sun, radians.
+        season (float): 0 green to 1 withered.
+        gain: (bands,) factors of brightness, colour cast included.
+        haze: (bands,) grey values added by the air.
+        gamma (float): exponent from reflectance to grey value.
+        slope: change of brightness across the image along x and y.
+        blur (float): weight of the neighbours in the sensor's point spread.
+        noise (float): standard deviation in grey values.
+        noise_offsets: (bands, 2) where the noise is cut from its tile.
+    """
+
+    sun: float
+    elevation: float
+    season: float
+    gain: np.ndarray
+    haze: np.ndarray
+    gamma: float
+    slope: tuple
+    blur: float
+    noise: float
+    noise_offsets: list
+
+
+def draw_conditions(dice, bands):
+    """Random conditions of one date.
+
+    Args:
+        dice (Dice): random numbers.
+        bands (int): number of bands.
+
+    Returns:
+        Conditions: never two alike.
+    """
+    normal = dice.generator.standard_normal((2, bands))
+    brightness = dice.log_uniform(0.72, 1.3)
+    haze = max(0.0, dice.uniform(-25, 45))
+    return Conditions(
+        sun=dice.uniform(0, 2 * math.pi), elevation=math.radians(dice.uniform(28, 65)),
+        season=dice.random() ** 1.7,
+        gain=brightness * np.exp(0.09 * normal[0]) * (1 - haze / 400),
+        haze=haze * np.exp(0.2 * normal[1]), gamma=dice.uniform(0.5, 0.68),
+        slope=(dice.around(0.06), dice.around(0.06)), blur=dice.uniform(0.05, 0.2),
+        noise=dice.log_uniform(1.0, 5.0),
+        noise_offsets=dice.generator.integers(0, 512, (bands, 2)).tolist())
+
+
+def neutral_conditions(bands):
+    """No sun, no air, no noise, no blur: the content alone, for exact comparisons."""
+    return Conditions(sun=None, elevation=None, season=0.3, gain=np.ones(bands),
+                      haze=np.zeros(bands), gamma=0.6, slope=(0.0, 0.0), blur=0.0,
+                      noise=0.0, noise_offsets=None)
+
+
+def _cast(shade, item, dx, dy, bit):
+    """Shadow of an upright thing: its outline swept along the shadow's direction."""
+    shift = np.int32([round(dx * item.height), round(dy * item.height)])
+    for points, _ in item.parts[:item.solid]:
+        swept = cv2.convexHull(np.concatenate([points, points + shift]))
+        cv2.fillConvexPoly(shade, swept, bit)
+
+
+def _wood_edges(shade, ink, inks, steps):
+    """Shadows that woods throw on open ground, by moving the wood's mask."""
+    woods = inks.table(np.array(inks.label) == WOOD, np.uint8) * _TALL_SHADOW
+    woods = cv2.LUT(ink, woods)
+    height, width = shade.shape
+    for x, y in steps:
+        to = shade[max(0, y):height + min(0, y), max(0, x):width + min(0, x)]
+        from_ = woods[max(0, -y):height + min(0, -y), max(0, -x):width + min(0, -x)]
+        if to.size:
+            cv2.bitwise_or(to, from_, dst=to)
+
+
+def shade_factor(painted, inks, conditions, wood_height):
+    """Brightness by shadow and by the round shape of crowns.
+
+    Args:
+        painted (Painted): label map and upright things.
+        inks (Inks): of the scene.
+        conditions (Conditions): where the sun stands.
+        wood_height (float): of closed woods in pixels; 0 where there are none.
+
+    Returns:
+        numpy.ndarray: (H, W) float32 factors.
+    """
+    ink = painted.ink
+    shade = np.zeros_like(ink)
+    reach = 1 / math.tan(conditions.elevation)
+    sx, sy = math.cos(conditions.sun), math.sin(conditions.sun)
+    dx, dy = -sx * reach, -sy * reach
+    for item in painted.craft:
+        _cast(shade, item, dx, dy, _LOW_SHADOW)
+    if wood_height:
+        _wood_edges(shade, ink, inks, {
+            (round(dx * wood_height * part), round(dy * wood_height * part))
+            for part in (0.3, 0.6, 0.9)})
+    for tree in painted.trees:
+        shift = tree.height * 0.8
+        for (x, y), radius in tree.circles[:1]:
+            cv2.circle(shade, (round(x + dx * shift), round(y + dy * shift)), radius,
+                       _TALL_SHADOW, -1)
+    for item in painted.buildings:
+        _cast(shade, item, dx, dy, _TALL_SHADOW)
+    for tree in painted.trees:
+        for (x, y), radius in tree.circles:
+            lean = radius * 0.4
+            cv2.circle(shade, (x, y), radius, _DIM, -1)
+            cv2.circle(shade, (round(x + sx * lean), round(y + sy * lean)),
+                       round(radius * 0.62), _LIT, -1)
+    accepted = np.array([3, 2, 0], np.uint8)[np.array(inks.height)]
+    accepted[np.array(inks.label) == WOOD] = _LIT | _DIM
+    cv2.bitwise_and(shade, cv2.LUT(ink, inks.table(accepted, np.uint8)), dst=shade)
+    factors = np.ones(256, np.float32)
+    shadow = 0.40 + 0.12 * math.sin(conditions.elevation)
+    factors[[1, 2, 3]] = shadow
+    factors[_LIT], factors[_DIM] = 1.22, 0.72
+    return cv2.LUT(shade, factors)
+
+
+def slope_factor(inks, conditions):
+    """(number of inks,) brightness of roof faces by their direction to the sun."""
+    aspect = np.array(inks.aspect)
+    facing = np.cos(aspect - conditions.sun)
+    tilt = 0.34 * math.cos(conditions.elevation) + 0.06
+    return np.where(np.isnan(aspect), 1.0, 1 + tilt * np.nan_to_num(facing))

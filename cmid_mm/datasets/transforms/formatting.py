@@ -1,0 +1,45 @@
+"""Packs two views into what leaves a worker: as few bytes as possible."""
+import cv2
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+from mmpretrain.registry import TRANSFORMS
+
+_FEW_BANDS = 4
+
+
+@TRANSFORMS.register_module()
+class PackViews(BaseTransform):
+    """Keep the views, their boxes and their keys, drop everything else.
+
+    With mmengine's ``default_collate`` a batch is ``inputs`` (B, 2, C, S, S),
+    ``view_boxes`` (B, 2, 5) and ``view_keys`` (B, 2).
+    """
+
+    def transform(self, results: dict) -> dict[str, torch.Tensor]:
+        """Pack one sample.
+
+        Args:
+            results (dict): With ``views``, ``view_boxes`` and ``view_keys`` of
+                :class:`CMIDTwoViews`.
+
+        Returns:
+            dict: ``inputs`` uint8 (2, C, S, S); ``view_boxes`` float32 (2, 5), rows
+            (top, left, height, width, flip); ``view_keys`` int64 (2,).
+        """
+        views = results['views']
+        height, width, bands = views[0].shape
+        inputs = np.empty((len(views), bands, height, width), np.uint8)
+        for planes, view in zip(inputs, views, strict=True):
+            if bands <= _FEW_BANDS:
+                # Several times faster than NumPy's strided copy.
+                cv2.split(view, list(planes))
+            else:
+                planes[...] = view.transpose(2, 0, 1)
+        return dict(
+            inputs=torch.from_numpy(inputs),
+            view_boxes=torch.from_numpy(results['view_boxes']),
+            view_keys=torch.from_numpy(results['view_keys']))
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}()'

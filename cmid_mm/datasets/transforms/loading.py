@@ -1,0 +1,128 @@
+"""Loads remote sensing images: photographs and rasters of any bands, to 8 bits."""
+from collections.abc import Sequence
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmpretrain.registry import TRANSFORMS
+
+from cmid_mm.datasets.image_reading import MAX_PIXELS, ImageError, Raster, read_image
+
+
+@TRANSFORMS.register_module()
+class LoadRSImage(BaseTransform):
+    """Read ``img_path`` to ``img``, uint8 (H, W, bands), bands in the file's order.
+
+    Photographs come as RGB, never BGR. Where three bands are wanted, grey is repeated.
+    Alpha is dropped, unless the number of wanted bands counts it.
+
+    Args:
+        bands (int): Number of bands of the result. Defaults to 3.
+        band_indices (Sequence[int], optional): Bands to take from the file, counted
+            from 0, in this order. None takes all. Defaults to None.
+        value_range (Sequence, optional): ``(low, high)``, or one such pair per band, in
+            the file's units: mapped linearly to 0..255, what lies outside is clipped.
+            For files that are not 8-bit; 8-bit files are never changed. There, NaN and
+            the file's nodata value become 0. Defaults to None.
+        max_pixels (int): Images with more pixels are refused before they are decoded.
+            Defaults to 2**28.
+
+    Raises:
+        ImageError: One line that names the file and the cure: unreadable, damaged, too
+            large, other bands than expected, or not 8-bit without ``value_range``.
+    """
+
+    def __init__(self,
+                 bands: int = 3,
+                 band_indices: Sequence[int] | None = None,
+                 value_range: Sequence | None = None,
+                 max_pixels: int = MAX_PIXELS) -> None:
+        if band_indices is not None and len(band_indices) != bands:
+            raise ValueError(f'bands={bands}, but band_indices={tuple(band_indices)} '
+                             f'picks {len(band_indices)}: make the two agree')
+        if band_indices is not None and min(band_indices) < 0:
+            raise ValueError(f'band_indices={tuple(band_indices)} count from 0')
+        self.bands = bands
+        self.band_indices = band_indices
+        self.value_range = None if value_range is None else _range(value_range, bands)
+        self.max_pixels = max_pixels
+
+    def transform(self, results: dict) -> dict:
+        """Add ``img`` uint8 (H, W, bands), ``img_shape`` and ``ori_shape`` (H, W)."""
+        path = results['img_path']
+        raster = read_image(path, self.choose_bands, self.max_pixels)
+        image = raster.pixels
+        if image.dtype != np.uint8:
+            image = self._to_8_bits(path, raster)
+        results['img'] = image
+        results['img_shape'] = results['ori_shape'] = image.shape[:2]
+        return results
+
+    def choose_bands(self, bands: int, alpha: bool) -> Sequence[int]:
+        """Indices to take from a file.
+
+        Args:
+            bands (int): Bands in the file, alpha included.
+            alpha (bool): Whether the last one is alpha.
+
+        Raises:
+            ValueError: The file does not have what is wanted.
+        """
+        if self.band_indices is not None:
+            if max(self.band_indices) >= bands:
+                raise ValueError(f'has {bands} band(s), but band_indices='
+                                 f'{tuple(self.band_indices)} wants more; bands count '
+                                 'from 0')
+            return self.band_indices
+        colours = bands - alpha
+        if self.bands in (bands, colours):
+            return range(self.bands)
+        if colours == 1 and self.bands == 3:
+            return (0, 0, 0)
+        raise ValueError(f'has {bands} band(s), but bands={self.bands} are wanted: set '
+                         f'bands={bands} here and in the model, or pick with '
+                         'band_indices=(...), or move the file away')
+
+    def _to_8_bits(self, path: str, raster: Raster) -> np.ndarray:
+        pixels = raster.pixels
+        if pixels.dtype.kind == 'c':
+            raise ImageError(f'{path} holds complex numbers: save their magnitude')
+        if self.value_range is None:
+            raise ImageError(
+                f'{path} holds {pixels.dtype} and not 8-bit numbers: set value_range='
+                '(low, high) in LoadRSImage; tools/dataset_statistics.py proposes one')
+        scaled = map_to_255(pixels, self.value_range)
+        for band, nodata in enumerate(raster.nodata):
+            if nodata is not None:
+                scaled[pixels[..., band] == nodata, band] = 0
+        return scaled.astype(np.uint8)
+
+    def __repr__(self) -> str:
+        return (f'{type(self).__name__}(bands={self.bands}, '
+                f'band_indices={self.band_indices}, max_pixels={self.max_pixels})')
+
+
+def map_to_255(pixels: np.ndarray, value_range: np.ndarray) -> np.ndarray:
+    """Map values linearly to whole numbers from 0 to 255.
+
+    Args:
+        pixels (np.ndarray): (..., bands), any real type; NaN gives 0.
+        value_range (np.ndarray): float32 (bands, 2), low and high of each band.
+
+    Returns:
+        np.ndarray: (..., bands), float32 or float64.
+    """
+    low, high = value_range.T
+    scaled = (pixels - low) * (255 / (high - low))
+    np.rint(np.clip(scaled, 0, 255, out=scaled), out=scaled)
+    return np.nan_to_num(scaled, copy=False, nan=0)
+
+
+def _range(value_range: Sequence, bands: int) -> np.ndarray:
+    """float32 (bands, 2): low and high of every band."""
+    pairs = np.asarray(value_range, np.float32)
+    if pairs.shape not in ((2,), (bands, 2)):
+        raise ValueError(f'value_range={value_range} is neither (low, high) nor one such '
+                         f'pair for each of {bands} bands')
+    if not np.all(pairs[..., 0] < pairs[..., 1]):
+        raise ValueError(f'value_range={value_range}: low must lie below high')
+    return np.broadcast_to(pairs, (bands, 2))

@@ -1,0 +1,184 @@
+"""The two views of CMID: random resized crop and flip, with their places."""
+import math
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmpretrain.registry import TRANSFORMS
+
+from cmid_mm.utils.keyed_random import generator, view_key
+
+_TRIES = 10
+_MOST_BANDS_OF_OPENCV = 64
+
+
+class Crop(NamedTuple):
+    """A crop of the source image, in its pixels, and whether it is mirrored."""
+    top: int
+    left: int
+    height: int
+    width: int
+    flip: bool
+
+
+@TRANSFORMS.register_module()
+class CMIDTwoViews(BaseTransform):
+    """Crop, resize and flip ``img`` twice.
+
+    Both views are cut from the image as it is. Photometric changes, normalisation and
+    masks are made later, on the batch. Every choice about view v comes from
+    ``generator(view_key(seed, epoch, sample, v))``.
+
+    Source of the draws: the random resized crop of the published code, arXiv 2304.09670
+    (area and logarithm of the aspect ratio uniform, up to 10 tries, else the largest
+    central crop within the bounds of the ratio).
+
+    Args:
+        size (int): Side S of the views, in pixels. Defaults to 224.
+        area (tuple[float, float]): Bounds of the crop's share of the image's area.
+            Defaults to (0.3, 1.0).
+        ratio (tuple[float, float]): Bounds of width over height. Defaults to (3/4, 4/3).
+        flip_prob (float): Probability of a horizontal flip. Defaults to 0.5.
+        locations (str): What ``view_boxes`` say about the corner: 'pixel', the source
+            pixels; 'official', the fractions that the published code took for pixels
+            (top / (H - h), left / (W - w)), for parity with it. Defaults to 'pixel'.
+
+    Raises:
+        ValueError: An argument has no meaning.
+        KeyError: ``sample_key`` is absent.
+    """
+
+    def __init__(self,
+                 size: int = 224,
+                 area: tuple[float, float] = (0.3, 1.0),
+                 ratio: tuple[float, float] = (3 / 4, 4 / 3),
+                 flip_prob: float = 0.5,
+                 locations: str = 'pixel') -> None:
+        if not 0 < area[0] <= area[1] <= 1:
+            raise ValueError(f'area={area}: needs 0 < low <= high <= 1')
+        if not 0 < ratio[0] <= ratio[1]:
+            raise ValueError(f'ratio={ratio}: needs 0 < low <= high')
+        if locations not in ('pixel', 'official'):
+            raise ValueError(f"locations is 'pixel' or 'official', not {locations!r}")
+        self.size = size
+        self.area = area
+        self.ratio = ratio
+        self.flip_prob = flip_prob
+        self.locations = locations
+
+    def transform(self, results: dict) -> dict:
+        """Add the two views.
+
+        Args:
+            results (dict): ``img`` uint8 (H, W, C) and ``sample_key`` (seed, epoch,
+                sample).
+
+        Returns:
+            dict: With ``views``, two uint8 (S, S, C); ``view_boxes``, float32 (2, 5),
+            rows (top, left, height, width, flip); ``view_keys``, int64 (2,).
+        """
+        if 'sample_key' not in results:
+            raise KeyError(
+                'CMIDTwoViews needs sample_key: read the images with ImageFolder and set '
+                "sampler=dict(type='KeyedSampler', shuffle=True) in the dataloader")
+        image = results['img']
+        height, width = image.shape[:2]
+        keys = [view_key(*results['sample_key'], view) for view in range(2)]
+        crops = [self.draw(key, height, width) for key in keys]
+        results['views'] = [cut_view(image, crop, self.size) for crop in crops]
+        results['view_boxes'] = np.array(
+            [view_box(crop, height, width, self.locations) for crop in crops], np.float32)
+        results['view_keys'] = np.array(keys, np.int64)
+        return results
+
+    def draw(self, key: int, height: int, width: int) -> Crop:
+        """Draw crop and flip of one view of an image of ``height`` x ``width``."""
+        # One call for all numbers is much cheaper than one call for each.
+        numbers = generator(key).random(2 * _TRIES + 3).tolist()
+        crop_height, crop_width = self._draw_size(numbers, height, width)
+        if crop_height is None:
+            crop_height, crop_width = self._central_size(height, width)
+            top, left = (height - crop_height) // 2, (width - crop_width) // 2
+        else:
+            top = int(numbers[-3] * (height - crop_height + 1))
+            left = int(numbers[-2] * (width - crop_width + 1))
+        flip = numbers[-1] < self.flip_prob
+        return Crop(top, left, crop_height, crop_width, flip)
+
+    def _draw_size(self, numbers: list[float], height: int,
+                   width: int) -> tuple[int | None, int | None]:
+        low, high = self.area
+        log_low, log_high = map(math.log, self.ratio)
+        for attempt in range(_TRIES):
+            area = (low + (high - low) * numbers[2 * attempt]) * height * width
+            ratio = math.exp(log_low + (log_high - log_low) * numbers[2 * attempt + 1])
+            # round() takes halves to the even neighbour, as the published code does.
+            crop_width = round(math.sqrt(area * ratio))
+            crop_height = round(math.sqrt(area / ratio))
+            if 0 < crop_width <= width and 0 < crop_height <= height:
+                return crop_height, crop_width
+        return None, None
+
+    def _central_size(self, height: int, width: int) -> tuple[int, int]:
+        low, high = self.ratio
+        if width < low * height:
+            return max(1, round(width / low)), width
+        if width > high * height:
+            return height, max(1, round(height * high))
+        return height, width
+
+    def __repr__(self) -> str:
+        return (f'{type(self).__name__}(size={self.size}, area={self.area}, '
+                f'ratio={self.ratio}, flip_prob={self.flip_prob}, '
+                f'locations={self.locations!r})')
+
+
+def view_box(crop: Crop, height: int, width: int, locations: str) -> tuple:
+    """Row of ``view_boxes``: where a crop of a ``height`` x ``width`` image lies.
+
+    Args:
+        crop (Crop): The crop.
+        height (int): Height of the source image, pixels.
+        width (int): Width of the source image, pixels.
+        locations (str): 'pixel' or 'official', see :class:`CMIDTwoViews`.
+
+    Returns:
+        tuple: (top, left, height, width, flip), the corner in pixels or as fractions.
+    """
+    if locations == 'pixel':
+        return tuple(crop)
+    # The published code keeps the denominator from 0 with this very number.
+    return (crop.top / (height - crop.height + 1e-10),
+            crop.left / (width - crop.width + 1e-10),
+            crop.height, crop.width, crop.flip)
+
+
+def cut_view(image: np.ndarray, crop: Crop, size: int) -> np.ndarray:
+    """Cut, resize and flip.
+
+    Args:
+        image (np.ndarray): uint8 (H, W, C).
+        crop (Crop): What to cut.
+        size (int): Side S of the view.
+
+    Returns:
+        np.ndarray: uint8 (S, S, C), bilinear interpolation in OpenCV's arithmetic.
+    """
+    part = image[crop.top:crop.top + crop.height, crop.left:crop.left + crop.width]
+    bands = part.shape[2]
+    if bands <= _MOST_BANDS_OF_OPENCV:
+        return _resize_and_flip(part, size, crop.flip)
+    # OpenCV takes a limited number of bands; bands are resized independently anyway.
+    groups = np.array_split(part, math.ceil(bands / _MOST_BANDS_OF_OPENCV), axis=2)
+    groups = [np.ascontiguousarray(group) for group in groups]
+    return np.concatenate([_resize_and_flip(group, size, crop.flip) for group in groups],
+                          axis=2)
+
+
+def _resize_and_flip(part: np.ndarray, size: int, flip: bool) -> np.ndarray:
+    view = cv2.resize(part, (size, size), interpolation=cv2.INTER_LINEAR)
+    if flip:
+        view = cv2.flip(view, 1)
+    # OpenCV drops the axis of a single band.
+    return view.reshape(size, size, part.shape[2])

@@ -1,0 +1,9 @@
+from .checkpoint_guard_hook import CheckpointGuardHook
+from .teacher_momentum_hook import CMIDTeacherMomentumHook
+from .teacher_temperature_hook import CMIDTeacherTemperatureHook
+from .training_report_hook import TrainingReportHook
+
+__all__ = [
+    'CMIDTeacherMomentumHook', 'CMIDTeacherTemperatureHook', 'CheckpointGuardHook',
+    'TrainingReportHook'
+]

@@ -1,0 +1,3 @@
+from .cmid_runner import CMIDRunner
+
+__all__ = ['CMIDRunner']

@@ -1,0 +1,3 @@
+from .cmid_cosine_lr import CMIDCosineLR
+
+__all__ = ['CMIDCosineLR']

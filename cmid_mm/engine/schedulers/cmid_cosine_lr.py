@@ -1,0 +1,65 @@
+"""Learning rate of CMID: a cosine with a linear warm-up on top."""
+import math
+
+from mmengine.optim.scheduler.lr_scheduler import LRSchedulerMixin
+from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
+from mmpretrain.registry import PARAM_SCHEDULERS
+
+
+@PARAM_SCHEDULERS.register_module()
+class CMIDCosineLR(LRSchedulerMixin, _ParamScheduler):
+    r"""The published schedule, as a function of the step alone.
+
+    .. math:: r_i = min + (peak - min)\,\frac{1 + \cos(\pi i/T)}{2}
+
+    and, for the first W steps, :math:`r_i\,(1 - (1 - i/W)(1 - factor))`: the cosine runs
+    underneath the warm-up. Chaining mmengine's ``LinearLR`` and ``CosineAnnealingLR``
+    differs by up to 1/W, because its warm-up ends a step early and its cosine, a
+    recursion, takes ``eta_min`` for warmed up already.
+
+    Args:
+        optimizer (Optimizer | OptimWrapper): What is scheduled; its rate is the peak.
+        T_max (int): Steps (or epochs) of the whole schedule.
+        warmup (int): Steps (or epochs) of the warm-up. Defaults to 0.
+        warmup_factor (float): Share of the rate at the start. Defaults to 0.01.
+        eta_min (float): Rate at the end; independent of the peak. Defaults to 1e-6.
+        **kwargs: ``by_epoch``, ``last_step``, ``verbose`` of mmengine's schedulers.
+
+    Raises:
+        ValueError: The warm-up is longer than the schedule.
+    """
+
+    def __init__(self,
+                 optimizer,
+                 T_max: int,
+                 warmup: int = 0,
+                 warmup_factor: float = 0.01,
+                 eta_min: float = 1e-6,
+                 **kwargs):
+        if not 0 <= warmup <= T_max:
+            raise ValueError(f'a warm-up of {warmup} does not fit into T_max={T_max}')
+        self.T_max = T_max
+        self.warmup = warmup
+        self.warmup_factor = warmup_factor
+        self.eta_min = eta_min
+        super().__init__(optimizer, end=T_max, **kwargs)
+
+    @classmethod
+    def build_iter_from_epoch(cls, *args, T_max, epoch_length, warmup=0, by_epoch=True,
+                              **kwargs):
+        """Epochs of a config (``convert_to_iter_based=True``) to steps."""
+        return cls(
+            *args,
+            T_max=int(T_max * epoch_length),
+            warmup=int(warmup * epoch_length),
+            by_epoch=False,
+            **kwargs)
+
+    def _get_value(self) -> list:
+        step = min(self.last_step, self.T_max)
+        cosine = (1 + math.cos(math.pi * step / self.T_max)) / 2
+        factor = 1.0
+        if step < self.warmup:
+            factor = 1 - (1 - step / self.warmup) * (1 - self.warmup_factor)
+        return [(self.eta_min + (peak - self.eta_min) * cosine) * factor
+                for peak in self.base_values]

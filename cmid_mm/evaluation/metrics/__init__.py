@@ -1,0 +1,3 @@
+from .weighted_knn import WeightedKNN
+
+__all__ = ['WeightedKNN']

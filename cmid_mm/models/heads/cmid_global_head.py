@@ -1,0 +1,73 @@
+"""Head of CMID's global branch: contrast of scenes against a queue of old keys."""
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from mmpretrain.registry import MODELS
+from torch import Tensor
+
+from ..utils.distributed import gather_interleaved
+from ..utils.precision import widen
+
+
+@MODELS.register_module()
+class CMIDGlobalHead(BaseModule):
+    """Finds the teacher's vector of the other view among many of other images.
+
+    Source: MoCo v2, arXiv 2003.04297, symmetric over the two views.
+
+    Args:
+        embed_dims (int): Length of a vector. Defaults to 256.
+        queue_size (int): Keys that are kept. Any number: the queue wraps wherever a
+            batch ends. Defaults to 65536.
+        loss (dict): Defaults to ``QueueContrastLoss``.
+
+    Raises:
+        ValueError: The queue would hold no key.
+    """
+
+    def __init__(self,
+                 embed_dims: int = 256,
+                 queue_size: int = 65536,
+                 loss: dict = dict(type='QueueContrastLoss', temperature=0.2),
+                 init_cfg=None):
+        super().__init__(init_cfg)
+        if queue_size < 1:
+            raise ValueError(f'queue_size must be at least 1, not {queue_size}')
+        self.loss_module = MODELS.build(loss)
+        self.register_buffer('queue', F.normalize(torch.randn(queue_size, embed_dims), dim=1))
+        self.register_buffer('queue_ptr', torch.zeros(1, dtype=torch.long))
+
+    def loss(self, queries: list, keys: list) -> Tensor:
+        """Symmetric loss of two views; both terms see the queue as it was before.
+
+        Args:
+            queries (list[Tensor]): Student vectors of view 0 and view 1, (B, D) each.
+            keys (list[Tensor]): Teacher vectors of view 0 and view 1, (B, D) each.
+
+        Returns:
+            Tensor: Scalar.
+        """
+        with torch.autocast(queries[0].device.type, enabled=False):
+            queries = [widen(query) for query in queries]
+            keys = [widen(key) for key in keys]
+            loss = 0.5 * (
+                self.loss_module(queries[0], keys[1], self.queue) +
+                self.loss_module(queries[1], keys[0], self.queue))
+        if self.training:
+            self.enqueue(keys[1])
+            self.enqueue(keys[0])
+        return loss
+
+    @torch.no_grad()
+    def enqueue(self, keys: Tensor) -> None:
+        """Replace the oldest keys by those of all processes, each once.
+
+        Args:
+            keys (Tensor): (B, D) on each process, in the order of its samples.
+        """
+        keys = gather_interleaved(keys).to(self.queue.dtype)
+        size = len(self.queue)
+        places = (self.queue_ptr + torch.arange(len(keys), device=keys.device)) % size
+        # where more keys come than there is room for, the newest stay
+        self.queue.index_copy_(0, places[-size:], keys[-size:])
+        self.queue_ptr.add_(len(keys)).remainder_(size)

@@ -1,0 +1,5 @@
+from .focal_frequency_loss import FocalFrequencyLoss
+from .focal_l1_loss import FocalL1Loss
+from .queue_contrast_loss import QueueContrastLoss
+
+__all__ = ['FocalFrequencyLoss', 'FocalL1Loss', 'QueueContrastLoss']

@@ -1,0 +1,234 @@
+"""Contrastive Mask Image Distillation."""
+import copy
+from contextlib import nullcontext
+from typing import List, Optional
+
+import torch
+from mmpretrain.models.selfsup.base import BaseSelfSupervisor
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+from torch import Tensor, nn
+
+from ..utils.backbone_probe import probe_backbone
+from ..utils.cell_matching import location_grid, match_cells, take_cells
+from ..utils.mask_token import masking
+
+
+@MODELS.register_module()
+class CMID(BaseSelfSupervisor):
+    """One model that learns what a scene means and what each place in it is.
+
+    A student sees two views of a scene with blocks hidden. It reconstructs what is
+    hidden, agrees with a teacher about the whole scene (contrast with other scenes) and
+    about every place (prototypes of matched cells). The teacher is a moving average of
+    the student and sees the views whole. Source: arXiv 2304.09670.
+
+    ``backbone.*`` keys of a checkpoint are those of the plain mmpretrain backbone.
+
+    Args:
+        backbone (dict): Any mmpretrain backbone that ends in a feature map.
+        decoder (dict): Features to image. Channels, stride and bands are filled in from
+            the backbone and the data preprocessor.
+        global_projector (dict): Features to one vector a scene; channels are filled in.
+        dense_projector (dict): Cells to prototype scores; channels are filled in.
+        reconstruction_head (dict): Loss of the reconstruction.
+        global_head (dict): Loss of whole scenes; owns the queue.
+        local_head (dict): Loss of matched cells; owns the centre.
+        data_preprocessor (dict): ``CMIDDataPreprocessor``.
+        image_size (int): Side of the views in pixels. Defaults to 224.
+        num_matches (int): Cells that are matched in each direction, at most all; -1 for
+            all. Defaults to 20.
+        mask_mode (str): ``'add'`` adds the mask token behind the stem, ``'replace'`` puts
+            it in place of what the stem saw. Defaults to 'add'.
+        mask_stem (str, optional): Name of the backbone's module behind which the token
+            enters; found where None.
+        feature_of (str): Whose features are extracted and predicted, ``'student'`` or
+            ``'teacher'``. Defaults to 'student'.
+        init_cfg (dict, optional): Initialisation.
+
+    Raises:
+        ValueError: An unknown mode, or sizes that do not fit together.
+    """
+
+    def __init__(self,
+                 backbone: dict,
+                 decoder: dict,
+                 global_projector: dict,
+                 dense_projector: dict,
+                 reconstruction_head: dict,
+                 global_head: dict,
+                 local_head: dict,
+                 data_preprocessor: dict,
+                 image_size: int = 224,
+                 num_matches: int = 20,
+                 mask_mode: str = 'add',
+                 mask_stem: Optional[str] = None,
+                 feature_of: str = 'student',
+                 init_cfg: Optional[dict] = None):
+        super().__init__(
+            backbone=backbone, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        if mask_mode not in ('add', 'replace'):
+            raise ValueError(f"mask_mode must be 'add' or 'replace', not {mask_mode!r}")
+        if feature_of not in ('student', 'teacher'):
+            raise ValueError(f"feature_of must be 'student' or 'teacher', not {feature_of!r}")
+        self.image_size = image_size
+        self.num_matches = num_matches
+        self.mask_mode = mask_mode
+        self.feature_of = feature_of
+
+        bands = self.data_preprocessor.bands
+        shape = probe_backbone(self.backbone, bands, image_size, mask_stem)
+        self.check_mask_cells(shape)
+        self.stem = shape.stem
+        self.mask_token = nn.Parameter(torch.zeros(shape.token_shape))
+        self.decoder = MODELS.build(
+            dict(in_channels=shape.channels, stride=shape.stride, bands=bands) | decoder)
+        channels = dict(in_channels=shape.channels)
+        self.global_projector = MODELS.build(channels | global_projector)
+        self.dense_projector = MODELS.build(channels | dense_projector)
+        self.reconstruction_head = MODELS.build(reconstruction_head)
+        self.global_head = MODELS.build(global_head)
+        self.local_head = MODELS.build(local_head)
+        self.teacher = nn.ModuleDict({
+            name: copy.deepcopy(getattr(self, name))
+            for name in ('backbone', 'global_projector', 'dense_projector')
+        }).requires_grad_(False)
+
+    def check_mask_cells(self, shape) -> None:
+        """ValueError where a token behind the stem would be masked in part."""
+        cells = self.data_preprocessor.mask_grid(self.image_size)
+        if shape.stem_size[0] % cells[0] or shape.stem_size[1] % cells[1]:
+            raise ValueError(
+                f'{cells[0]} x {cells[1]} mask cells do not divide the {shape.stem_size[0]} x '
+                f'{shape.stem_size[1]} tokens behind the stem: data_preprocessor.mask_cell '
+                f'must be a multiple of {self.image_size // shape.stem_size[0]} px')
+
+    def init_weights(self) -> None:
+        """Initialise the student, then start the teacher from it."""
+        super().init_weights()
+        for name, module in self.teacher.items():
+            module.load_state_dict(getattr(self, name).state_dict())
+
+    @torch.no_grad()
+    def update_teacher(self, momentum: float) -> None:
+        """Move every parameter of the teacher towards the student's.
+
+        Buffers stay: the teacher's batch norm has statistics of its own, of whole views.
+
+        Args:
+            momentum (float): Share of the old teacher that stays.
+        """
+        teacher, student = [], []
+        for name, module in self.teacher.items():
+            teacher.extend(module.parameters())
+            student.extend(getattr(self, name).parameters())
+        torch._foreach_lerp_(teacher, student, 1 - momentum)
+
+    def forward(self,
+                inputs,
+                data_samples: Optional[List[DataSample]] = None,
+                mode: str = 'tensor'):
+        """Entry of mmengine: ``'loss'``, ``'predict'`` (scene vectors) or ``'tensor'``."""
+        if mode == 'predict':
+            return self.predict(inputs, data_samples)
+        return super().forward(inputs, data_samples, mode)
+
+    def extract_feat(self, inputs: Tensor) -> tuple:
+        """Feature maps of (B, C, H, W) normalised images, nothing masked."""
+        encoder = self.teacher['backbone'] if self.feature_of == 'teacher' else self.backbone
+        return encoder(inputs)
+
+    def predict(self, inputs: Tensor, data_samples: List[DataSample]) -> List[DataSample]:
+        """Set ``feature``, (C,) float32, the spatial mean of the last map, of each sample."""
+        features = self.extract_feat(inputs)[-1].mean((2, 3)).float()
+        for sample, feature in zip(data_samples, features):
+            sample.set_field(feature, 'feature', dtype=Tensor)
+        return data_samples
+
+    def student_map(self, images: Tensor, mask: Optional[Tensor] = None) -> Tensor:
+        """Last feature map of the student.
+
+        Args:
+            images (Tensor): (B, C, S, S), hidden places filled already.
+            mask (Tensor, optional): (B, h, w), true = masked; None hides nothing.
+
+        Returns:
+            Tensor: (B, channels, S / stride, S / stride).
+        """
+        context = nullcontext()
+        if mask is not None:
+            stem = self.backbone.get_submodule(self.stem)
+            context = masking(stem, mask, self.mask_token, self.mask_mode)
+        with context:
+            return self.backbone(images)[-1]
+
+    def reconstruct(self, masked_images: Tensor, mask: Tensor) -> Tensor:
+        """What the student makes of masked images: (B, C, S, S) to the same shape."""
+        return self.decoder(self.student_map(masked_images, mask))
+
+    def loss(self, inputs: dict, data_samples=None) -> dict:
+        """The three losses of a batch.
+
+        The views pass one after the other: batch norm must see each by itself.
+
+        Args:
+            inputs (dict): Lists over the two views, see ``CMIDDataPreprocessor``.
+
+        Returns:
+            dict: loss_reconstruction, loss_global, loss_local; scalars.
+        """
+        images, masks = inputs['images'], inputs['masks']
+        if images[0].shape[-1] != self.image_size:
+            raise ValueError(f'views of {images[0].shape[-1]} px, but the model was built for '
+                             f'{self.image_size} px: set model.image_size to the pipeline\'s')
+        student = [
+            self.student_map(image, mask)
+            for image, mask in zip(inputs['masked_images'], masks)
+        ]
+        with torch.no_grad():
+            # the second view first, as published: running statistics depend on the order
+            teacher = [self.teacher['backbone'](image)[-1] for image in images[::-1]][::-1]
+        return dict(
+            loss_reconstruction=self.reconstruction_loss(student, images, masks),
+            loss_global=self.global_loss(student, teacher),
+            loss_local=self.local_loss(student, teacher, inputs['boxes']))
+
+    def reconstruction_loss(self, student: list, images: list, masks: list) -> Tensor:
+        """Mean over the views of how well hidden places were reconstructed."""
+        losses = [
+            self.reconstruction_head.loss(self.decoder(features), image, mask)
+            for features, image, mask in zip(student, images, masks)
+        ]
+        return 0.5 * (losses[0] + losses[1])
+
+    def global_loss(self, student: list, teacher: list) -> Tensor:
+        """Contrast of whole scenes, from feature maps of both views."""
+        queries = [self.global_projector(features) for features in student]
+        with torch.no_grad():
+            keys = [self.teacher['global_projector'](features) for features in teacher]
+        return self.global_head.loss(queries, keys)
+
+    def local_loss(self, student: list, teacher: list, boxes: list) -> Tensor:
+        """Agreement about places: view 0 to 1 and view 1 to 0.
+
+        Args:
+            student (list[Tensor]): (B, C, h, w) of each masked view.
+            teacher (list[Tensor]): (B, C, h, w) of each whole view.
+            boxes (list[Tensor]): (B, 5) of each view, see ``location_grid``.
+        """
+        grids = [location_grid(box, student[0].shape[-2:]) for box in boxes]
+        matches = [
+            match_cells(grids[0], grids[1], self.num_matches),
+            match_cells(grids[1], grids[0], self.num_matches)
+        ]
+        scores = [
+            self.dense_projector(take_cells(features, index))
+            for features, (index, _) in zip(student, matches)
+        ]
+        with torch.no_grad():
+            targets = [
+                self.teacher['dense_projector'](take_cells(features, index))
+                for features, (_, index) in zip(teacher[::-1], matches)
+            ]
+        losses = [self.local_head.loss(*pair) for pair in zip(scores, targets)]
+        return 0.5 * (losses[0] + losses[1])

@@ -1,0 +1,105 @@
+"""What a backbone makes of an image, read from the backbone itself."""
+from dataclasses import dataclass
+from typing import Optional
+
+import torch
+from torch import Tensor, nn
+
+# where the stems of the known families end, in the order in which they are looked for:
+# transformers; ResNet and its relatives; ConvNeXt; others that name it so
+STEMS = ('patch_embed', 'maxpool', 'downsample_layers.0', 'stem')
+
+
+@dataclass(frozen=True)
+class BackboneShape:
+    """Sizes of a backbone for square images of one size.
+
+    Attributes:
+        stem (str): Name of the module behind which the mask token enters.
+        stem_size (tuple[int, int]): Rows and columns behind the stem.
+        token_shape (tuple[int, ...]): Shape of a mask token that broadcasts over the
+            stem's output: (1, C, 1, 1) for maps, (1, 1, C) for token sequences.
+        channels (int): Channels of the last feature map.
+        stride (int): Pixels that a cell of the last feature map covers per direction.
+    """
+    stem: str
+    stem_size: tuple
+    token_shape: tuple
+    channels: int
+    stride: int
+
+
+def stem_tokens(output):
+    """The tensor and the (rows, columns) of what a stem returns."""
+    if isinstance(output, Tensor):
+        return output, tuple(output.shape[-2:])
+    tokens, size = output
+    return tokens, tuple(size)
+
+
+def find_stem(backbone: nn.Module, name: Optional[str] = None) -> str:
+    """Name of the stem's last module; raises ValueError where there is none."""
+    modules = dict(backbone.named_modules())
+    for candidate in STEMS if name is None else (name, ):
+        if candidate in modules:
+            return candidate
+    raise ValueError(
+        f'{type(backbone).__name__} has no module {name or " or ".join(STEMS)}: set '
+        '`mask_stem` of the CMID model to the module behind which the mask token shall '
+        f'enter; there are {", ".join(name for name, _ in backbone.named_children())}')
+
+
+@torch.no_grad()
+def probe_backbone(backbone: nn.Module,
+                   bands: int,
+                   image_size: int,
+                   stem: Optional[str] = None) -> BackboneShape:
+    """Send one blank image through a backbone and note the sizes.
+
+    Args:
+        backbone (nn.Module): Any mmpretrain backbone; left in the mode it was in.
+        bands (int): Bands of the images.
+        image_size (int): Side of the images in pixels.
+        stem (str, optional): Name of the stem's last module; found where None.
+
+    Returns:
+        BackboneShape: The sizes.
+
+    Raises:
+        ValueError: The backbone does not end in a feature map whose cells tile the image,
+            does not take images of these bands and this size, or has no known stem.
+    """
+    name = type(backbone).__name__
+    stem = find_stem(backbone, stem)
+    seen = {}
+    handle = backbone.get_submodule(stem).register_forward_hook(
+        lambda module, args, output: seen.update(stem=stem_tokens(output)))
+    training = backbone.training
+    backbone.eval()
+    try:
+        output = backbone(torch.zeros(1, bands, image_size, image_size))
+    except (RuntimeError, AssertionError, ValueError) as error:
+        raise ValueError(
+            f'{name} does not take images of {bands} bands and {image_size} px: '
+            f'{error}. Check in_channels, img_size and the window size of model.backbone, '
+            'model.data_preprocessor.mean and model.image_size.') from error
+    finally:
+        handle.remove()
+        backbone.train(training)
+    feature_map = output[-1] if isinstance(output, (tuple, list)) else output
+    if not isinstance(feature_map, Tensor) or feature_map.ndim != 4:
+        found = getattr(feature_map, 'shape', type(feature_map).__name__)
+        raise ValueError(
+            f'{name} does not end in a feature map (B, C, h, w) but in {found}: CMID '
+            "learns every place of a scene. VisionTransformer needs out_type='featmap', "
+            'ConvNeXt needs gap_before_final_norm=False.')
+    channels, rows, columns = feature_map.shape[1:]
+    if rows != columns or image_size % rows:
+        raise ValueError(
+            f'{name} makes a map of {rows} x {columns} cells of an image of {image_size} '
+            f'px, which they do not tile. Choose a model.image_size that its stride divides.')
+    if 'stem' not in seen:
+        raise ValueError(f'{name} does not call its module {stem}: set `mask_stem`.')
+    tokens, stem_size = seen['stem']
+    token_shape = (1, tokens.shape[1], 1, 1) if tokens.ndim == 4 else (1, 1, tokens.shape[2])
+    return BackboneShape(stem, stem_size, token_shape, channels, image_size // rows)

@@ -1,0 +1,128 @@
+"""From bytes of the loader to what CMID sees, on the batch and on the device."""
+from typing import Optional, Sequence
+
+import torch
+from mmengine.model import BaseDataPreprocessor
+from mmpretrain.registry import MODELS
+from torch import Tensor
+
+from .block_mask import block_mask, fill_masked
+from .photometric import PhotometricDistortion
+
+
+@MODELS.register_module()
+class CMIDDataPreprocessor(BaseDataPreprocessor):
+    """Photometric change, normalisation, masks and fill of two views.
+
+    View 0 keeps its colours; view 1 is changed, and its changed form is what has to be
+    reconstructed. Every random choice depends on the view's key alone, so neither on the
+    batch a sample lies in nor on the process or device that handles it.
+
+    Args:
+        mean (Sequence[float]): Mean of every band, in 0..255. Their number is the number
+            of bands.
+        std (Sequence[float]): Standard deviation of every band, in 0..255.
+        mask_cell (int): Side of a mask cell in pixels. Defaults to 32.
+        mask_ratio (float): Share of masked cells, rounded up to whole cells. Defaults to
+            0.6.
+        mask_fill (str, optional): What the student sees in masked pixels: ``'mean'`` of
+            its view and band, ``'zero'`` (the data set's mean), or None for the pixels
+            themselves. Defaults to 'mean'.
+        photometric (dict, optional): Arguments of ``PhotometricDistortion``; None for no
+            change. Defaults to the published ones.
+        symmetric (bool): Change view 0 too. Defaults to False.
+        non_blocking (bool): Copy to the device without waiting. Defaults to True.
+
+    Raises:
+        ValueError: mean and std differ in length, a std is not positive, or a ratio,
+            cell or fill makes no sense.
+    """
+
+    def __init__(self,
+                 mean: Sequence[float],
+                 std: Sequence[float],
+                 mask_cell: int = 32,
+                 mask_ratio: float = 0.6,
+                 mask_fill: Optional[str] = 'mean',
+                 photometric: Optional[dict] = dict(),
+                 symmetric: bool = False,
+                 non_blocking: bool = True):
+        super().__init__(non_blocking)
+        if len(mean) != len(std):
+            raise ValueError(f'data_preprocessor: {len(mean)} means but {len(std)} stds')
+        if min(std) <= 0:
+            raise ValueError(f'data_preprocessor: every std must be positive, not {std}')
+        if not 0 < mask_ratio < 1:
+            raise ValueError(f'mask_ratio must lie between 0 and 1, not {mask_ratio}')
+        if mask_cell < 1:
+            raise ValueError(f'mask_cell must be a number of pixels, not {mask_cell}')
+        if mask_fill not in ('mean', 'zero', None):
+            raise ValueError(f"mask_fill must be 'mean', 'zero' or None, not {mask_fill!r}")
+        # part of the checkpoint: a backbone is used with the statistics it has seen
+        self.register_buffer('mean', torch.tensor(mean, dtype=torch.float32))
+        self.register_buffer('std', torch.tensor(std, dtype=torch.float32))
+        self.mask_cell = mask_cell
+        self.mask_ratio = mask_ratio
+        self.mask_fill = mask_fill
+        self.symmetric = symmetric
+        self.distort = None if photometric is None else PhotometricDistortion(**photometric)
+
+    @property
+    def bands(self) -> int:
+        return len(self.mean)
+
+    def mask_grid(self, image_size: int) -> tuple:
+        """Rows and columns of mask cells; ValueError where they do not fill a view."""
+        if image_size % self.mask_cell:
+            raise ValueError(
+                f'views of {image_size} px are not a whole number of mask cells of '
+                f'{self.mask_cell} px: change image_size and the size in the pipeline, or '
+                'data_preprocessor.mask_cell')
+        return (image_size // self.mask_cell, ) * 2
+
+    @torch.no_grad()
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Prepare a batch.
+
+        Args:
+            data (dict): In training what ``PackViews`` packs, collated: inputs
+                (B, 2, C, S, S) uint8, view_boxes (B, 2, 5) float32, view_keys (B, 2)
+                int64. Else inputs, a list of (C, S, S) uint8 tensors or one of
+                (B, C, S, S), and data_samples.
+            training (bool): Which of the two.
+
+        Returns:
+            dict: inputs and data_samples. In training inputs is a dict of lists over the
+            views: images and masked_images, (B, C, S, S) float32; masks, (B, h, w) bool,
+            true = masked; boxes, (B, 5) float32.
+        """
+        data = self.cast_data(data)
+        with torch.autocast(self.mean.device.type, enabled=False):
+            if training:
+                return dict(inputs=self.prepare_views(**data), data_samples=None)
+            inputs = data['inputs']
+            inputs = torch.stack(inputs) if isinstance(inputs, (list, tuple)) else inputs
+            return dict(
+                inputs=self.normalize(inputs), data_samples=data.get('data_samples'))
+
+    def prepare_views(self, inputs: Tensor, view_boxes: Tensor, view_keys: Tensor) -> dict:
+        """Two views of every sample; see ``forward`` for shapes."""
+        grid = self.mask_grid(inputs.shape[-1])
+        views = dict(images=[], masked_images=[], masks=[], boxes=list(view_boxes.unbind(1)))
+        for number, (image, key) in enumerate(zip(inputs.unbind(1), view_keys.unbind(1))):
+            if self.distort is not None and (number == 1 or self.symmetric):
+                image = self.distort(image.contiguous(), key)
+            image = self.normalize(image)
+            mask = block_mask(key, grid, self.mask_ratio)
+            views['images'].append(image)
+            views['masks'].append(mask)
+            views['masked_images'].append(fill_masked(image, mask, self.mask_fill))
+        return views
+
+    def normalize(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) of grey levels to zero mean and unit deviation, float32."""
+        if images.shape[1] != self.bands:
+            raise ValueError(
+                f'images of {images.shape[1]} bands, but data_preprocessor.mean has '
+                f'{self.bands}: bands of the pipeline and of the model must agree')
+        return (images.float() - self.mean[:, None, None]) / self.std[:, None, None]

@@ -1,0 +1,43 @@
+"""What several processes must agree on so that they compute what one would."""
+import torch
+from mmengine.dist import all_gather, all_reduce, get_world_size
+from torch import Tensor
+
+
+def global_mean(x: Tensor) -> Tensor:
+    """Mean of a tensor over all processes, with the gradient that one process would give.
+
+    A loss of the global mean is the same number on every process, and
+    ``DistributedDataParallel`` averages the gradients. So each process must contribute
+    the whole derivative with respect to the mean for its own share, which is what the
+    derivative with respect to the local term is here.
+
+    Args:
+        x (Tensor): Any shape, the same on every process.
+
+    Returns:
+        Tensor: The shape of ``x``.
+    """
+    if get_world_size() == 1:
+        return x
+    mean = x.detach().clone()
+    all_reduce(mean, op='mean')
+    return x + (mean - x).detach()
+
+
+@torch.no_grad()
+def gather_interleaved(x: Tensor) -> Tensor:
+    """Rows of all processes, in the order of the global batch.
+
+    The samplers give process r the samples r, r + W, r + 2W, ... of the global batch, so
+    rows are interleaved to give the order that one process would see.
+
+    Args:
+        x (Tensor): (B, ...), the same shape on every process.
+
+    Returns:
+        Tensor: (B * W, ...), without gradient.
+    """
+    if get_world_size() == 1:
+        return x.detach()
+    return torch.stack(all_gather(x.detach().contiguous()), dim=1).flatten(0, 1)

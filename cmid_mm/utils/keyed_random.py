@@ -1,0 +1,143 @@
+"""Random numbers that are a pure function of (seed, epoch, sample, view).
+
+No generator has a state here, so neither the number of workers or processes nor the
+composition of a batch nor a resumed run changes what happens to a view. A worker draws
+from :func:`generator`; the device draws for a whole batch from the counter-based
+:func:`uniform` and :func:`normal`, whose integers are bitwise equal on every device.
+"""
+import math
+from enum import IntEnum, unique
+from hashlib import blake2b
+
+import numpy as np
+import torch
+from torch import Tensor
+
+# Weyl constants: odd numbers without structure that set streams and elements apart.
+_STREAM_STEP = 0x9E3779B9
+_ELEMENT_STEP = 0x85EBCA6B
+
+
+@unique
+class Stream(IntEnum):
+    """Constants that tell apart what is drawn on the device for one view."""
+
+    PHOTOMETRIC_CHOICES = 1
+    PHOTOMETRIC_NOISE = 2
+    BLOCK_MASK = 3
+
+
+class SampleIndex(int):
+    """Index of a sample that also says for which seed and epoch it is asked.
+
+    A sampler yields it in place of a plain int; every dataset can use it as an index.
+
+    Args:
+        index (int): Index of the sample in its dataset.
+        seed (int): Seed of the run.
+        epoch (int): Epoch, counted from 0.
+    """
+
+    def __new__(cls, index: int, seed: int, epoch: int) -> 'SampleIndex':
+        self = super().__new__(cls, index)
+        self.seed = seed
+        self.epoch = epoch
+        return self
+
+    def __sub__(self, offset: int) -> 'SampleIndex':
+        """Keep seed and epoch: ``ConcatDataset`` subtracts the sizes in front."""
+        return SampleIndex(int(self) - int(offset), self.seed, self.epoch)
+
+    def __getnewargs__(self) -> tuple:
+        return int(self), self.seed, self.epoch
+
+    def __repr__(self) -> str:
+        return f'SampleIndex({int(self)}, seed={self.seed}, epoch={self.epoch})'
+
+
+def view_key(seed: int, epoch: int, sample: int, view: int) -> int:
+    """Key of one view: a well mixed signed 64-bit integer, equal on every machine."""
+    text = ','.join(str(int(part)) for part in (seed, epoch, sample, view))
+    digest = blake2b(text.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, 'little', signed=True)
+
+
+def generator(key: int) -> np.random.Generator:
+    """Generator for the choices about one view that are made in a worker."""
+    # A seed of NumPy must not be negative; the two's complement loses nothing.
+    return np.random.Generator(np.random.PCG64(int(key) % 2**64))
+
+
+def uniform(keys: Tensor, stream: int, *shape: int) -> Tensor:
+    """Uniform numbers, one independent set per key.
+
+    Args:
+        keys (Tensor): Keys of the views, int64 (B,), on any device.
+        stream (int): Small constant, a :class:`Stream`.
+        *shape (int): Shape of the numbers of one view; none gives one number.
+
+    Returns:
+        Tensor: float32 (B, *shape), multiples of 2^-24 in [0, 1).
+    """
+    bits = _random_bits(keys, stream, math.prod(shape))
+    return _unit_interval(bits).view(len(keys), *shape)
+
+
+def normal(keys: Tensor, stream: int, *shape: int) -> Tensor:
+    """Standard normal numbers, one independent set per key.
+
+    Box-Muller: two uniform numbers u, v give sqrt(-2 ln u) times the cosine and the
+    sine of 2 pi v. With 24-bit u no number exceeds 5.8 in magnitude.
+
+    Args:
+        keys (Tensor): Keys of the views, int64 (B,), on any device.
+        stream (int): Small constant, a :class:`Stream`.
+        *shape (int): Shape of the numbers of one view; none gives one number.
+
+    Returns:
+        Tensor: float32 (B, *shape). Only the integers behind it are bitwise equal on
+        every device; logarithm, cosine and sine may differ in the last digit.
+    """
+    count = math.prod(shape)
+    pairs = (count + 1) // 2
+    numbers = _unit_interval(_random_bits(keys, stream, 2 * pairs))
+    # 1 - u lies in (0, 1], so its logarithm is finite.
+    radius = torch.sub(1, numbers[:, :pairs]).log_().mul_(-2).sqrt_()
+    angle = numbers[:, pairs:].mul_(2 * math.pi)
+    values = torch.cat([angle.cos().mul_(radius), angle.sin_().mul_(radius)], dim=1)
+    return values[:, :count].reshape(len(keys), *shape)
+
+
+def _random_bits(keys: Tensor, stream: int, count: int) -> Tensor:
+    """int32 (B, count): hash of (key, stream, element), all 32 bits random."""
+    low, high = keys.to(torch.int32), (keys >> 32).to(torch.int32)
+    step = _signed(stream * _STREAM_STEP)
+    start = _mix_(_mix_(low + step) ^ high)
+    twist = _mix_(_mix_(high + step) ^ low)
+    # The twist between the two rounds keeps two views whose starts happen to lie a
+    # few elements apart from sharing a shifted sequence.
+    bits = torch.arange(count, dtype=torch.int32, device=keys.device)
+    bits = bits.mul_(_signed(_ELEMENT_STEP)) + start[:, None]
+    bits = _mix_(bits).bitwise_xor_(twist[:, None])
+    return _mix_(bits)
+
+
+def _mix_(bits: Tensor) -> Tensor:
+    """Bijection of 32-bit integers, in place: every input bit moves every output bit.
+
+    Constants of the search by C. Wellons, https://nullprogram.com/blog/2018/07/31/,
+    "lowbias32". The shift of int32 copies the sign, hence the masks.
+    """
+    bits.bitwise_xor_((bits >> 16).bitwise_and_(0xFFFF)).mul_(0x7FEB352D)
+    bits.bitwise_xor_((bits >> 15).bitwise_and_(0x1FFFF)).mul_(_signed(0x846CA68B))
+    return bits.bitwise_xor_((bits >> 16).bitwise_and_(0xFFFF))
+
+
+def _signed(number: int) -> int:
+    """The int32 with the lowest 32 bits of ``number``."""
+    return (number + 2**31) % 2**32 - 2**31
+
+
+def _unit_interval(bits: Tensor) -> Tensor:
+    # The upper 24 bits fit a float32 without rounding, so 1 is never reached.
+    return (bits >> 8).bitwise_and_(0xFFFFFF).to(torch.float32).mul_(2.0**-24)

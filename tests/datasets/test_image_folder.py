@@ -1,0 +1,140 @@
+import pickle
+
+import pytest
+from mmengine.dataset import ConcatDataset
+from mmpretrain.registry import DATASETS
+
+from cmid_mm.datasets import ImageFolder
+from cmid_mm.datasets.image_reading import ImageError
+from cmid_mm.utils.keyed_random import SampleIndex
+
+CLASSES = {'river': 12, 'Urban': 7, 'field': 3}
+NAMES = [f'{name}/part/{i:02d}.jpg' for name, n in CLASSES.items() for i in range(n)]
+
+
+@pytest.fixture
+def root(tree):
+    return str(tree(NAMES))
+
+
+def infos(dataset):
+    return [dataset.get_data_info(i) for i in range(len(dataset))]
+
+
+def names(dataset, root):
+    return [info['img_path'].removeprefix(f'{root}/') for info in infos(dataset)]
+
+
+def test_unlabelled_by_default(root):
+    dataset = DATASETS.build(dict(type='ImageFolder', data_root=root))
+    assert isinstance(dataset, ImageFolder)
+    assert names(dataset, root) == sorted(NAMES)
+    assert all(set(info) == {'img_path', 'sample_idx'} for info in infos(dataset))
+    assert dataset.metainfo.get('classes') is None
+
+
+def test_classes_are_the_first_level(root):
+    dataset = ImageFolder(root, with_label=True)
+    assert dataset.metainfo['classes'] == ('Urban', 'field', 'river')
+    for info in infos(dataset):
+        label = info['img_path'].removeprefix(f'{root}/').split('/')[0]
+        assert dataset.CLASSES[info['gt_label']] == label
+    given = ImageFolder(root, with_label=True,
+                        metainfo=dict(classes=('river', 'other', 'field', 'Urban')))
+    assert {info['gt_label'] for info in infos(given)} == {0, 2, 3}
+
+
+def test_classes_may_be_the_folder_of_the_image(tree):
+    root = str(tree(['set1/beach/1.jpg', 'set1/lake/2.jpg', 'set2/beach/1.jpg']))
+    dataset = ImageFolder(root, with_label=True, label_level='parent')
+    assert dataset.CLASSES == ('beach', 'lake')
+    assert dataset.get_gt_labels().tolist() == [0, 1, 0]
+    assert ImageFolder(root, with_label=True).CLASSES == ('set1', 'set2')
+
+
+def test_split_takes_every_nth_of_each_class(root):
+    parts = {split: ImageFolder(root, with_label=True, split=split, query_every=3)
+             for split in (None, 'bank', 'query')}
+    assert [len(parts[s]) for s in (None, 'bank', 'query')] == [22, 15, 7]
+    whole, bank, query = (names(parts[split], root) for split in (None, 'bank', 'query'))
+    assert sorted(bank + query) == sorted(whole) and not set(bank) & set(query)
+    assert [n for n in query if n.startswith('river')] == [
+        f'river/part/{i:02d}.jpg' for i in (2, 5, 8, 11)]
+    # The whole set tells the two apart in the same way.
+    told = {info['img_path']: info['split'] for info in infos(parts[None])}
+    for split in ('bank', 'query'):
+        assert all(told[info['img_path']] == info['split'] == split
+                   for info in infos(parts[split]))
+    assert len(ImageFolder(root, split='query')) == len(NAMES) // 5
+
+
+def test_list_file(root, tmp_path):
+    (tmp_path / 'list.txt').write_text('river/part/03.jpg 1\nfield/part/00.jpg 0\n')
+    arguments = dict(data_root=root, ann_file=str(tmp_path / 'list.txt'))
+    assert names(ImageFolder(**arguments), root) == ['river/part/03.jpg',
+                                                     'field/part/00.jpg']
+    labelled = ImageFolder(**arguments, with_label=True)
+    assert labelled.get_gt_labels().tolist() == [1, 0]
+    assert labelled.CLASSES == ('0', '1')
+    with pytest.raises(ValueError, match='label 1, but only 1 classes'):
+        ImageFolder(**arguments, with_label=True, metainfo=dict(classes=('a',)))
+    with pytest.raises(FileNotFoundError, match='none.txt'):
+        ImageFolder(root, ann_file='none.txt')
+
+
+def test_sample_key_comes_with_the_index(root):
+    dataset = ImageFolder(root, pipeline=[lambda results: results])
+    results = dataset[SampleIndex(5, seed=7, epoch=3)]
+    assert results['sample_key'] == (7, 3, 5)
+    assert all(type(part) is int for part in (*results['sample_key'],
+                                              results['sample_idx']))
+    assert results['img_path'] == dataset[5]['img_path']
+    assert 'sample_key' not in dataset[5]
+    assert dataset[SampleIndex(-1, 0, 0)]['sample_key'] == (0, 0, len(NAMES) - 1)
+    both = ConcatDataset([dataset, dataset])
+    assert both[SampleIndex(len(NAMES) + 2, 7, 3)]['sample_key'] == (7, 3, 2)
+
+
+def test_small_in_memory_and_picklable(root):
+    dataset = ImageFolder(root)
+    assert not dataset.data_list and len(dataset.data_bytes) < 200 * len(NAMES)
+    assert infos(pickle.loads(pickle.dumps(dataset))) == infos(dataset)
+
+
+def test_unreadable_image_is_named_and_not_swapped(tree):
+    root = str(tree(['a/broken.jpg']))
+    with pytest.raises(ImageError, match='a/broken.jpg is empty'):
+        ImageFolder(root, pipeline=[dict(type='LoadRSImage')])[0]
+    with pytest.raises(RuntimeError, match='nothing for .*a/broken.jpg'):
+        ImageFolder(root, pipeline=[lambda results: None])[0]
+
+
+def test_bad_folders_and_arguments(root, tree, tmp_path):
+    with pytest.raises(FileNotFoundError, match='nowhere does not exist'):
+        ImageFolder(str(tmp_path / 'nowhere'))
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(ValueError, match='empty holds no image .*check data_root'):
+        ImageFolder(str(tmp_path / 'empty'))
+    with pytest.raises(ValueError, match='river among|given classes: .*river'):
+        ImageFolder(root, with_label=True, metainfo=dict(classes=('Urban', 'field')))
+    with pytest.raises(ValueError, match='query part .* is empty'):
+        ImageFolder(root, split='query', query_every=100)
+    with pytest.raises(ValueError, match='query_every is 1'):
+        ImageFolder(root, query_every=1)
+    with pytest.raises(ValueError, match="split is None, 'bank' or 'query'"):
+        ImageFolder(root, split='test')
+    with pytest.raises(ValueError, match="label_level is 'first' or 'parent'"):
+        ImageFolder(root, label_level='last')
+    loose = str(tree(['loose.jpg'], tmp_path / 'loose'))
+    with pytest.raises(ValueError, match='loose.jpg lies directly in .*class folder'):
+        ImageFolder(loose, with_label=True)
+
+
+def test_real_images_are_found_and_load(real_data):
+    dataset = ImageFolder(str(real_data / 'cls'), pipeline=[dict(type='LoadRSImage')],
+                          with_label=True, label_level='parent')
+    folders = {p.parent.name for p in (real_data / 'cls').rglob('*') if p.is_file()}
+    assert set(dataset.CLASSES) == folders
+    for results in map(dataset.__getitem__, range(len(dataset))):
+        assert results['img'].ndim == 3 and results['img'].shape[2] == 3
+        assert results['img'].std() > 0

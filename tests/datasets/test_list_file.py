@@ -1,0 +1,69 @@
+import pytest
+
+from cmid_mm.datasets.folder_scan import IMAGE_EXTENSIONS
+from cmid_mm.datasets.list_file import read_list
+
+NAMES = ['a/1.jpg', 'a/with blank.png', 'b/3.tif']
+
+
+@pytest.fixture
+def read(tree, tmp_path):
+    """``read(text, ...)``: the result of reading a list with this text."""
+    root = tree(NAMES)
+
+    def call(text, with_label=False, **kwargs):
+        path = tmp_path / 'list.txt'
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return read_list(str(path), str(root), IMAGE_EXTENSIONS, with_label, **kwargs)
+    return call
+
+
+def test_paths_in_the_order_of_the_list(read):
+    text = '\ufeffb/3.tif\r\n\r\n  a/with blank.png\na/1.jpg'
+    assert read(text) == (['b/3.tif', 'a/with blank.png', 'a/1.jpg'], None)
+
+
+def test_labels(read):
+    text = 'b/3.tif 2\na/with blank.png\t0\n'
+    files = ['b/3.tif', 'a/with blank.png']
+    assert read(text, with_label=True) == (files, [2, 0])
+    assert read(text) == (files, None)  # the same list serves training without labels
+
+
+@pytest.mark.parametrize('text', ['a/1.jpg\n', 'a/1.jpg river\n', 'a/1.jpg -1\n'])
+def test_missing_label_names_the_line(read, text):
+    with pytest.raises(ValueError, match=r'list.txt, line 1: .* has no label'):
+        read(text, with_label=True)
+
+
+@pytest.mark.parametrize('path', ['/etc/hostname.jpg', '../secret.jpg',
+                                  'a/../../secret.jpg', '..'])
+def test_outside_is_refused(read, path):
+    with pytest.raises(ValueError, match='line 2: .* outside .* allow_outside=True'):
+        read(f'a/1.jpg\n{path}\n')
+
+
+def test_outside_may_be_allowed(read, tmp_path):
+    outside = tmp_path / 'outside.jpg'
+    outside.touch()
+    text = f'{outside}\n../outside.jpg\na/../a/1.jpg'
+    assert read(text, allow_outside=True)[0] == text.split('\n')
+    assert read('a/../a/1.jpg')[0] == ['a/../a/1.jpg']  # it never leaves the folder
+
+
+def test_missing_images_are_counted_and_named(read):
+    text = 'a/1.jpg\ngone.jpg\n' + ''.join(f'gone{i}.jpg\n' for i in range(5))
+    with pytest.raises(FileNotFoundError) as error:
+        read(text)
+    message = str(error.value)
+    assert 'names 6 of 7 images' in message and 'gone.jpg (line 2)' in message
+    assert len(message.splitlines()) == 1 and 'gone4' not in message
+
+
+def test_useless_lists(read, tmp_path):
+    with pytest.raises(ValueError, match='names no image'):
+        read('\n\n')
+    with pytest.raises(FileNotFoundError, match='names 1 of 1 images'):
+        read(b'\x00\xff\xfe')
+    with pytest.raises(FileNotFoundError, match='none.txt does not exist'):
+        read_list(str(tmp_path / 'none.txt'), str(tmp_path), IMAGE_EXTENSIONS, False)

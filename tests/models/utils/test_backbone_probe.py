@@ -1,0 +1,56 @@
+import pytest
+import torch
+from mmpretrain.registry import MODELS
+from small_models import TINY_SWIN, build_cmid
+
+from cmid_mm.models.utils.backbone_probe import BackboneShape, probe_backbone
+
+
+@pytest.mark.parametrize('backbone,expected', [
+    (dict(type='ResNet', depth=18), BackboneShape('maxpool', (16, 16), (1, 64, 1, 1), 512, 32)),
+    (TINY_SWIN, BackboneShape('patch_embed', (16, 16), (1, 1, 16), 128, 32)),
+    (dict(type='VisionTransformer', arch='deit-tiny', img_size=64, out_type='featmap'),
+     BackboneShape('patch_embed', (4, 4), (1, 1, 192), 192, 16)),
+    (dict(type='ConvNeXt', arch='atto', gap_before_final_norm=False),
+     BackboneShape('downsample_layers.0', (16, 16), (1, 40, 1, 1), 320, 32)),
+])
+def test_sizes_are_read_from_the_backbone(backbone, expected):
+    backbone = MODELS.build(backbone)
+    backbone.train()
+    state = {key: value.clone() for key, value in backbone.state_dict().items()}
+    assert probe_backbone(backbone, 3, 64) == expected
+    assert backbone.training
+    assert not any(module._forward_hooks for module in backbone.modules())
+    for key, value in backbone.state_dict().items():
+        assert torch.equal(value, state[key])
+
+
+@pytest.mark.parametrize('backbone,hint', [
+    (dict(type='ConvNeXt', arch='atto'), 'gap_before_final_norm=False'),
+    (dict(type='VisionTransformer', arch='deit-tiny', img_size=64), "out_type='featmap'"),
+    (dict(type='ResNet', depth=18, in_channels=4), 'in_channels'),
+    (dict(type='SwinTransformer', arch='tiny', out_indices=(3, )), 'window'),
+    (dict(type='MobileNetV2'), 'mask_stem'),
+])
+def test_unfit_backbones_are_refused_with_a_cure(backbone, hint):
+    with pytest.raises(ValueError, match=hint):
+        build_cmid(backbone)
+
+
+def test_any_stem_can_be_named():
+    model = build_cmid(dict(type='MobileNetV2'), mask_stem='conv1')
+    assert model.mask_token.shape == (1, 32, 1, 1)
+
+
+def test_map_that_does_not_tile_the_image_is_refused():
+    with pytest.raises(ValueError, match='tile'):
+        build_cmid(dict(type='ResNet', depth=18), image_size=80)
+
+
+@pytest.mark.parametrize('cell,hint', [(24, 'mask_cell'), (4, 'mask_cell'), (0, 'mask_cell')])
+def test_mask_cells_that_do_not_fit_are_refused_before_training(cell, hint):
+    """24 px do not divide the image; 4 px are finer than the 16 px of a ViT's token."""
+    backbone = dict(type='VisionTransformer', arch='deit-tiny', img_size=64,
+                    out_type='featmap')
+    with pytest.raises(ValueError, match=hint):
+        build_cmid(backbone, data_preprocessor=dict(mask_cell=cell))

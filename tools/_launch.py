@@ -1,0 +1,273 @@
+"""What ``train.py`` and ``test.py`` share: options, config, processes, clear errors."""
+import difflib
+import inspect
+import os
+import re
+import sys
+import traceback
+from pathlib import Path
+
+# A clone serves without installation: the package lies beside this folder.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+
+# Top-level keys that mmengine reads besides the arguments of its Runner.
+RUNNER_OPTIONS = {
+    'compile',
+    'custom_imports',
+    'find_unused_parameters',
+    'model_wrapper_cfg',
+    'runner_type',
+    'strategy',
+    'sync_bn',
+    'tta_model',
+    'tta_pipeline',
+}
+
+
+class UserError(Exception):
+    """A foreseeable mistake; its message is all that the user needs to see."""
+
+
+def add_common_options(parser):
+    """Adds the options that both tools have to an ``argparse.ArgumentParser``."""
+    from mmengine.config import DictAction
+    parser.add_argument('--work-dir', help='folder of logs, checkpoints and results')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='change settings of the config: model.backbone.depth=50, '
+        'list="[a,b]", custom_hooks.0.priority=LOW (no white space in a value)')
+    parser.add_argument(
+        '--no-pin-memory', action='store_true', help='data loaders do not pin memory')
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='what started the processes')
+    # torch.distributed.launch passes one spelling or the other, by its version
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+def load_config(args):
+    """Reads the config, with the command line's settings in it.
+
+    Args:
+        args (argparse.Namespace): Options of :func:`add_common_options` and ``config``.
+
+    Returns:
+        mmengine.config.Config: ``work_dir`` and ``launcher`` are set.
+
+    Raises:
+        UserError: A missing file, a syntax error, an unknown setting.
+    """
+    from mmengine.config import Config
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    path = Path(args.config)
+    if not path.is_file():
+        raise UserError(f'no such config: {path}{similar_file(path)}')
+    try:
+        cfg = Config.fromfile(path)
+    except (FileNotFoundError, SyntaxError) as error:
+        raise UserError(f'{path}: {error}') from error
+    apply_options(cfg, args.cfg_options)
+    cfg.launcher = args.launcher
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'./work_dirs/{path.stem}'
+    return cfg
+
+
+def similar_file(path):
+    """``'; did you mean ...?'`` where the folder has a file of nearly that name."""
+    siblings = [entry.name for entry in path.parent.glob('*.py')]
+    return suggestion(path.name, siblings)
+
+
+def suggestion(word, known):
+    """``'; did you mean ...?'`` or nothing."""
+    close = difflib.get_close_matches(word, known, n=1)
+    return f'; did you mean {close[0]}?' if close else ''
+
+
+def apply_options(cfg, options):
+    """Merges ``--cfg-options`` into the config.
+
+    mmengine adds whatever it is given. A top-level key that nothing reads is a typo and
+    refused; below that, a new key may be an argument that the config leaves at its
+    default, so it is only mentioned.
+
+    Args:
+        cfg (mmengine.config.Config): Changed in place.
+        options (dict[str, object]): Dotted key -> value.
+
+    Raises:
+        UserError: An unknown top-level key, or an index beyond the end of a list.
+    """
+    from mmengine.runner import Runner
+    known = set(cfg) | set(inspect.signature(Runner).parameters) | RUNNER_OPTIONS
+    for key in options:
+        top = key.split('.')[0]
+        if top not in known:
+            raise UserError(f'--cfg-options {key}: the config has no {top!r}'
+                            f'{suggestion(top, known)}')
+        if '.' in key and not has_key(cfg, key):
+            say(f'--cfg-options adds {key}, which the config does not have')
+    try:
+        cfg.merge_from_dict(options)
+    except (KeyError, TypeError) as error:
+        raise UserError(f'--cfg-options: {error.args[0]}') from error
+
+
+def has_key(cfg, key):
+    """Whether a dotted key leads to a value of the config."""
+    for part in key.split('.'):
+        if isinstance(cfg, (list, tuple)) and part.isdigit():
+            cfg = dict(enumerate(cfg))
+            part = int(part)
+        if not hasattr(cfg, 'keys') or part not in cfg:
+            return False
+        cfg = cfg[part]
+    return True
+
+
+def require_checkpoint(path):
+    """Refuses a local checkpoint that is not there.
+
+    Args:
+        path (str | None): File or URL; URLs are left to mmengine.
+    """
+    if path and '://' not in path and not Path(path).expanduser().is_file():
+        raise UserError(f'no such checkpoint: {path}')
+
+
+def require_parts(cfg, loop):
+    """Refuses a config without the parts of a loop (``'train'`` or ``'test'``)."""
+    missing = [f'{loop}_{part}' for part in ('dataloader', 'cfg')
+               if cfg.get(f'{loop}_{part}') is None]
+    if missing:
+        raise UserError(f'{cfg.filename} has no {" and no ".join(missing)}, there is '
+                        f'nothing to {loop}')
+
+
+def set_loader_defaults(cfg, pin_memory=True, persistent_workers=True):
+    """Fills in what mmpretrain's users expect of every data loader.
+
+    Args:
+        cfg (mmengine.config.Config): Changed in place.
+        pin_memory (bool): False switches it off; without a GPU it is off by default.
+        persistent_workers (bool): False switches it off.
+    """
+    import torch
+    for name in LOADERS:
+        loader = cfg.get(name)
+        if loader is None:
+            continue
+        loader.setdefault('pin_memory', torch.cuda.is_available())
+        loader.setdefault('persistent_workers', True)
+        if cfg.get('default_scope') == 'mmpretrain':
+            loader.setdefault('collate_fn', dict(type='default_collate'))
+        loader.pin_memory &= pin_memory
+        # torch refuses persistent workers where there are none
+        loader.persistent_workers &= persistent_workers and loader.get('num_workers', 0) > 0
+
+
+def prepare_processes(cfg):
+    """Checks the processes of a launcher, and starts them on the CPU without a GPU.
+
+    mmengine binds every process to a GPU before it looks at the backend, so on the CPU
+    the process group is made here, and the model is wrapped without device numbers.
+
+    Args:
+        cfg (mmengine.config.Config): Changed in place.
+
+    Raises:
+        UserError: More processes than GPUs, or a launcher that needs a GPU.
+    """
+    import torch
+    from mmengine.device import get_device
+    if cfg.launcher == 'none':
+        return
+    if torch.cuda.is_available():
+        visible = torch.cuda.device_count()
+        if cfg.launcher == 'pytorch' and int(os.environ['LOCAL_RANK']) >= visible:
+            raise UserError(f'more processes than GPUs on this machine: {visible} visible')
+    elif get_device() == 'cpu':
+        if cfg.launcher != 'pytorch':
+            raise UserError(f'no GPU found; on the CPU use tools/dist_train.sh or '
+                            f'dist_test.sh instead of --launcher {cfg.launcher}')
+        cfg.merge_from_dict({'env_cfg.dist_cfg.backend': 'gloo',
+                             'model_wrapper_cfg.device_ids': None})
+        cfg.model_wrapper_cfg.setdefault('type', 'MMDistributedDataParallel')
+        cfg.model_wrapper_cfg.setdefault('broadcast_buffers', False)
+        cfg.model_wrapper_cfg.setdefault('find_unused_parameters',
+                                         cfg.get('find_unused_parameters', False))
+        torch.distributed.init_process_group('gloo')
+        say(f'no GPU found: {torch.distributed.get_world_size()} processes on the CPU, '
+            f'backend gloo')
+
+
+def build_runner(cfg):
+    """Runner of the config's own type."""
+    from mmengine.registry import RUNNERS
+    from mmengine.runner import Runner
+    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+
+
+def rank():
+    """Number of this process, before the process group exists."""
+    names = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
+    return int(next((os.environ[name] for name in names if name in os.environ), 0))
+
+
+def say(line):
+    """Prints one line, from the first process only."""
+    if rank() == 0:
+        print(line, flush=True)
+
+
+def clear_line(error):
+    """The one line that says all about a foreseeable error.
+
+    Args:
+        error (Exception): What ended the run.
+
+    Returns:
+        str | None: None for an error that needs its traceback.
+    """
+    if isinstance(error, UserError) or type(error).__name__ == 'UnsupportedEnvironment':
+        return str(error)
+    if isinstance(error, ModuleNotFoundError) and error.name in ('torch', 'mmengine'):
+        return (f'{error.name} is not installed for {sys.executable}; activate the '
+                f'environment that has it, or make one with tools/quickstart.sh')
+    if type(error).__name__ == 'OutOfMemoryError' or "can't allocate memory" in str(error):
+        return (f'out of memory ({str(error).splitlines()[0]}); lower it with '
+                f'--cfg-options train_dataloader.batch_size=..., --amp, or '
+                f'model.backbone.with_cp=True')
+    # A `raise` in this package is a check of the user's input: its message suffices.
+    # The text, unlike the traceback object, also tells where a loader's worker stopped.
+    text = ''.join(traceback.format_exception(error)).rstrip()
+    frames = re.findall(r'File "(.+)", line \d+, in .+\n\s+(.+)', text)
+    file, statement = frames[-1] if frames else ('', '')
+    if 'cmid_mm' in Path(file).parts and statement.startswith('raise'):
+        return text.splitlines()[-1].partition(': ')[2]
+    return None
+
+
+def run(main):
+    """Runs a tool; a foreseeable error ends it in one line, without a traceback.
+
+    ``CMID_TRACEBACK=1`` shows the traceback all the same.
+    """
+    try:
+        main()
+    except Exception as error:
+        line = clear_line(error)
+        if line is None or os.environ.get('CMID_TRACEBACK'):
+            raise
+        process = f' [process {rank()}]' if int(os.environ.get('WORLD_SIZE', 1)) > 1 else ''
+        sys.exit(f'{Path(sys.argv[0]).name}{process}: error: {line}')
+    if 'torch' in sys.modules and sys.modules['torch'].distributed.is_initialized():
+        sys.modules['torch'].distributed.destroy_process_group()

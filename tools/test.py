@@ -1,0 +1,141 @@
+"""Tests a checkpoint, of any scope: ``python tools/test.py CONFIG CHECKPOINT``."""
+import argparse
+import inspect
+from copy import deepcopy
+from pathlib import Path
+
+from _launch import (
+    UserError,
+    add_common_options,
+    build_runner,
+    load_config,
+    prepare_processes,
+    rank,
+    require_checkpoint,
+    require_parts,
+    run,
+    set_loader_defaults,
+)
+
+OUTPUT_FORMATS = {
+    'pred': ('.pkl', '.pickle'),
+    'metrics': ('.json', '.yaml', '.yml', '.pkl', '.pickle'),
+}
+
+
+def parse_args(arguments=None):
+    """Command line; ``arguments`` stands in for ``sys.argv[1:]``."""
+    parser = argparse.ArgumentParser(description='Test a checkpoint.')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file or URL')
+    parser.add_argument('--out', metavar='FILE', help='write the results to this file')
+    parser.add_argument(
+        '--out-item',
+        choices=['metrics', 'pred'],
+        help='what --out writes: predictions (default, .pkl) or metrics (.json, .yaml)')
+    parser.add_argument('--amp', action='store_true', help='mixed precision')
+    parser.add_argument('--show', action='store_true', help='show the predictions')
+    parser.add_argument('--show-dir', metavar='FOLDER', help='write them as pictures')
+    parser.add_argument(
+        '--interval', type=int, default=1, help='show every n-th image (default 1)')
+    parser.add_argument(
+        '--wait-time', type=float, default=2, help='seconds a window stays (default 2)')
+    parser.add_argument('--tta', action='store_true', help='test-time augmentation')
+    add_common_options(parser)
+    args = parser.parse_args(arguments)
+    if args.out_item and not args.out:
+        parser.error('--out-item needs --out')
+    formats = OUTPUT_FORMATS[args.out_item or 'pred']
+    if args.out and Path(args.out).suffix not in formats:
+        parser.error(f'--out {args.out}: the file name must end in {" or ".join(formats)}')
+    return args
+
+
+def merge_args(cfg, args):
+    """Brings the command line's switches into the config, in place."""
+    require_parts(cfg, 'test')
+    require_checkpoint(args.checkpoint)
+    cfg.load_from = args.checkpoint
+    cfg.resume = False
+    if args.amp:
+        cfg.test_cfg.fp16 = True
+    if args.show or args.show_dir:
+        show_predictions(cfg, args)
+    if args.tta:
+        use_augmentation(cfg)
+    set_loader_defaults(cfg, not args.no_pin_memory)
+
+
+def show_predictions(cfg, args):
+    """Switches the config's visualization hook on, whichever scope it is from.
+
+    mmpretrain's hook is switched by ``enable`` and has ``out_dir``, mmdet's by ``draw``
+    and has ``test_out_dir``; mmseg's has no folder and leaves it to the visualizer.
+
+    Raises:
+        UserError: The config has no such hook.
+    """
+    from mmengine.registry import HOOKS, DefaultScope
+    hook = cfg.get('default_hooks', {}).get('visualization')
+    if hook is None:
+        raise UserError('--show and --show-dir need default_hooks.visualization in the '
+                        'config, for example dict(type="VisualizationHook")')
+    scope = cfg.get('default_scope') or 'mmengine'
+    with DefaultScope.overwrite_default_scope(scope):
+        kind = HOOKS.get(hook.type) if isinstance(hook.type, str) else hook.type
+    accepted = inspect.signature(kind).parameters
+    settings = {
+        'enable': True,
+        'draw': True,
+        'show': args.show,
+        'wait_time': args.wait_time,
+        'interval': args.interval,
+        'out_dir': args.show_dir,
+        'test_out_dir': args.show_dir,
+    }
+    hook.update({key: value for key, value in settings.items() if key in accepted})
+    if args.show_dir and not {'out_dir', 'test_out_dir'} & set(accepted):
+        cfg.merge_from_dict({'visualizer.save_dir': args.show_dir})
+
+
+def use_augmentation(cfg):
+    """Test-time augmentation: the config's own, in mmpretrain else the mean over a flip.
+
+    Raises:
+        UserError: Neither is there.
+    """
+    from mmengine.config import ConfigDict
+    dataset = cfg.test_dataloader.dataset
+    if 'tta_model' not in cfg or 'tta_pipeline' not in cfg:
+        if cfg.get('default_scope') != 'mmpretrain' or 'pipeline' not in dataset:
+            raise UserError('--tta needs tta_model and tta_pipeline in the config')
+        *steps, pack = deepcopy(dataset.pipeline)
+        flips = [dict(type='RandomFlip', prob=p) for p in (1.0, 0.0)]
+        flip_both = dict(type='TestTimeAug', transforms=[flips, [pack]])
+        cfg.setdefault('tta_model', dict(type='AverageClsScoreTTA'))
+        cfg.setdefault('tta_pipeline', [*steps, flip_both])
+    cfg.model = ConfigDict(cfg.tta_model, module=cfg.model)
+    dataset.pipeline = cfg.tta_pipeline
+
+
+def main():
+    args = parse_args()
+    from mmengine import dump
+    from mmengine.evaluator import DumpResults
+
+    import cmid_mm  # noqa: F401  (registers everything, prepares the environment)
+    cfg = load_config(args)
+    merge_args(cfg, args)
+    prepare_processes(cfg)
+    runner = build_runner(cfg)
+    if args.out:
+        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
+    if args.out and args.out_item != 'metrics':
+        runner.test_evaluator.metrics.append(DumpResults(args.out))
+    metrics = runner.test()
+    if args.out and args.out_item == 'metrics' and rank() == 0:
+        dump(metrics, args.out)
+
+
+if __name__ == '__main__':
+    run(main)
