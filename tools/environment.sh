@@ -135,11 +135,11 @@ install_environment() {
     fi
     step 'installing build tools' "$PIP_CURE" pip_install -r build.txt
     step "installing torch $(pin torch), torchvision $(pin torchvision)" "$PIP_CURE" \
-        pip_install "torch==$(pin torch)" "torchvision==$(pin torchvision)"
+        pip_install -c base.txt torch torchvision
     step "installing mmengine $(pin mmengine), mmpretrain $(pin mmpretrain) and what they use" \
         "$PIP_CURE" pip_install -r base.txt
     if [ -n "$compile" ]; then
-        step "compiling mmcv $(pin mmcv): about a quarter of an hour on two cores, once" \
+        step "installing mmcv $(pin mmcv): a quarter of an hour of compiling, the first time" \
             "$COMPILE_CURE" compile_mmcv
     elif has_compiled_mmcv; then
         step "mmcv $(pin mmcv) is there already" '' true

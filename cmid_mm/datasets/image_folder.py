@@ -98,9 +98,9 @@ class ImageFolder(CustomDataset):
         else:
             files = scan_folder(self.img_prefix, self.extensions, self.remember)
             if not files:
-                raise ValueError(
-                    f'{self.img_prefix} holds no image ({", ".join(self.extensions)}): '
-                    'check data_root and data_prefix, or name other extensions')
+                endings = ', '.join(sorted(self.extensions))
+                raise ValueError(f'{self.img_prefix} holds no image ({endings}); check '
+                                 'data_root and data_prefix, or name other extensions')
             labels = self._labels_of_folders(files) if self.with_label else None
 
         data_list = []

@@ -49,6 +49,8 @@ def read_header(data: bytes) -> Header:
 def _read_jpeg(data: bytes) -> Header:
     position = 2
     while True:
+        if data[position] != 0xFF:
+            raise ValueError('has a damaged JPEG header')
         # Any number of 0xFF may fill the space before a marker.
         while data[position] == 0xFF:
             position += 1
@@ -59,8 +61,6 @@ def _read_jpeg(data: bytes) -> Header:
             return Header(width, height)
         if marker not in _JPEG_BARE_MARKERS:
             position += struct.unpack_from('>H', data, position)[0]
-        if data[position] != 0xFF:
-            raise ValueError('has a damaged JPEG header')
 
 
 def _read_png(data: bytes) -> Header:

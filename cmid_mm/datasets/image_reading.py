@@ -90,7 +90,7 @@ def _read_photograph(data: bytes, choose: ChooseBands, max_pixels: int) -> Raste
     bands = pixels.shape[2]
     chosen = list(choose(bands, bands in (2, 4)))
     if chosen != list(range(bands)):
-        pixels = np.ascontiguousarray(pixels[..., chosen])
+        pixels = pixels.take(chosen, axis=2)
     return Raster(pixels, (None,) * len(chosen))
 
 

@@ -172,7 +172,7 @@ def _add_range(summary: dict, deep: list[dict], bands: int,
     summary['value_range'] = value_range
     pairs = LoadRSImage(bands, value_range=value_range).value_range
     for result in deep:
-        mapped = map_to_255(_repeat(result['pixels'], bands), pairs)
+        mapped = map_to_255(_repeat(result['pixels'], bands).astype(np.float64), pairs)
         result['mean'] = mapped.mean(0)
         result['square'] = (mapped**2).mean(0)
 

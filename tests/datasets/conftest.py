@@ -1,10 +1,12 @@
 """Images of every kind, and a cache that no test shares with the user."""
 import os
+import warnings
 
 import cv2
 import numpy as np
 import pytest
 import rasterio
+from rasterio.errors import NotGeoreferencedWarning
 
 
 @pytest.fixture(autouse=True)
@@ -41,11 +43,13 @@ def write_tiff(tmp_path):
     def save(name, array, colormap=None, **profile):
         path = tmp_path / name
         height, width, bands = array.shape
-        with rasterio.open(path, 'w', driver='GTiff', height=height, width=width,
-                           count=bands, dtype=array.dtype, **profile) as file:
-            file.write(array.transpose(2, 0, 1))
-            if colormap is not None:
-                file.write_colormap(1, colormap)
+        profile.update(height=height, width=width, count=bands, dtype=array.dtype)
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', NotGeoreferencedWarning)
+            with rasterio.open(path, 'w', driver='GTiff', **profile) as file:
+                file.write(array.transpose(2, 0, 1))
+                if colormap is not None:
+                    file.write_colormap(1, colormap)
         return str(path)
     return save
 

@@ -24,44 +24,41 @@ def test_content_tells_the_format_and_not_the_name(scene, write, tmp_path):
     assert np.array_equal(read_image(str(tmp_path / 'png.jpg')).pixels, scene)
 
 
-@pytest.mark.parametrize('mode', ['L', 'RGB', 'RGBA', 'LA', 'P', '1', 'CMYK', 'I;16'])
-@pytest.mark.parametrize('ending', ['jpg', 'png', 'bmp', 'webp'])
+@pytest.mark.parametrize('ending, modes', [
+    ('jpg', ['L', 'RGB', 'CMYK', '1']), ('bmp', ['L', 'RGB', 'RGBA', 'P', '1']),
+    ('png', ['L', 'RGB', 'RGBA', 'LA', 'P', '1', 'I;16']), ('webp', ['RGB', 'RGBA', 'P'])])
 @pytest.mark.parametrize('size', [(1, 1), (33, 20), (300, 7)])
-def test_header_tells_the_size(tmp_path, mode, ending, size):
-    path = tmp_path / f'image.{ending}'
-    image = Image.new('RGB' if mode == 'I;16' else mode, size)
-    if mode == 'I;16':
-        image = Image.fromarray(np.zeros(size[::-1], np.uint16))
-    try:
-        image.save(path)
-    except OSError:
-        pytest.skip(f'{ending} has no {mode}')
+def test_header_tells_the_size(tmp_path, ending, modes, size):
+    for mode in modes:
+        path = tmp_path / f'{mode[0]}.{ending}'
+        Image.new(mode, size).save(path)
+        header = read_header(path.read_bytes())
+        assert (header.width, header.height) == size
+        assert header.grey_alpha == (mode == 'LA')
+
+
+@pytest.mark.parametrize('progressive', [False, True])
+def test_header_behind_long_comments(scene, tmp_path, progressive):
+    path = tmp_path / 'x.jpg'
+    Image.fromarray(scene).save(path, progressive=progressive)
+    data = path.read_bytes()
+    # What looks like a frame header inside a comment is none; 0xFF may fill the gap.
+    comment = b'\xff\xfe' + struct.pack('>H', 65000) + b'\xff\xc0' * 32499
+    path.write_bytes(data[:2] + comment * 2 + b'\xff' + data[2:])
     header = read_header(path.read_bytes())
-    assert (header.width, header.height) == size
-    assert header.grey_alpha == (mode == 'LA' and ending == 'png')
-
-
-@pytest.mark.parametrize('options', [dict(progressive=True), dict(comment=b'\xff' * 70000)])
-def test_header_of_unusual_jpegs(scene, tmp_path, options):
-    if 'comment' in options:  # longer than one segment, so written by hand
-        Image.fromarray(scene).save(tmp_path / 'x.jpg')
-        data = (tmp_path / 'x.jpg').read_bytes()
-        comment = b'\xff\xfe' + struct.pack('>H', 65000) + b'\xff\xc0' * 32499
-        (tmp_path / 'x.jpg').write_bytes(data[:2] + comment * 2 + b'\xff' + data[2:])
-    else:
-        Image.fromarray(scene).save(tmp_path / 'x.jpg', **options)
-    header = read_header((tmp_path / 'x.jpg').read_bytes())
     assert (header.height, header.width) == scene.shape[:2]
-    assert read_image(str(tmp_path / 'x.jpg')).pixels.shape == scene.shape
+    assert read_image(str(path)).pixels.shape == scene.shape
 
 
-@pytest.mark.parametrize('flags', [cv2.IMWRITE_WEBP_QUALITY])
-@pytest.mark.parametrize('quality', [50, 101])
-def test_header_of_webp_with_alpha(scene, tmp_path, flags, quality):
-    rgba = np.dstack([scene, scene[..., 0]])
-    cv2.imwrite(str(tmp_path / 'x.webp'), rgba, [flags, quality])
+@pytest.mark.parametrize('lossless', [False, True])
+@pytest.mark.parametrize('bands', [3, 4])
+def test_header_of_every_kind_of_webp(scene, tmp_path, lossless, bands):
+    pixels = np.dstack([scene, scene[..., 0]])[..., :bands]
+    Image.fromarray(pixels).save(tmp_path / 'x.webp', lossless=lossless)
     header = read_header((tmp_path / 'x.webp').read_bytes())
     assert (header.height, header.width) == scene.shape[:2]
+    assert read_image(str(tmp_path / 'x.webp'), lambda n, _: range(n)
+                      ).pixels.shape == pixels.shape
 
 
 @pytest.mark.parametrize('ending', ['jpg', 'png', 'bmp', 'webp', 'tif'])

@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 
 from .buildings import halls, houses
-from .craft import traffic
+from .craft import settle_traffic, traffic
 from .geometry import blob
 from .layouts.common import single_trees
 
@@ -119,6 +119,8 @@ def second_date(plan, dice):
     for edit, probability in EDITS:
         if dice.chance(probability):
             edit(later)
+    settle_traffic(later)
+    later.place()
     return later
 
 

@@ -1,66 +1,113 @@
 """Vehicles, ships and planes."""
 import numpy as np
 
-from .geometry import rectangles, within
+from .buildings import frames
+from .geometry import along
 from .materials import BARE, GRASS, OBJECT_CLASSES, ROAD, WATER
 from .plan import on
+from .stock import boxed
 
 _VEHICLE = OBJECT_CLASSES.index('vehicle')
 _SHIP = OBJECT_CLASSES.index('ship')
 _PLANE = OBJECT_CLASSES.index('plane')
-_PAINTS = ('white', 'white', 'silver', 'silver', 'grey', 'black', 'black', 'red', 'blue',
-           'green')
+_PAINTS = ('white', 'white', 'silver', 'silver', 'grey', 'grey', 'black', 'black', 'red',
+           'blue', 'green', 'white')
+_LOADS = ('white', 'silver', 'white', 'blue', 'green', 'red', 'deck')
 _ROADWORTHY = on(ROAD, BARE)
-
-
-def cars(plan, centres, angles, length=4.6, width=1.95):
-    """Cars with a windscreen and a rear window.
-
-    Args:
-        plan (Plan): receives them.
-        centres: (N, 2) metres.
-        angles: number or (N,), headings in radians.
-        length, width (float): metres; each car varies by a tenth.
-    """
-    centres = np.asarray(centres, np.float64).reshape(-1, 2)
-    count = len(centres)
-    size = plan.dice.generator.uniform(0.92, 1.1, (2, count))
-    rects = rectangles(centres, length * size[0], width * size[1],
-                       np.broadcast_to(angles, count))
-    inks = [plan.inks(plan.dice.pick(_PAINTS), plan.dice.integer(0, 2))
-            for _ in range(count)]
-    parts = [(rects, inks)]
-    if width / plan.gsd > 2.4:
-        glass = plan.inks('glass')
-        for front, rear in ((0.42, 0.12), (-0.55, -0.75)):
-            parts.append((within(rects, [front, front, rear, rear],
-                                 [0.62, -0.62, -0.62, 0.62]), glass))
-    plan.add(plan.craft, _VEHICLE, parts, rects, 1.5, _ROADWORTHY)
-
-
-def lorries(plan, centres, angles):
-    """Lorries: a cab and a long box behind it. Arguments as in :func:`cars`."""
-    dice = plan.dice
-    centres = np.asarray(centres, np.float64).reshape(-1, 2)
-    count = len(centres)
-    lengths = dice.generator.uniform(9, 16, count)
-    rects = rectangles(centres, lengths, 2.7, np.broadcast_to(angles, count))
-    cab = within(rects, [1, 1, 0.74, 0.74], [1, -1, -1, 1])
-    loads = ('white', 'silver', 'white', 'blue', 'green', 'red', 'deck')
-    inks = [plan.inks(dice.pick(loads), dice.integer(0, 2)) for _ in range(count)]
-    cabs = [plan.inks(dice.pick(_PAINTS), dice.integer(0, 2)) for _ in range(count)]
-    gap = within(rects, [0.74, 0.74, 0.68, 0.68], [1, -1, -1, 1])
-    plan.add(plan.craft, _VEHICLE, [(rects, inks), (cab, cabs), (gap, plan.inks('glass'))],
-             rects, 3.2, _ROADWORTHY)
+_HEADWAY = 14.0
 
 
 def traffic(plan, centres, angles, lorry_share=0.15):
-    """Cars, and some lorries, on the same places."""
-    centres = np.asarray(centres, np.float64).reshape(-1, 2)
-    angles = np.broadcast_to(angles, len(centres))
-    heavy = plan.dice.generator.random(len(centres)) < lorry_share
-    lorries(plan, centres[heavy], angles[heavy])
-    cars(plan, centres[~heavy], angles[~heavy])
+    """Cars and lorries at given places.
+
+    Args:
+        plan (Plan): they wait in it for :func:`settle_traffic`.
+        centres: (N, 2) metres.
+        angles: number or (N,), headings in radians.
+        lorry_share (float): share of lorries.
+    """
+    if len(centres):
+        plan.parked.append((np.asarray(centres), np.broadcast_to(angles, len(centres)),
+                            lorry_share))
+
+
+def drive(plan, line, per_100_m, lanes, lorry_share=0.12):
+    """Traffic along a road.
+
+    Args:
+        line: (N, 2) metres.
+        per_100_m (float): vehicles per 100 m and lane, at most about 7.
+        lanes (list): (metres to the left of the line, 1 along it or -1 against it).
+        lorry_share (float): share of lorries.
+    """
+    plan.routes.append((np.asarray(line, np.float64), per_100_m, lanes, lorry_share))
+
+
+def settle_traffic(plan):
+    """Turn the waiting traffic of a plan into cars and lorries."""
+    random = plan.dice.generator
+    groups = list(plan.parked)
+    if plan.routes:
+        starts, ends, density, aside, ahead, share = [], [], [], [], [], []
+        for line, per_100_m, lanes, lorry_share in plan.routes:
+            for offset, direction in lanes:
+                starts.append(line[:-1])
+                ends.append(line[1:])
+                density += [per_100_m] * (len(line) - 1)
+                aside += [offset] * (len(line) - 1)
+                ahead += [direction] * (len(line) - 1)
+                share += [lorry_share] * (len(line) - 1)
+        points, angles, segment = along(np.concatenate(starts), np.concatenate(ends),
+                                        _HEADWAY, plan.dice.uniform(0, _HEADWAY))
+        chosen = random.random(len(points)) < np.array(density)[segment] * (_HEADWAY / 100)
+        points, angles, segment = points[chosen], angles[chosen], segment[chosen]
+        jitter = random.uniform(-3, 3, len(points))
+        offset = np.array(aside)[segment]
+        cos, sin = np.cos(angles), np.sin(angles)
+        points = points + np.stack([cos * jitter - sin * offset,
+                                    sin * jitter + cos * offset], 1)
+        angles = angles + np.where(np.array(ahead)[segment] > 0, 0.0, np.pi)
+        groups.append((points, angles, np.array(share)[segment]))
+    plan.parked, plan.routes = [], []
+    if not groups:
+        return
+    centres = np.concatenate([group[0] for group in groups])
+    angles = np.concatenate([group[1] for group in groups])
+    share = np.concatenate([np.broadcast_to(g[2], len(g[0])) for g in groups])
+    heavy = random.random(len(centres)) < share
+    _lorries(plan, centres[heavy], angles[heavy])
+    _cars(plan, centres[~heavy], angles[~heavy])
+
+
+def _painted(plan, paints, count):
+    pick, integer = plan.dice.pick, plan.dice.integer
+    return [plan.inks(pick(paints), integer(0, 2)) for _ in range(count)]
+
+
+def _cars(plan, centres, angles, length=4.6, width=1.95):
+    """Cars; the windows are drawn where they can be seen."""
+    size = plan.dice.generator.uniform(0.9, 1.1, (2, len(centres)))
+    shapes, inks = [boxed(1, -1)], [_painted(plan, _PAINTS, len(centres))]
+    if plan.gsd < 0.34:
+        glass = plan.inks('glass')
+        shapes += [boxed(0.46, 0.2, 0.66), boxed(-0.6, -0.78, 0.62)]
+        inks += [glass, glass]
+    elif plan.gsd < 0.5:
+        shapes.append(boxed(0.42, 0.18, 0.5))
+        inks.append(plan.inks('glass'))
+    plan.new_craft.add(_VEHICLE, frames(centres, length * size[0], width * size[1], angles),
+                       shapes, inks, 1.5, _ROADWORTHY)
+
+
+def _lorries(plan, centres, angles):
+    """Lorries: a cab and a long box behind it."""
+    count = len(centres)
+    lengths = plan.dice.generator.uniform(8, 16, count)
+    plan.new_craft.add(
+        _VEHICLE, frames(centres, lengths, 2.7, angles),
+        [boxed(1, -1), boxed(1, 0.74), boxed(0.74, 0.68)],
+        [_painted(plan, _LOADS, count), _painted(plan, _PAINTS, count), plan.inks('glass')],
+        3.2, _ROADWORTHY)
 
 
 def ships(plan, centres, lengths, widths, angles, cargo=False):
@@ -71,30 +118,29 @@ def ships(plan, centres, lengths, widths, angles, cargo=False):
         lengths, widths, angles: numbers or (N,), metres and radians.
         cargo (bool): hatches and a bridge instead of a cabin.
     """
-    dice = plan.dice
-    centres = np.asarray(centres, np.float64).reshape(-1, 2)
-    count = len(centres)
-    if not count:
-        return
-    quads = rectangles(centres, lengths, widths, angles)
-    hull = within(quads, [1, 0.72, 0.4, -0.8, -1, -1, -0.8, 0.4, 0.72],
-                  [0, 0.6, 1, 1, 0.8, -0.8, -1, -1, -0.6])
-    deck = within(quads, [0.9, 0.35, -0.9, -0.9, 0.35], [0, 0.72, 0.72, -0.72, -0.72])
-    paints = ('hull', 'grey', 'blue', 'red') if cargo else ('white', 'white', 'silver', 'blue')
-    decks = ('deck', 'hatch', 'green', 'grey') if cargo else ('white', 'deck', 'silver')
-    parts = [(hull, [plan.inks(dice.pick(paints), dice.integer(0, 2)) for _ in range(count)]),
-             (deck, [plan.inks(dice.pick(decks), dice.integer(2, 4)) for _ in range(count)])]
+    dice, count = plan.dice, len(centres)
+    hull = [(1, 0), (.72, .6), (.4, 1), (-.8, 1), (-1, .8), (-1, -.8), (-.8, -1), (.4, -1),
+            (.72, -.6)]
+    deck = [(.9, 0), (.35, .72), (-.9, .72), (-.9, -.72), (.35, -.72)]
     if cargo:
-        for ahead in np.linspace(-0.45, 0.5, 4).tolist():
-            parts.append((within(quads, np.array([.085, .085, -.085, -.085]) + ahead,
-                                 [.55, -.55, -.55, .55]),
-                          plan.inks(dice.pick(('hatch', 'silver', 'red', 'blue')), 1)))
-        parts.append((within(quads, [-.68, -.68, -.9, -.9], [.8, -.8, -.8, .8]),
-                      plan.inks('white')))
+        paints, decks = ('hull', 'grey', 'blue', 'red'), ('deck', 'hatch', 'green', 'grey')
     else:
-        parts.append((within(quads, [.3, .3, -.25, -.25], [.45, -.45, -.45, .45]),
-                      plan.inks(dice.pick(('glass', 'white', 'grey')))))
-    plan.add(plan.craft, _SHIP, parts, quads, 14.0 if cargo else 2.0, on(WATER))
+        paints, decks = ('white', 'white', 'silver', 'blue'), ('white', 'deck', 'silver')
+    shapes = [hull, deck]
+    inks = [_painted(plan, paints, count),
+            [plan.inks(dice.pick(decks), dice.integer(2, 4)) for _ in range(count)]]
+    if cargo:
+        for ahead in (-.45, -.13, .18, .5):
+            shapes.append(boxed(ahead + .085, ahead - .085, .55))
+            inks.append(plan.inks(dice.pick(('hatch', 'silver', 'red', 'blue')), 1))
+        shapes.append(boxed(-.68, -.9, .8))
+        inks.append(plan.inks('white'))
+    else:
+        shapes.append(boxed(.3, -.25, .45))
+        inks.append([plan.inks(dice.pick(('glass', 'white', 'grey')))
+                     for _ in range(count)])
+    plan.new_craft.add(_SHIP, frames(centres, lengths, widths, angles), shapes, inks,
+                       12.0 if cargo else 2.0, on(WATER))
 
 
 def planes(plan, centres, lengths, angles):
@@ -104,23 +150,19 @@ def planes(plan, centres, lengths, angles):
         centres: (N, 2) metres.
         lengths, angles: numbers or (N,); the span is 0.94 of the length.
     """
-    centres = np.asarray(centres, np.float64).reshape(-1, 2)
-    count = len(centres)
-    if not count:
-        return
-    lengths = np.broadcast_to(np.asarray(lengths, np.float64), count)
-    quads = rectangles(centres, lengths, lengths * 0.94, angles)
-    white = [plan.inks('aluminium', plan.dice.integer(0, 3)) for _ in range(count)]
-    body = within(quads, [1, .93, .84, -.75, -1, -1, -.75, .84, .93],
-                  [0, .07, .115, .115, .03, -.03, -.115, -.115, -.07])
-    wings = within(quads, [.32, -.22, -.36, -.06, -.06, -.36, -.22],
-                   [0, 1, 1, .1, -.1, -1, -1])
-    tail = within(quads, [-.68, -.92, -1, -.9, -.9, -1, -.92],
-                  [0, .38, .38, .05, -.05, -.38, -.38])
-    parts = [(wings, white), (tail, white), (body, white)]
-    for side in (-1, 1):
-        parts.append((within(quads, [.17, .17, .03, .03],
-                             np.array([.39, .31, .31, .39]) * side), plan.inks('engine')))
+    lengths = np.asarray(lengths, np.float64)
+    white = [plan.inks('aluminium', plan.dice.integer(0, 3)) for _ in range(len(centres))]
+    body = [(1, 0), (.93, .07), (.84, .115), (-.75, .115), (-1, .03), (-1, -.03),
+            (-.75, -.115), (.84, -.115), (.93, -.07)]
+    shapes = [body]
+    for side in (1, -1):
+        shapes += [[(.34, 0), (-.24, side), (-.38, side), (-.08, 0)],
+                   [(-.68, 0), (-.92, side * .38), (-1, side * .38), (-.9, 0)]]
+    engines = [boxed(.17, .02, .04) for _ in range(2)]
+    for engine, side in zip(engines, (.34, -.34), strict=True):
+        shapes.append([(a, b + side) for a, b in engine])
+    shapes.append(boxed(-.72, -.98, .03))
     stripe = plan.inks(plan.dice.pick(('blue', 'red', 'grey', 'aluminium', 'green')), 1)
-    parts.append((within(quads, [-.72, -.72, -.98, -.98], [.03, -.03, -.03, .03]), stripe))
-    plan.add(plan.craft, _PLANE, parts, quads, 5.0, on(ROAD, GRASS, BARE), solid=3)
+    inks = [white] * 5 + [plan.inks('engine')] * 2 + [stripe]
+    plan.new_craft.add(_PLANE, frames(centres, lengths, lengths * 0.94, angles), shapes,
+                       inks, 5.0, on(ROAD, GRASS, BARE), solid=5)

@@ -1,57 +1,15 @@
-"""Shapes in metres: rectangles, curves, ribbons, blobs."""
+"""Shapes in metres: grids, curves, ribbons, blobs."""
 import math
 
 import numpy as np
 
 
-def rectangles(centres, lengths, widths, angles):
-    """Corners of rotated rectangles.
-
-    Args:
-        centres: (N, 2) x and y in metres.
-        lengths, widths, angles: numbers or (N,); the length runs along the angle.
-
-    Returns:
-        numpy.ndarray: (N, 4, 2): front left, front right, rear right, rear left.
-    """
-    centres = np.asarray(centres, np.float64).reshape(-1, 2)
-    angles = np.asarray(angles, np.float64)
-    cos, sin = np.cos(angles), np.sin(angles)
-    along = np.empty_like(centres)
-    across = np.empty_like(centres)
-    half_length = np.asarray(lengths) * 0.5
-    half_width = np.asarray(widths) * 0.5
-    along[:, 0], along[:, 1] = cos * half_length, sin * half_length
-    across[:, 0], across[:, 1] = sin * half_width, -cos * half_width
-    corners = np.empty((len(centres), 4, 2))
-    corners[:, 0] = centres + along + across
-    corners[:, 1] = centres + along - across
-    corners[:, 2] = centres - along - across
-    corners[:, 3] = centres - along + across
-    return corners
-
-
-def within(rects, along, across):
-    """Points inside rectangles.
-
-    Args:
-        rects: (N, 4, 2) from :func:`rectangles`.
-        along, across: (K,) positions in [-1, 1], front and left are positive.
-
-    Returns:
-        numpy.ndarray: (N, K, 2).
-    """
-    centre = rects.mean(1, keepdims=True)
-    u = (rects[:, :1] + rects[:, 1:2]) * 0.5 - centre
-    v = (rects[:, :1] + rects[:, 3:4]) * 0.5 - centre
-    return (centre + u * np.asarray(along)[None, :, None]
-            + v * np.asarray(across)[None, :, None])
-
-
 def grid(x0, x1, nx, y0, y1, ny):
     """(nx * ny, 2) points of a regular grid, x fastest."""
-    x, y = np.meshgrid(np.linspace(x0, x1, nx), np.linspace(y0, y1, ny))
-    return np.stack([x.ravel(), y.ravel()], 1)
+    points = np.empty((ny, nx, 2))
+    points[..., 0] = np.linspace(x0, x1, nx)
+    points[..., 1] = np.linspace(y0, y1, ny)[:, None]
+    return points.reshape(-1, 2)
 
 
 def meander(dice, reach, bend, wavelength, points=40):
@@ -74,9 +32,11 @@ def meander(dice, reach, bend, wavelength, points=40):
 
 def normals(line):
     """(N, 2) unit vectors to the left of a line."""
-    step = np.gradient(line, axis=0)
-    step /= np.maximum(np.hypot(step[:, 0], step[:, 1])[:, None], 1e-9)
-    return np.stack([-step[:, 1], step[:, 0]], 1)
+    step = np.empty_like(line)
+    step[1:-1] = line[2:] - line[:-2]
+    step[0], step[-1] = line[1] - line[0], line[-1] - line[-2]
+    size = np.maximum(np.hypot(step[:, 0], step[:, 1]), 1e-9)
+    return np.stack([-step[:, 1] / size, step[:, 0] / size], 1)
 
 
 def beside(line, distance):
@@ -102,16 +62,26 @@ def blob(dice, centre, radius, roughness=0.25, points=24):
                      centre[1] + size * np.sin(angle)], 1)
 
 
-def along_line(line, spacing, start=0.0):
-    """Points every ``spacing`` metres of a line, with headings.
+def along(starts, ends, spacing, start=0.0):
+    """Points every ``spacing`` metres along segments laid end to end.
+
+    Args:
+        starts, ends: (M, 2) metres.
+        spacing, start (float): metres.
 
     Returns:
-        tuple: points (N, 2), angles (N,) in radians.
+        tuple: points (N, 2), angles (N,) in radians, number of the segment (N,).
     """
-    step = np.diff(line, axis=0)
+    step = ends - starts
     length = np.hypot(step[:, 0], step[:, 1])
-    distance = np.concatenate([[0.0], np.cumsum(length)])
+    distance = np.cumsum(length)
     at = np.arange(start, distance[-1], spacing)
-    index = np.clip(np.searchsorted(distance, at, 'right') - 1, 0, len(step) - 1)
-    share = ((at - distance[index]) / length[index])[:, None]
-    return line[index] + step[index] * share, np.arctan2(step[index, 1], step[index, 0])
+    index = np.minimum(np.searchsorted(distance, at, 'right'), len(step) - 1)
+    share = 1 - (distance[index] - at) / length[index]
+    points = starts[index] + step[index] * share[:, None]
+    return points, np.arctan2(step[index, 1], step[index, 0]), index
+
+
+def along_line(line, spacing, start=0.0):
+    """Points (N, 2) and headings (N,) every ``spacing`` metres of a line."""
+    return along(line[:-1], line[1:], spacing, start)[:2]

@@ -5,10 +5,11 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from .materials import WOOD
+from .materials import OBJECT_CLASSES, WOOD
 
 #: Bits of the shade map, and the surfaces that receive them.
-_LOW_SHADOW, _TALL_SHADOW, _LIT, _DIM = 1, 2, 4, 8
+_LOW_SHADOW, _TALL_SHADOW, _LIT = 1, 2, 4
+_TANK = OBJECT_CLASSES.index('storage_tank')
 
 
 class Conditions(NamedTuple):
@@ -49,16 +50,19 @@ def draw_conditions(dice, bands):
     Returns:
         Conditions: never two alike.
     """
-    normal = dice.generator.standard_normal((2, bands))
-    brightness = dice.log_uniform(0.72, 1.3)
-    haze = max(0.0, dice.uniform(-25, 45))
+    brightness = dice.log_uniform(0.85, 1.5)
+    haze = max(0.0, dice.uniform(-30, 45))
+    # casts run from cool to warm, hardly from green to magenta
+    warm, green = dice.around(0.10), dice.around(0.025)
+    cast = dice.generator.normal(0, 0.06, bands)
+    cast[:3] = (warm, green, -warm)[:min(bands, 3)]
     return Conditions(
         sun=dice.uniform(0, 2 * math.pi), elevation=math.radians(dice.uniform(28, 65)),
         season=dice.random() ** 1.7,
-        gain=brightness * np.exp(0.09 * normal[0]) * (1 - haze / 400),
-        haze=haze * np.exp(0.2 * normal[1]), gamma=dice.uniform(0.5, 0.68),
+        gain=brightness * np.exp(cast) * (1 - haze / 350),
+        haze=haze * np.exp(-0.5 * cast), gamma=dice.uniform(0.5, 0.68),
         slope=(dice.around(0.06), dice.around(0.06)), blur=dice.uniform(0.05, 0.2),
-        noise=dice.log_uniform(1.0, 5.0),
+        noise=dice.log_uniform(0.8, 4.0),
         noise_offsets=dice.generator.integers(0, 512, (bands, 2)).tolist())
 
 
@@ -69,12 +73,26 @@ def neutral_conditions(bands):
                       noise=0.0, noise_offsets=None)
 
 
-def _cast(shade, item, dx, dy, bit):
-    """Shadow of an upright thing: its outline swept along the shadow's direction."""
-    shift = np.int32([round(dx * item.height), round(dy * item.height)])
-    for points, _ in item.parts[:item.solid]:
-        swept = cv2.convexHull(np.concatenate([points, points + shift]))
-        cv2.fillConvexPoly(shade, swept, bit)
+def _cast(shade, items, dx, dy, bit):
+    """Shadows of upright things: outlines swept along the shadow's direction."""
+    boxes = [item for item in items if item.solid == 1]
+    if boxes:
+        quads = np.array([item.quad for item in boxes], np.float32)
+        heights = np.array([item.height for item in boxes], np.float32)[:, None, None]
+        moved = quads + heights * np.float32([dx, dy])
+        swept = np.rint(np.concatenate([quads, moved], 1)).astype(np.int32)
+        for points in swept:
+            cv2.fillConvexPoly(shade, cv2.convexHull(points), bit)
+    for item in items:
+        if item.solid > 1:
+            shift = np.int32([round(dx * item.height), round(dy * item.height)])
+            for points, _ in item.parts[:item.solid]:
+                cv2.fillConvexPoly(shade, points + shift, bit)
+
+
+def _cast_round(shade, x, y, radius, dx, dy, bit):
+    """Shadow of a round thing: a disc swept along the shadow's direction."""
+    cv2.line(shade, (x, y), (round(x + dx), round(y + dy)), bit, 2 * radius - 1)
 
 
 def _wood_edges(shade, ink, inks, steps):
@@ -106,32 +124,33 @@ def shade_factor(painted, inks, conditions, wood_height):
     reach = 1 / math.tan(conditions.elevation)
     sx, sy = math.cos(conditions.sun), math.sin(conditions.sun)
     dx, dy = -sx * reach, -sy * reach
-    for item in painted.craft:
-        _cast(shade, item, dx, dy, _LOW_SHADOW)
+    low = [item for item in painted.craft if item.height * reach > 0.8]
+    _cast(shade, low, dx, dy, _LOW_SHADOW)
     if wood_height:
         _wood_edges(shade, ink, inks, {
             (round(dx * wood_height * part), round(dy * wood_height * part))
             for part in (0.3, 0.6, 0.9)})
     for tree in painted.trees:
-        shift = tree.height * 0.8
-        for (x, y), radius in tree.circles[:1]:
-            cv2.circle(shade, (round(x + dx * shift), round(y + dy * shift)), radius,
-                       _TALL_SHADOW, -1)
+        x, y, radius = tree.circles[0]
+        _cast_round(shade, x, y, radius, dx * tree.height * 0.6, dy * tree.height * 0.6,
+                    _TALL_SHADOW)
+    _cast(shade, [b for b in painted.buildings if b.label != _TANK], dx, dy, _TALL_SHADOW)
     for item in painted.buildings:
-        _cast(shade, item, dx, dy, _TALL_SHADOW)
+        if item.label == _TANK:
+            x0, y0, x1, y1 = item.box
+            _cast_round(shade, (x0 + x1) // 2, (y0 + y1) // 2, (x1 - x0) // 2,
+                        dx * item.height, dy * item.height, _TALL_SHADOW)
     for tree in painted.trees:
-        for (x, y), radius in tree.circles:
-            lean = radius * 0.4
-            cv2.circle(shade, (x, y), radius, _DIM, -1)
-            cv2.circle(shade, (round(x + sx * lean), round(y + sy * lean)),
-                       round(radius * 0.62), _LIT, -1)
+        for x, y, radius in tree.circles:
+            cv2.circle(shade, (round(x + sx * radius * 0.35), round(y + sy * radius * 0.35)),
+                       round(radius * 0.68), _LIT, -1)
     accepted = np.array([3, 2, 0], np.uint8)[np.array(inks.height)]
-    accepted[np.array(inks.label) == WOOD] = _LIT | _DIM
+    accepted[np.array(inks.label) == WOOD] = _LIT
     cv2.bitwise_and(shade, cv2.LUT(ink, inks.table(accepted, np.uint8)), dst=shade)
     factors = np.ones(256, np.float32)
     shadow = 0.40 + 0.12 * math.sin(conditions.elevation)
     factors[[1, 2, 3]] = shadow
-    factors[_LIT], factors[_DIM] = 1.22, 0.72
+    factors[_LIT] = 1.45
     return cv2.LUT(shade, factors)
 
 

@@ -51,12 +51,12 @@ def _paint_trees(ink, trees, labels):
     height, width = ink.shape
     painted = []
     for tree in trees:
-        (x, y), _ = tree.circles[0]
+        x, y, _ = tree.circles[0]
         if (0 <= x < width and 0 <= y < height
                 and not _TREE_GROUND >> labels[ink.item(y, x)] & 1):
             continue
-        for centre, radius in tree.circles:
-            cv2.circle(ink, centre, radius, tree.ink, -1)
+        for x, y, radius in tree.circles:
+            cv2.circle(ink, (x, y), radius, tree.ink, -1)
         painted.append(tree)
     return painted
 
@@ -66,7 +66,7 @@ def _edge_box(item, height, width):
     x0, y0, x1, y1 = item.box
     patch = np.zeros((y1 - y0, x1 - x0), np.uint8)
     for points, _ in item.parts[:item.solid]:
-        cv2.fillPoly(patch, [points - np.int32([x0, y0])], 1)
+        cv2.fillConvexPoly(patch, points - np.int32([x0, y0]), 1)
     left, top = max(0, -x0), max(0, -y0)
     cut = patch[top:height - y0, left:width - x0]
     visible = cv2.countNonZero(cut)
@@ -98,17 +98,17 @@ def _paint_items(ink, items, labels):
             if box is None:
                 continue
         for points, number in item.parts:
-            cv2.fillPoly(ink, [points], number)
+            cv2.fillConvexPoly(ink, points, number)
         painted.append(item)
         boxes.append(box)
     return painted, boxes
 
 
-def _oriented(items, boxes):
+def _oriented(items):
     """(N, 8) rectangles, grown by the half pixel that painting adds on every side."""
     if not items:
         return np.zeros((0, 8), np.float32)
-    quads = np.stack([item.quad for item in items])
+    quads = np.array([item.quad for item in items])
     sides = quads - np.roll(quads, 1, 1)
     sides /= np.maximum(np.hypot(sides[..., 0], sides[..., 1])[..., None], 1e-6)
     grown = quads + 0.5 + 0.5 * (sides - np.roll(sides, -1, 1))
@@ -138,5 +138,5 @@ def paint(plan):
         buildings + craft, building_boxes + craft_boxes, strict=True) if item.label >= 0]
     boxes = np.array([box for _, box in pairs], np.float32).reshape(-1, 4)
     chosen = np.array([item.label for item, _ in pairs], np.int64)
-    quads = _oriented([item for item, _ in pairs], boxes)
+    quads = _oriented([item for item, _ in pairs])
     return Painted(ink, trees, buildings, craft, boxes, chosen, quads)

@@ -1,7 +1,7 @@
 """A scene before it is painted: grounds, trees, buildings and vehicles as shapes.
 
-Layouts fill a plan in metres; the second date is an edited copy of it; painting turns it
-into labels. Nothing here knows about light.
+Layouts fill a plan in metres; :meth:`Plan.place` turns it into pixels; the second date is
+an edited copy of it; painting turns it into labels. Nothing here knows about light.
 """
 import copy
 import math
@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .geometry import along
 from .inks import Inks
 from .stock import Stock
 from .textures import TILE
@@ -17,22 +18,23 @@ from .textures import TILE
 class Ground(NamedTuple):
     """Flat thing, painted in order.
 
-    ``shape`` is 'fill' (polygons), 'line' (polylines of ``size`` pixels), or 'region'
-    (where the relief texture exceeds ``size``; ``points`` holds its offset and scale).
-    ``role`` lets the second date find what may change.
+    ``shape`` is 'fill' (polygons), 'line' (polylines of ``size`` pixels), 'dash' (a line
+    until it is placed; ``size`` holds spacing and length in metres) or 'region' (where the
+    relief texture exceeds ``size``; ``points`` holds its offset and scale). ``role`` lets
+    the second date find what may change.
     """
 
     shape: str
     points: object
-    size: float
+    size: object
     ink: int
     role: str
 
 
 class Tree(NamedTuple):
-    """Crown: circles ((x, y), radius) in pixels, ink, height in pixels."""
+    """Crown: circles (x, y, radius) in pixels, ink, height in pixels."""
 
-    circles: list
+    circles: tuple
     ink: int
     height: float
 
@@ -63,19 +65,22 @@ class Plan:
         self.reach = 0.5 * math.hypot(height, width) * gsd
         self.inks = Inks(dice.generator)
         self.background = None
-        self.grounds, self.trees = [], []
-        self._buildings, self._craft = Stock(), Stock()
-        self._traffic = []
-        #: Placed things, filled by :meth:`place`.
-        self.buildings, self.craft = [], []
         #: (angle in pixels, period in pixels, kind) of the row channels.
         self.rows = []
-        offsets = dice.generator.integers(0, TILE, (8, 2)).tolist()
+        offsets = dice.generator.integers(0, TILE, (5, 2)).tolist()
         #: Offsets of the textures; the same on both dates.
         self.offsets = dict(zip(
-            ('grain', 'mottle', 'canopy', 'wave', 'dry', 'relief'), offsets, strict=False))
-        self.canopy_scale = 1.0
-        self.wave_scale = 1.0
+            ('grain', 'mottle', 'canopy', 'wave', 'dry'), offsets, strict=True))
+        self.canopy_scale = self.wave_scale = 1.0
+        #: Placed things, in pixels.
+        self.grounds, self.trees, self.buildings, self.craft = [], [], [], []
+        self._wait()
+
+    def _wait(self):
+        self._grounds, self._trees = [], []
+        self.new_buildings, self.new_craft = Stock(), Stock()
+        #: Places (N, 2) and headings (N,) of vehicles, and roads that carry some.
+        self.parked, self.routes = [], []
 
     def edited(self, dice):
         """Copy whose lists can be changed without touching this plan."""
@@ -83,18 +88,12 @@ class Plan:
         other.dice = dice
         for name in ('grounds', 'trees', 'buildings', 'craft'):
             setattr(other, name, list(getattr(self, name)))
+        other._wait()
         return other
 
     def pixels(self, points):
         """Metres (..., 2) to pixels, float."""
         return np.asarray(points) @ self._turn + self._middle
-
-    def whole_pixels(self, points):
-        return np.rint(self.pixels(points)).astype(np.int32)
-
-    def metres(self, points):
-        """Pixels (..., 2) to metres."""
-        return (np.asarray(points) - self._middle) @ np.linalg.inv(self._turn)
 
     def add_rows(self, angle, period, kind='wave', floor=2.6):
         """New row channel.
@@ -110,27 +109,29 @@ class Plan:
         self.rows.append((angle + self.angle, max(period / self.gsd, floor), kind))
         return len(self.rows) - 1
 
-    # ground ------------------------------------------------------------------------
     def fill(self, polygon, ink, role=''):
-        self.grounds.append(Ground('fill', [self.whole_pixels(polygon)], 0, ink, role))
+        """Polygon, (K, 2) in metres."""
+        self._grounds.append(Ground('fill', [polygon], 0, ink, role))
 
     def line(self, points, ink, width, role='', thinnest=1):
-        """Polyline of a width in metres."""
-        size = max(thinnest, round(width / self.gsd))
-        self.grounds.append(Ground('line', [self.whole_pixels(points)], size, ink, role))
+        """Polyline of a width in metres, at least ``thinnest`` pixels."""
+        self.lines([points], ink, width, role, thinnest)
 
-    def lines(self, segments, ink, width=0.0, role='', thinnest=1):
-        """Many straight lines, (N, 2, 2) in metres."""
-        size = max(thinnest, round(width / self.gsd))
-        self.grounds.append(
-            Ground('line', list(self.whole_pixels(segments)), size, ink, role))
+    def lines(self, lines, ink, width=0.0, role='', thinnest=1):
+        """Many polylines, each (K, 2) in metres."""
+        if len(lines):
+            size = max(thinnest, round(width / self.gsd))
+            self._grounds.append(Ground('line', list(lines), size, ink, role))
+
+    def dashes(self, line, ink, spacing=12.0, length=5.0):
+        """Thin dashed line, metres."""
+        self._grounds.append(Ground('dash', line, (spacing, length), ink, ''))
 
     def region(self, ink, threshold, scale=2.0, role=''):
         """Wherever the relief texture (deviation 1) exceeds a threshold."""
         offset = (self.dice.integer(0, TILE), self.dice.integer(0, TILE))
-        self.grounds.append(Ground('region', (offset, scale), threshold, ink, role))
+        self._grounds.append(Ground('region', (offset, scale), threshold, ink, role))
 
-    # upright things ------------------------------------------------------------------
     def plant(self, centres, radii, ink, tallness=1.6):
         """Trees.
 
@@ -140,21 +141,59 @@ class Plan:
             ink (int or list): one ink, or one per tree.
             tallness (float): height over radius.
         """
-        centres = np.asarray(centres, np.float64).reshape(-1, 2)
-        where = self.pixels(centres)
-        radii = np.broadcast_to(np.asarray(radii) / self.gsd, len(where))
-        margin = radii * 3
-        seen = ((where[:, 0] > -margin) & (where[:, 0] < self.width + margin)
-                & (where[:, 1] > -margin) & (where[:, 1] < self.height + margin))
-        inks = ink if isinstance(ink, list) else [ink] * len(where)
-        wobble = self.dice.generator.uniform(-0.6, 0.6, (len(where), 4)).tolist()
-        for (x, y), radius, shown, number, (a, b, c, d) in zip(
-                where.tolist(), radii.tolist(), seen.tolist(), inks, wobble, strict=True):
-            if not shown:
-                continue
-            circles = [((round(x), round(y)), max(1, round(radius)))]
-            if radius > 2.5:
-                small = round(radius * 0.66)
-                circles += [((round(x + a * radius), round(y + b * radius)), small),
-                            ((round(x + c * radius), round(y + d * radius)), small)]
-            self.trees.append(Tree(circles, number, radius * tallness))
+        count = len(centres)
+        if count:
+            inks = ink if isinstance(ink, list) else [ink] * count
+            self._trees.append((np.asarray(centres, np.float64).reshape(-1, 2),
+                                np.broadcast_to(radii, count), inks, tallness))
+
+    def place(self):
+        """Turn what waits into pixels and add it to the placed things."""
+        self._place_grounds()
+        self._place_trees()
+        self.buildings += self.new_buildings.items(self)
+        self.craft += self.new_craft.items(self)
+        self._wait()
+
+    def _place_grounds(self):
+        waiting = [g if g.shape != 'dash' else self._dashed(g) for g in self._grounds]
+        shapes = [np.asarray(p) for g in waiting if g.shape != 'region' for p in g.points]
+        if shapes:
+            cuts = np.cumsum([0] + [len(shape) for shape in shapes]).tolist()
+            whole = np.rint(self.pixels(np.concatenate(shapes))).astype(np.int32)
+            placed = iter([whole[a:b] for a, b in zip(cuts[:-1], cuts[1:], strict=True)])
+            waiting = [g if g.shape == 'region' else
+                       g._replace(points=[next(placed) for _ in g.points])
+                       for g in waiting]
+        self.grounds += waiting
+
+    def _dashed(self, ground):
+        spacing, length = ground.size
+        line = np.asarray(ground.points)
+        points, angles, _ = along(line[:-1], line[1:], spacing)
+        step = np.stack([np.cos(angles), np.sin(angles)], 1) * (length / 2)
+        return Ground('line', list(np.stack([points - step, points + step], 1)), 1,
+                      ground.ink, '')
+
+    def _place_trees(self):
+        if not self._trees:
+            return
+        where = self.pixels(np.concatenate([trees[0] for trees in self._trees]))
+        radii = np.concatenate([trees[1] for trees in self._trees]) / self.gsd
+        inks = [ink for trees in self._trees for ink in trees[2]]
+        tallness = np.repeat([trees[3] for trees in self._trees],
+                             [len(trees[0]) for trees in self._trees])
+        margin = 3 * radii[:, None]
+        seen = np.flatnonzero(((where > -margin)
+                               & (where < (self.width, self.height) + margin)).all(1))
+        where, radii = where[seen], radii[seen]
+        wobble = self.dice.generator.uniform(-0.6, 0.6, (2, len(seen), 2))
+        spots = np.concatenate([where[None], where + wobble * radii[:, None]])
+        sizes = np.stack([radii, radii * 0.68, radii * 0.6])
+        circles = np.concatenate([spots, np.maximum(sizes, 1)[..., None]], 2)
+        circles = np.rint(circles).astype(int).transpose(1, 0, 2).tolist()
+        for crown, i, radius, height in zip(
+                circles, seen.tolist(), radii.tolist(), (radii * tallness[seen]).tolist(),
+                strict=True):
+            # a small crown is a single disc
+            self.trees.append(Tree(crown if radius > 3 else crown[:1], inks[i], height))

@@ -7,15 +7,16 @@ import numpy as np
 from .inks import ROW_CHANNELS
 from .light import shade_factor, slope_factor
 from .materials import SPECTRA, SPREADS, TEXTURES, TURNS, WITHERED, band_weights
-from .textures import TILE, crop
+from .textures import crop
 
 #: Grey values per unit of reflectance ** gamma.
 _WHITE = 300.0
-_PROFILES = np.arange(256, dtype=np.float32) * np.float32(2 * math.pi / 256)
+_CYCLE = np.arange(256, dtype=np.float32) * np.float32(2 * math.pi / 256)
+#: Brightness over one period of a row.
 _PROFILES = {
-    'wave': np.sin(_PROFILES),
-    'ridge': np.clip(2.0 * np.sin(_PROFILES) + 0.4, -1, 1),
-    'line': np.where(np.cos(_PROFILES) > 0.86, -2.2, 0.2).astype(np.float32),
+    'wave': np.sin(_CYCLE),
+    'ridge': np.clip(2.0 * np.sin(_CYCLE) + 0.4, -1, 1),
+    'line': np.where(np.cos(_CYCLE) > 0.86, -2.2, 0.2).astype(np.float32),
 }
 
 

@@ -1,11 +1,12 @@
 """Remote-sensing-like scenes with the labels of every downstream task."""
 import dataclasses
 import math
-from typing import Optional
 
+import cv2
 import numpy as np
 
 from .change import change_mask, second_date
+from .craft import settle_traffic
 from .dice import Dice
 from .layouts import LAYOUTS
 from .light import draw_conditions, neutral_conditions
@@ -49,12 +50,12 @@ class Scene:
     labels: np.ndarray
     quads: np.ndarray
     gsd: float
-    image2: Optional[np.ndarray] = None
-    mask2: Optional[np.ndarray] = None
-    boxes2: Optional[np.ndarray] = None
-    labels2: Optional[np.ndarray] = None
-    quads2: Optional[np.ndarray] = None
-    change: Optional[np.ndarray] = None
+    image2: np.ndarray | None = None
+    mask2: np.ndarray | None = None
+    boxes2: np.ndarray | None = None
+    labels2: np.ndarray | None = None
+    quads2: np.ndarray | None = None
+    change: np.ndarray | None = None
 
 
 def _checked_size(size):
@@ -86,6 +87,8 @@ def _make_plan(dice, height, width, scene_class, gsd):
     plan = Plan(dice, height, width, gsd, dice.uniform(0, 2 * math.pi))
     plan.canopy_scale = min(2.0, max(0.5, 0.9 / gsd))
     chosen.draw(plan)
+    settle_traffic(plan)
+    plan.place()
     return plan
 
 
@@ -129,7 +132,7 @@ def generate_scene(seed, index, size=256, bands=3, scene_class=None, change=Fals
 
 
 def _mask(plan, painted):
-    return plan.inks.table(plan.inks.label, np.uint8)[painted.ink]
+    return cv2.LUT(painted.ink, plan.inks.table(plan.inks.label, np.uint8))
 
 
 def _add_second_date(scene, plan, painted, seed, index, bands, clean):

@@ -77,11 +77,14 @@ class Stock:
         count = len(frames)
         if not count:
             return
-        cuts = np.cumsum([0] + [np.shape(shape)[-2] for shape in shapes]).tolist()
-        if any(np.ndim(shape) == 3 for shape in shapes):
+        single = [getattr(shape, 'ndim', 2) == 3 for shape in shapes]
+        cuts = [0]
+        for shape, own in zip(shapes, single, strict=True):
+            cuts.append(cuts[-1] + (shape.shape[1] if own else len(shape)))
+        if any(single):
             template = np.concatenate(
-                [np.broadcast_to(shape, (count, *np.shape(shape)[-2:]))
-                 for shape in shapes], 1)
+                [shape if own else np.broadcast_to(shape, (count, len(shape), 2))
+                 for shape, own in zip(shapes, single, strict=True)], 1)
         else:
             template = np.array([point for shape in shapes for point in shape])[None]
         self._batches.append(_Batch(

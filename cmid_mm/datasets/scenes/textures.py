@@ -70,7 +70,7 @@ _MAKERS = {
 }
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def tile(name):
     """Texture repeated twice along both axes, so that every crop is a view.
 

@@ -1,6 +1,7 @@
 """mmengine's Runner, with what a CMID run must not leave to chance."""
 import math
 
+from mmengine.device import get_device
 from mmengine.runner import Runner
 from mmpretrain.registry import RUNNERS
 
@@ -43,6 +44,14 @@ class CMIDRunner(Runner):
             group['lr'] *= factor
         self.logger.info(f'learning rate of the config (for a batch of {base}) times '
                          f'{factor:.4g}: {rule} rule, effective batch {effective}')
+
+    def wrap_model(self, model_wrapper_cfg, model):
+        """As mmengine's, without synchronised batch norm where torch has none (CPU)."""
+        if self.distributed and self.cfg.get('sync_bn') and get_device() == 'cpu':
+            self.logger.warning('batch norm is not synchronised: torch can do that on '
+                                'accelerators only; each process sees its own batch')
+            self.cfg.sync_bn = None
+        return super().wrap_model(model_wrapper_cfg, model)
 
     @staticmethod
     def build_dataloader(dataloader, seed=None, diff_rank_seed=False):

@@ -19,7 +19,8 @@ class CMIDCosineLR(LRSchedulerMixin, _ParamScheduler):
 
     Args:
         optimizer (Optimizer | OptimWrapper): What is scheduled; its rate is the peak.
-        T_max (int): Steps (or epochs) of the whole schedule.
+        end (int): Steps (or epochs) of the whole schedule, T; the runner sets it to the
+            length of the training where the config does not.
         warmup (int): Steps (or epochs) of the warm-up. Defaults to 0.
         warmup_factor (float): Share of the rate at the start. Defaults to 0.01.
         eta_min (float): Rate at the end; independent of the peak. Defaults to 1e-6.
@@ -31,35 +32,35 @@ class CMIDCosineLR(LRSchedulerMixin, _ParamScheduler):
 
     def __init__(self,
                  optimizer,
-                 T_max: int,
+                 end: int,
                  warmup: int = 0,
                  warmup_factor: float = 0.01,
                  eta_min: float = 1e-6,
                  **kwargs):
-        if not 0 <= warmup <= T_max:
-            raise ValueError(f'a warm-up of {warmup} does not fit into T_max={T_max}')
-        self.T_max = T_max
+        if not 0 <= warmup <= end:
+            raise ValueError(f'a warm-up of {warmup} does not fit into {end} '
+                             f'{"epochs" if kwargs.get("by_epoch", True) else "steps"}')
         self.warmup = warmup
         self.warmup_factor = warmup_factor
         self.eta_min = eta_min
-        super().__init__(optimizer, end=T_max, **kwargs)
+        super().__init__(optimizer, end=end, **kwargs)
 
     @classmethod
-    def build_iter_from_epoch(cls, *args, T_max, epoch_length, warmup=0, by_epoch=True,
+    def build_iter_from_epoch(cls, *args, end, epoch_length, warmup=0, by_epoch=True,
                               **kwargs):
         """Epochs of a config (``convert_to_iter_based=True``) to steps."""
         return cls(
             *args,
-            T_max=int(T_max * epoch_length),
+            end=int(end * epoch_length),
             warmup=int(warmup * epoch_length),
             by_epoch=False,
             **kwargs)
 
     def _get_value(self) -> list:
-        step = min(self.last_step, self.T_max)
-        cosine = (1 + math.cos(math.pi * step / self.T_max)) / 2
+        """Rate of every group at ``last_step``."""
+        cosine = (1 + math.cos(math.pi * self.last_step / self.end)) / 2
         factor = 1.0
-        if step < self.warmup:
-            factor = 1 - (1 - step / self.warmup) * (1 - self.warmup_factor)
+        if self.last_step < self.warmup:
+            factor = 1 - (1 - self.last_step / self.warmup) * (1 - self.warmup_factor)
         return [(self.eta_min + (peak - self.eta_min) * cosine) * factor
                 for peak in self.base_values]

@@ -39,8 +39,8 @@ def adjust_saturation(images: Tensor, factor: Tensor) -> Tensor:
 def adjust_hue(images: Tensor, shift: Tensor) -> Tensor:
     """Turn the hue by ``shift`` of a full circle, in [-0.5, 0.5]; uint8 (B, 3, H, W).
 
-    OpenCV's 8-bit HSV: hue in steps of two degrees, so colours are quantised unless the
-    shift is 0, which leaves the image as it is.
+    OpenCV's 8-bit HSV has hues in steps of two degrees, so every shift quantises the
+    colours except 0, which leaves the image as it is.
     """
     hue, saturation, value = _rgb_to_hsv(images)
     # A hue h' lies in sector floor(h' / 30), at the fraction h' / 30 - sector. Both are
@@ -60,7 +60,7 @@ def adjust_hue(images: Tensor, shift: Tensor) -> Tensor:
     saturation = saturation * (1 / 255)
     between = top * (1 - saturation.double() * weight.double()).float()
     lowest = top * (1 - saturation)
-    top, between, lowest = ((x * 255).to(torch.uint8) for x in (top, between, lowest))
+    top, between, lowest = (_unit_to_levels(x) for x in (top, between, lowest))
     bands = []
     for offset in (5, 3, 1):
         phase = (sector + offset) % 6
@@ -193,6 +193,18 @@ def _rgb_to_hsv(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     per_chroma = (30 * 2**12 / chroma.clamp(min=1)).round_()
     hue = (hue * per_chroma).add_(2**11).mul_(2**-12).floor_()
     return torch.where(hue < 0, hue + 180, hue), saturation, value
+
+
+def _unit_to_levels(values: Tensor) -> Tensor:
+    """Values (B, H, W) in [0, 1] as uint8 levels, as OpenCV's HSV2RGB makes them.
+
+    Its vector code handles 32 pixels of a row at a time and truncates; its scalar code,
+    which handles the rest of the row, rounds. Sides of 224 pixels leave no rest. In the
+    rest one value in some 100 000 differs by a level, as the compiler of OpenCV chose.
+    """
+    levels = values * 255
+    levels[..., levels.shape[-1] // 32 * 32:].round_()
+    return levels.to(torch.uint8)
 
 
 def _column(values: Tensor) -> Tensor:

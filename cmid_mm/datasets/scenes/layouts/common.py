@@ -1,10 +1,8 @@
 """Pieces that several layouts share."""
-import math
-
 import numpy as np
 
-from ..craft import traffic
-from ..geometry import along_line, beside, blob
+from ..craft import drive
+from ..geometry import blob
 
 _WOODS = ('leaf', 'needle', 'young_wood')
 _OPEN = ('grass', 'scrub', 'soil', 'stubble', 'sprout', 'lawn')
@@ -57,43 +55,19 @@ def copse(plan, centre, radius, material=None):
 
 def road(plan, line, width, surface='asphalt', shoulder='gravel', markings=True,
          cars=0.0, variant=0):
-    """Road with shoulders, edge lines, a dashed middle line and traffic.
+    """Road with shoulders, a dashed middle line and traffic.
 
     Args:
         line: (N, 2) metres.
         width (float): metres.
-        cars (float): vehicles per 100 m of each direction.
+        cars (float): vehicles per 100 m and direction.
     """
     plan.line(line, plan.inks(shoulder), width + 2.5)
     plan.line(line, plan.inks(surface, variant), width, role='road', thinnest=2)
     if markings and width / plan.gsd > 5:
-        dashes(plan, line, 9.0, 4.0)
+        plan.dashes(line, plan.inks('marking'), 9.0, 4.0)
     if cars:
-        for side in (1, -1):
-            drive(plan, beside(line, side * width * 0.25), cars, -side)
-
-
-def dashes(plan, line, spacing, length):
-    """Dashed line in marking paint."""
-    points, angles = along_line(line, spacing)
-    step = np.stack([np.cos(angles), np.sin(angles)], 1) * (length / 2)
-    plan.lines(np.stack([points - step, points + step], 1), plan.inks('marking'))
-
-
-def drive(plan, lane, per_100_m, direction=1, lorry_share=0.12):
-    """Traffic on a lane, with random gaps.
-
-    Args:
-        lane: (N, 2) middle of the lane, metres.
-        per_100_m (float): vehicles per 100 m, at most about 12.
-        direction (int): 1 along the line, -1 against it.
-    """
-    points, angles = along_line(lane, 20.0, plan.dice.uniform(0, 20))
-    chosen = plan.dice.generator.random(len(points)) < per_100_m / 5
-    jitter = plan.dice.generator.uniform(-2, 2, len(points))
-    points = points + jitter[:, None] * np.stack([np.cos(angles), np.sin(angles)], 1)
-    traffic(plan, points[chosen], angles[chosen] + (0 if direction > 0 else math.pi),
-            lorry_share)
+        drive(plan, line, cars, [(width * 0.25, -1), (-width * 0.25, 1)])
 
 
 def cut(low, high, smallest, dice, depth=0):

@@ -1,5 +1,6 @@
 """Scene classes by name."""
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 
 class Layout(NamedTuple):

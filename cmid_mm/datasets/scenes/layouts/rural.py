@@ -11,6 +11,12 @@ from .registry import layout
 CROPS = ('crop', 'crop', 'sprout', 'ripe', 'stubble', 'plough', 'plough', 'blossom')
 
 
+_STEPS = 4
+#: Corner (0 low, 1 high) from which each point of a subdivided rectangle starts.
+_AROUND = np.repeat([[0, 0], [1, 0], [1, 1], [0, 1]], _STEPS, 0)
+_SHARE = np.tile(np.arange(_STEPS) / _STEPS, 4)[:, None]
+
+
 def add_crop_rows(plan):
     """Row channels along and across the parcels, and tramlines."""
     dice = plan.dice
@@ -33,13 +39,11 @@ def crop_ink(plan, wide, crops=CROPS):
 def bent(corners, bend, wavelength, phase):
     """Subdivide an outline and bend it, so that parcels follow the land."""
     x0, y0, x1, y1 = corners
-    t = np.linspace(0, 1, 4, endpoint=False)
-    outline = np.concatenate([
-        np.stack([x0 + (x1 - x0) * t, np.full(4, y0)], 1),
-        np.stack([np.full(4, x1), y0 + (y1 - y0) * t], 1),
-        np.stack([x1 - (x1 - x0) * t, np.full(4, y1)], 1),
-        np.stack([np.full(4, x0), y1 - (y1 - y0) * t], 1)])
-    return outline + bend * np.sin(outline[:, ::-1] * (2 * math.pi / wavelength) + phase)
+    outline = np.array([(x0, y0), (x1, y1)])[_AROUND, (0, 1)] * (1 - _SHARE)
+    outline += np.array([(x0, y0), (x1, y1)])[np.roll(_AROUND, -_STEPS, 0), (0, 1)] * _SHARE
+    if bend:
+        outline += bend * np.sin(outline[:, ::-1] * (2 * math.pi / wavelength) + phase)
+    return outline
 
 
 @layout('farmland', gsd=(0.8, 2.4))
@@ -113,7 +117,7 @@ def orchard(plan):
     plan.add_rows(0, 4.0, 'wave')
     block = max(reach * dice.uniform(0.7, 1.3), 28 * plan.gsd)
     species = dice.pick(('leaf', 'leaf', 'needle', 'young_wood'))
-    floor = 7.5 * plan.gsd
+    floor = 9.5 * plan.gsd
     for x0, y0, x1, y1 in cut((-reach, -reach), (reach, reach), block, dice):
         corners = bent((x0 + 2, y0 + 2, x1 - 2, y1 - 2), 0.0, 1.0, 0.0)
         ground = dice.pick(('soil', 'grass', 'lawn', 'plough', 'sprout', 'stubble'))
@@ -129,7 +133,7 @@ def orchard(plan):
             trees[:, 0] += (np.rint((trees[:, 1] - y0) / across) % 2) * along / 2
         trees = trees[dice.generator.random(len(trees)) < dice.uniform(0.86, 1.0)]
         trees += dice.generator.normal(0, 0.04 * along, trees.shape)
-        size = along * dice.uniform(0.28, 0.48)
+        size = along * dice.uniform(0.3, 0.48)
         plan.plant(trees, dice.generator.uniform(0.85, 1.12, len(trees)) * size,
                    plan.inks(species, dice.integer(0, 3)), tallness=1.3)
     if dice.chance(0.4):

@@ -4,9 +4,9 @@ import math
 import numpy as np
 
 from ..buildings import halls, houses
-from ..craft import cars, planes, traffic
-from ..geometry import beside, meander
-from .common import clumps, copse, dashes, drive, open_country, road, scatter, single_trees
+from ..craft import drive, planes, traffic
+from ..geometry import beside, meander, normals
+from .common import clumps, copse, open_country, road, scatter, single_trees
 from .registry import layout
 
 _LANE = 3.6
@@ -21,19 +21,24 @@ def carriageways(plan, line, lanes, surface, flow):
         flow (float): vehicles per 100 m and lane.
     """
     wide = lanes * _LANE + 2.5
+    marking = plan.inks('marking')
     plan.line(line, plan.inks('grass'), 2 * wide + 9)
     plan.line(line, plan.inks('gravel'), 2 * wide + 5)
-    offset = wide / 2 + 1.6
-    for side in (1, -1):
-        middle = beside(line, side * offset)
-        plan.line(middle, plan.inks(surface, 0), wide, role='road', thinnest=3)
-        if plan.gsd < 0.85:
-            for edge in (-1, 1):
-                plan.line(beside(middle, edge * (wide / 2 - 0.9)), plan.inks('marking'), 0)
-            for lane in range(1, lanes):
-                dashes(plan, beside(middle, (lane - lanes / 2) * _LANE), 12.0, 5.0)
-        for lane in range(lanes):
-            drive(plan, beside(middle, (lane - (lanes - 1) / 2) * _LANE), flow, side)
+    left = normals(line)
+    middle = wide / 2 + 1.6
+    plan.lines([line + left * middle, line - left * middle], plan.inks(surface, 0), wide,
+               role='road', thinnest=3)
+    if plan.gsd < 0.85:
+        edge = wide / 2 - 0.9
+        plan.lines([line + left * side for side in (
+            middle + edge, middle - edge, edge - middle, -middle - edge)], marking)
+        for lane in range(1, lanes):
+            offset = middle + (lane - lanes / 2) * _LANE
+            plan.dashes(line + left * offset, marking)
+            plan.dashes(line - left * offset, marking)
+    drive(plan, line, flow, [
+        (side * (middle + (lane - (lanes - 1) / 2) * _LANE), -side)
+        for lane in range(lanes) for side in (1, -1)], lorry_share=0.18)
     plan.line(line, plan.inks('worn_asphalt', 1), 0.6)
 
 
@@ -43,7 +48,7 @@ def ramp(plan, centre, radius, start, stop, surface):
     arc = np.asarray(centre) + radius * np.stack([np.cos(angle), np.sin(angle)], 1)
     plan.line(arc, plan.inks('gravel'), 8.5)
     plan.line(arc, plan.inks(surface, 0), 6.0, role='road', thinnest=2)
-    drive(plan, arc, 0.8)
+    drive(plan, arc, 0.8, [(0.0, 1)])
 
 
 @layout('highway', gsd=(0.4, 1.1))
@@ -124,7 +129,7 @@ def car_park(plan):
             centres = centres[taken] + dice.generator.normal(0, 0.12, (taken.sum(), 2))
             turn = math.pi / 2 - math.atan2(lean, depth)
             backward = dice.generator.random(len(centres)) < 0.3
-            cars(plan, centres, turn + backward * math.pi)
+            traffic(plan, centres, turn + backward * math.pi, lorry_share=0.0)
         plan.lines([[(-limit, y + depth), (-limit + bay * span, y + depth)]],
                    plan.inks('marking'), 0.12)
         if islands:
@@ -137,7 +142,7 @@ def car_park(plan):
             single_trees(plan, middles, (1.6, 2.9))
         lane = np.array([(-limit, y + 2 * depth + aisle / 2),
                          (limit, y + 2 * depth + aisle / 2)])
-        drive(plan, lane, 0.5, lorry_share=0.0)
+        drive(plan, lane, 0.8, [(1.5, -1), (-1.5, 1)], lorry_share=0.0)
     if dice.chance(0.5):
         width = dice.uniform(22, 36)
         plan.fill([(-reach, limit), (reach, limit), (reach, limit + width + 9),
@@ -217,7 +222,7 @@ def _runway(plan, y, apron):
     plan.line(line, plan.inks('rubber'), wide * 0.2)
     for side in (1, -1):
         plan.line(beside(line, side * (wide / 2 - 2)), plan.inks('marking'), 0.9)
-    dashes(plan, line, 50.0, 30.0)
+    plan.dashes(line, plan.inks('marking'), 50.0, 30.0)
     if dice.chance(0.5):
         x = dice.around(reach * 0.5)
         bars = np.linspace(-0.42, 0.42, 12) * wide + y
@@ -233,8 +238,9 @@ def _runway(plan, y, apron):
         planes(plan, [(dice.around(reach * 0.6), taxi)], dice.uniform(28, 45), 0.0)
     for x in (dice.around(reach * 0.6), dice.around(reach * 0.6)):
         lean = dice.pick((0.0, 40.0, -40.0))
-        link = [(x, stop), (x + lean, y)]
-        plan.line(link, plan.inks('concrete', 1), 20.0)
-        plan.line(link, plan.inks('yellow_line'), 0.3)
+        ends = [(x - 10, stop), (x + 10, stop), (x + lean + 10, y - wide / 2),
+                (x + lean - 10, y - wide / 2)]
+        plan.fill(ends, plan.inks('concrete', 1))
+        plan.line([(x, stop), (x + lean, y)], plan.inks('yellow_line'), 0.3)
     if dice.chance(0.4):
         planes(plan, [(dice.around(reach * 0.6), y)], dice.uniform(28, 50), 0.0)

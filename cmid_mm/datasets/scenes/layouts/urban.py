@@ -4,9 +4,9 @@ import math
 import numpy as np
 
 from ..buildings import halls, houses, tanks
-from ..craft import cars, traffic
-from ..geometry import beside, blob, grid, meander
-from .common import clumps, copse, cut, drive, open_country, road, scatter, single_trees
+from ..craft import drive, traffic
+from ..geometry import blob, grid, meander
+from .common import clumps, copse, cut, open_country, road, scatter, single_trees
 from .registry import layout
 
 
@@ -18,6 +18,7 @@ def industrial(plan):
     ribs = plan.add_rows(dice.pick((0, math.pi / 2)), dice.uniform(2, 5), 'ridge', floor=3)
     block = dice.uniform(48, 100)
     street = dice.uniform(10, 15)
+    streets = []
     tank_share = dice.pick((0.0, 0.15, 0.4, 0.8))
     for x0, y0, x1, y1 in cut((-reach, -reach), (reach, reach), block, dice):
         x0, y0, x1, y1 = x0 + street / 2, y0 + street / 2, x1 - street / 2, y1 - street / 2
@@ -31,10 +32,13 @@ def industrial(plan):
             _works(plan, x0, y0, x1, y1, ribs)
         else:
             copse(plan, ((x0 + x1) / 2, (y0 + y1) / 2), min(x1 - x0, y1 - y0) * 0.35)
-        line = np.array([(x0 - street / 2, y0 - street / 2), (x1, y0 - street / 2)])
-        road(plan, line, street * 0.62, variant=1, shoulder='worn_asphalt', cars=1.5)
-        line = np.array([(x0 - street / 2, y0 - street / 2), (x0 - street / 2, y1)])
-        road(plan, line, street * 0.62, variant=1, shoulder='worn_asphalt', cars=1.5)
+        corner = (x0 - street / 2, y0 - street / 2)
+        streets += [np.array([corner, (x1, corner[1])]), np.array([corner, (corner[0], y1)])]
+    plan.lines(streets, plan.inks('worn_asphalt'), street * 0.62 + 2.5)
+    plan.lines(streets, plan.inks('asphalt', 1), street * 0.62, role='road', thinnest=2)
+    for line in streets:
+        plan.dashes(line, plan.inks('marking'), 9.0, 4.0)
+        drive(plan, line, 1.5, [(street * 0.16, -1), (-street * 0.16, 1)], 0.3)
     single_trees(plan, scatter(plan, dice.uniform(0, 8)), (1.8, 3.8))
 
 
@@ -76,66 +80,91 @@ def _tank_farm(plan, x0, y0, x1, y1):
           radius * dice.uniform(0.7, 1.2))
 
 
-def _blocks(plan, wide, deep, street, bend):
-    """Streets in a grid that is bent a little; gives the plots on both sides."""
+def _streets(plan, deep, block, street, curve):
+    """Parallel streets that follow a curve, and straight ones across them.
+
+    Returns:
+        numpy.ndarray: (R,) positions y of the parallel streets.
+    """
     dice, reach = plan.dice, plan.reach
-    for y in np.arange(-reach - dice.uniform(0, deep), reach + deep, deep).tolist():
-        line = meander(dice, reach * 1.1, bend, reach * 2.2, 18) + (0, y)
-        yield line
-    for x in np.arange(-reach - dice.uniform(0, wide), reach + wide, wide).tolist():
-        line = np.array([(x, -reach * 1.1), (x, reach * 1.1)])
-        road(plan, line, street, shoulder='concrete', cars=1.0)
+    ys = np.arange(-reach - dice.uniform(0, deep), reach + deep, deep)
+    xs = np.arange(-reach - dice.uniform(0, block), reach + block, block)
+    lines = [curve + (0, y) for y in ys.tolist()]
+    lines += [np.array([(x, -reach * 1.1), (x, reach * 1.1)]) for x in xs.tolist()]
+    plan.lines(lines, plan.inks('concrete'), street + 3.0)
+    plan.lines(lines, plan.inks(dice.pick(('asphalt', 'worn_asphalt', 'asphalt'))), street,
+               role='road', thinnest=2)
+    parked = dice.uniform(0.5, 5.0)
+    for line in lines:
+        if street > 7:
+            plan.dashes(line, plan.inks('marking'), 9.0, 3.0)
+        drive(plan, line, parked, [(street / 2 - 1.3, -1), (1.3 - street / 2, 1)], 0.04)
+    return ys
 
 
-@layout('dense_residential', gsd=(0.32, 0.75))
+def _plots(plan, ys, curve, lot, aside):
+    """Middles of the houses on both sides of the streets.
+
+    Returns:
+        tuple: points (N, 2), side of the street (N,) as 1 or -1, angles (N,).
+    """
+    dice, reach = plan.dice, plan.reach
+    x = np.arange(-reach + dice.uniform(0, lot), reach, lot)
+    bend = np.interp(x, curve[:, 0], curve[:, 1])
+    side = np.array([1.0, -1.0])
+    points = np.empty((len(ys), 2, len(x), 2))
+    points[..., 0] = x
+    points[..., 1] = bend + ys[:, None, None] + (side * aside)[None, :, None]
+    sides = np.broadcast_to(side[None, :, None], points.shape[:-1])
+    angles = np.broadcast_to(np.arctan(np.gradient(bend, lot)), points.shape[:-1])
+    keep = dice.generator.random(sides.size) < dice.uniform(0.85, 1.0)
+    return points.reshape(-1, 2)[keep], sides.ravel()[keep], angles.ravel()[keep]
+
+
+@layout('dense_residential', gsd=(0.35, 0.8))
 def dense_residential(plan):
     """Houses side by side along streets, with gardens, parked cars and pools."""
-    dice, reach = plan.dice, plan.reach
+    dice, random = plan.dice, plan.dice.generator
     open_country(plan, ('lawn', 'grass', 'soil', 'lawn', 'gravel'))
-    street = dice.uniform(6.5, 10)
-    size = dice.uniform(9, 14)
+    street, size = dice.uniform(6, 9), dice.uniform(8.5, 13)
     terraced = dice.chance(0.3)
-    lot = size * (1.02 if terraced else dice.uniform(1.25, 1.6))
-    deep = 2 * (size * dice.uniform(1.5, 2.1)) + street
-    bend = dice.pick((0.0, 0.0, 2.0, 6.0))
-    green = dice.log_uniform(10, 110)
-    roofs = tuple(dice.pick(('tile', 'brown_tile', 'slate', 'bitumen', 'gravel_roof', 'sheet'))
-                  for _ in range(dice.integer(1, 4)))
-    rows = []
-    for line in _blocks(plan, lot * dice.integer(5, 11), deep, street, bend):
-        road(plan, line, street, shoulder='concrete')
-        for side in (1, -1):
-            drive(plan, beside(line, side * (street / 2 - 1.3)), dice.uniform(0.5, 4), side,
-                  lorry_share=0.04)
-            rows.append((beside(line, side * (street / 2 + size * 0.72 + 1)), side))
-    for row, side in rows:
-        x = np.arange(-reach, reach, lot)
-        y = np.interp(x, row[:, 0], row[:, 1])
-        keep = dice.generator.random(len(x)) < 0.95
-        x, y = x[keep], y[keep]
-        places = np.stack([x, y], 1)
-        if not terraced:
-            places = places + dice.generator.normal(0, 0.5, places.shape)
-        wide = size * dice.generator.uniform(0.8, 1.1, len(x))
-        depth = size * dice.generator.uniform(0.75, 1.0, len(x))
-        if terraced:
-            wide[:], depth[:] = lot, size * 0.9
-        swap = (dice.generator.random(len(x)) < 0.35) & (not terraced)
-        houses(plan, places, np.where(swap, depth, wide), np.where(swap, wide, depth) * 0.9,
-               np.where(swap, math.pi / 2, 0.0), dice.uniform(5, 9), roofs, hipped=0.4)
-        if not terraced:
-            drives = places - np.stack([np.full(len(x), size * 0.55),
-                                        np.full(len(x), side * size * 0.45)], 1)
-            paved = dice.generator.random(len(x)) < 0.5
-            toward = np.stack([np.zeros(len(x)), np.full(len(x), -side * size * 0.9)], 1)
-            plan.lines(np.stack([drives, drives + toward], 1)[paved],
-                       plan.inks('concrete', 1), 2.8)
-            cars(plan, (drives + toward * 0.3)[paved & (dice.generator.random(len(x)) < .6)],
-                 math.pi / 2)
-        pools = places[dice.generator.random(len(x)) < 0.08] + (0, side * size * 0.95)
-        for pool in pools:
-            plan.fill(blob(dice, pool, 2.6, 0.1, 10), plan.inks('pool'))
-    single_trees(plan, scatter(plan, green), (1.5, 3.6))
+    lot = size * (1.0 if terraced else dice.uniform(1.15, 1.45))
+    deep = 2 * size * dice.uniform(1.35, 1.8) + street
+    curve = meander(dice, plan.reach * 1.2, dice.pick((0.0, 0.0, 3.0, 8.0)),
+                    plan.reach * 2.2, 18)
+    ys = _streets(plan, deep, lot * dice.integer(6, 13), street, curve)
+    places, side, angles = _plots(plan, ys, curve, lot, street / 2 + size * 0.62 + 1.5)
+    count = len(places)
+    wide = size * random.uniform(0.85, 1.1, count)
+    depth = size * random.uniform(0.7, 0.95, count)
+    if terraced:
+        wide[:], depth[:] = lot * 0.985, size * 0.85
+    else:
+        places = places + random.normal(0, 0.4, places.shape)
+    swap = (random.random(count) < 0.3) & (not terraced)
+    roofs = [dice.pick(('tile', 'brown_tile', 'slate', 'bitumen', 'gravel_roof', 'sheet'))
+             for _ in range(dice.integer(1, 4))]
+    if not terraced:
+        _driveways(plan, places, side, size, lot)
+    houses(plan, places, np.where(swap, depth, wide), np.where(swap, wide, depth) * 0.92,
+           angles + swap * (math.pi / 2), dice.uniform(5, 9), roofs)
+    back = places + np.stack([np.zeros(count), side * size * 0.95], 1)
+    for pool in back[random.random(count) < 0.06]:
+        plan.fill(blob(dice, pool, 2.6, 0.1, 10), plan.inks('pool'))
+    sheds = back[random.random(count) < 0.25] + dice.around(2)
+    houses(plan, sheds, 4.0, 3.2, 0.0, 2.5, roofs)
+    single_trees(plan, scatter(plan, dice.log_uniform(10, 90)), (1.5, 3.4))
+
+
+def _driveways(plan, places, side, size, lot):
+    dice = plan.dice
+    start = places - np.stack([np.full(len(places), lot * 0.5 - 1.5), side * 1.0], 1)
+    toward = np.stack([np.zeros(len(places)), -side * size * 0.75], 1)
+    paved = dice.generator.random(len(places)) < 0.5
+    plan.lines(np.stack([start, start + toward], 1)[paved],
+               plan.inks(dice.pick(('concrete', 'gravel', 'worn_asphalt')), 1), 2.8)
+    parked = paved & (dice.generator.random(len(places)) < 0.6)
+    traffic(plan, (start + toward * 0.5)[parked], math.pi / 2, 0.0)
 
 
 @layout('sparse_residential', gsd=(0.32, 0.8))
@@ -150,27 +179,34 @@ def sparse_residential(plan):
                    reach * dice.uniform(1.2, 2.5), 30) + (0, dice.around(reach * 0.3))
     road(plan, line, dice.uniform(4.5, 7), surface=dice.pick(('asphalt', 'worn_asphalt',
                                                                'track')), cars=0.5)
-    spacing = dice.uniform(36, 65)
-    places = grid(-reach, reach, max(2, int(2 * reach / spacing)),
-                  -reach, reach, max(2, int(2 * reach / spacing)))
-    places = places[dice.generator.random(len(places)) < dice.uniform(0.4, 0.85)]
-    places = places + dice.generator.normal(0, spacing * 0.16, places.shape)
+    spacing = dice.uniform(26, 46)
+    side = int(2 * reach / spacing) + 1
+    places = grid(-reach, reach, side, -reach, reach, side)
+    places = places[dice.generator.random(len(places)) < dice.uniform(0.4, 0.8)]
+    places = places + dice.generator.normal(0, spacing * 0.14, places.shape)
     count = len(places)
     angles = dice.generator.integers(0, 4, count) * (math.pi / 2) + dice.around(0.3)
-    wide = dice.generator.uniform(11, 18, count)
+    wide = dice.generator.uniform(10, 17, count)
+    ahead = np.stack([np.cos(angles), np.sin(angles)], 1)
+    _paths(plan, places + ahead * (wide * 0.6)[:, None], line, spacing)
     houses(plan, places, wide, wide * dice.generator.uniform(0.6, 0.8, count), angles, 6.0)
-    wing = np.stack([np.cos(angles), np.sin(angles)], 1) * (wide * 0.5 + 3.8)[:, None]
     some = dice.generator.random(count) < 0.45
-    houses(plan, (places + wing)[some], 7.0, 5.5, angles[some] + math.pi / 2, 4.0)
-    near = np.stack([np.interp(places[:, 0], line[:, 0], line[:, 0]),
-                     np.interp(places[:, 0], line[:, 0], line[:, 1])], 1)
-    drives = np.stack([places + wing * 0.9, near], 1)
-    nearby = np.abs(places[:, 1] - near[:, 1]) < spacing
-    plan.lines(drives[nearby], plan.inks(dice.pick(('concrete', 'gravel', 'track')), 1), 3.0)
-    cars(plan, (drives[:, 0] * 0.7 + drives[:, 1] * 0.3)[nearby],
-         np.arctan2(*(drives[:, 1] - drives[:, 0]).T[::-1])[nearby])
+    wings = places + ahead * (wide * 0.5 + 3.4)[:, None]
+    houses(plan, wings[some], 7.0, 5.5, angles[some] + math.pi / 2, 4.0)
     for place in places[dice.generator.random(count) < 0.2]:
         plan.fill(blob(dice, place + dice.generator.normal(0, 11, 2), 4.0, 0.12, 12),
                   plan.inks('pool'))
-    clumps(plan, dice.integer(3, 9), 9.0)
-    single_trees(plan, scatter(plan, dice.uniform(12, 60)), (1.6, 5.0))
+    clumps(plan, dice.integer(2, 6), 8.0)
+    single_trees(plan, scatter(plan, dice.uniform(10, 45)), (1.6, 4.5))
+
+
+def _paths(plan, doors, line, spacing):
+    """Drives from houses near a road to it, some with a car."""
+    dice = plan.dice
+    foot = np.stack([doors[:, 0], np.interp(doors[:, 0], line[:, 0], line[:, 1])], 1)
+    near = np.abs(doors[:, 1] - foot[:, 1]) < spacing
+    doors, foot = doors[near], foot[near]
+    plan.lines(np.stack([doors, foot], 1),
+               plan.inks(dice.pick(('concrete', 'gravel', 'track')), 1), 3.0)
+    parked = dice.generator.random(len(doors)) < 0.7
+    traffic(plan, (doors * 0.7 + foot * 0.3)[parked], math.pi / 2, 0.0)

@@ -25,8 +25,8 @@ def river(plan):
         plan.region(plan.inks(dice.pick(('leaf', 'needle')), 1), dice.uniform(-0.4, 0.8),
                     dice.uniform(0.7, 1.5), 'wood')
     wide = plan.gsd * dice.log_uniform(14, 62)
-    line = meander(dice, reach * 1.1, reach * dice.uniform(0.1, 0.34),
-                   reach * dice.uniform(0.8, 1.8), 56)
+    wavelength = reach * dice.uniform(0.8, 2.0)
+    line = meander(dice, reach * 1.1, wavelength * dice.uniform(0.06, 0.17), wavelength, 70)
     line[:, 1] += dice.around(reach * 0.15)
     turn = np.gradient(np.gradient(line[:, 1]))
     turn /= np.abs(turn).max() + 1e-9
@@ -41,7 +41,7 @@ def river(plan):
     plan.fill(ribbon(beside(line, -turn * wide * 0.1), width * 0.5), plan.inks(water, 1),
               role='river')
     for _ in range(dice.integer(0, 3)):
-        at = line[dice.integer(8, 48)]
+        at = line[dice.integer(10, 60)]
         plan.fill(blob(dice, at, wide * dice.uniform(0.12, 0.24), 0.3),
                   plan.inks(dice.pick(('sand', 'scrub', 'gravel'))))
     for side in (0.62, -0.62):
@@ -78,14 +78,19 @@ def coast(plan):
 
     strip = reach * dice.uniform(0.03, 0.09)
     rocky = dice.chance(0.3)
-    plan.fill(inland(-4.5 * strip, strip * 0.15), plan.inks('shoal', 0))
+    for depth in range(3):
+        shift = meander(dice, reach, strip * 0.8, reach * 0.7, 60)[:, 1]
+        edge = shore + np.stack([np.zeros(60), strip * (5 - 1.6 * depth) + shift], 1)
+        plan.fill(np.concatenate([edge, far]), plan.inks('shoal', depth))
     for row in range(dice.integer(1, 5)):
-        surf = shore[3:-3] + (0, strip * (0.35 + 0.8 * row))
-        surf[:, 1] += strip * 0.16 * dice.generator.standard_normal(len(surf))
-        for start in range(0, len(surf), 18):
-            if dice.chance(0.75):
-                end = start + dice.integer(6, 18)
-                plan.line(surf[start:end], plan.inks('foam'), strip * dice.uniform(.1, .3))
+        wiggle = meander(dice, reach, strip * 0.15, reach * 0.5, 60)[:, 1]
+        surf = shore + np.stack([np.zeros(60), strip * (0.3 + 0.8 * row) + wiggle], 1)
+        for start in range(0, 56, 9):
+            if dice.chance(0.7):
+                end = start + dice.integer(4, 12)
+                half = strip * dice.uniform(0.02, 0.16) * np.sin(
+                    np.linspace(0.1, math.pi - 0.1, len(surf[start:end])))
+                plan.fill(ribbon(surf[start:end], 2 * half), plan.inks('foam'))
     if rocky:
         plan.fill(inland(0, strip * 0.4), plan.inks('rock', 0), role='shore')
         for point in shore[2:-2:3]:

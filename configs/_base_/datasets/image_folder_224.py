@@ -1,0 +1,37 @@
+# Any folder tree of JPEG, PNG or TIFF images; pre-training uses no labels.
+train_pipeline = [
+    dict(type='LoadRSImage', bands=3),
+    dict(type='CMIDTwoViews', size=224),
+    dict(type='PackViews'),
+]
+train_dataloader = dict(
+    batch_size=32,
+    num_workers=8,
+    persistent_workers=True,
+    pin_memory=True,
+    drop_last=True,
+    collate_fn=dict(type='default_collate'),
+    sampler=dict(type='KeyedSampler', shuffle=True),
+    dataset=dict(type='ImageFolder', data_root='data/images', pipeline=train_pipeline))
+
+# `tools/test.py` reports the accuracy of a weighted k-NN vote on a folder whose first
+# level names the classes: every fifth image of a class asks, the others answer
+test_pipeline = [
+    dict(type='LoadRSImage', bands=3),
+    dict(type='ResizeEdge', scale=256, edge='short'),
+    dict(type='CenterCrop', crop_size=224),
+    dict(type='PackInputs', meta_keys=('sample_idx', 'img_path', 'split')),
+]
+labelled_folder = dict(
+    type='ImageFolder', data_root='data/ucmerced', with_label=True, pipeline=test_pipeline)
+test_dataloader = dict(
+    batch_size=64,
+    num_workers=4,
+    persistent_workers=True,
+    collate_fn=dict(type='pseudo_collate'),
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='ConcatDataset',
+        datasets=[dict(labelled_folder, split=split) for split in ('bank', 'query')]))
+test_evaluator = dict(type='WeightedKNN', k=20)
+test_cfg = dict()

@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import default_collate
+from mmpretrain.registry import TRANSFORMS
+
+
+def packed(bands, seed=0):
+    random = np.random.default_rng(seed)
+    results = dict(
+        img='dropped', img_path='dropped', sample_key=(0, 0, 0),
+        views=[random.integers(0, 256, (6, 6, bands), dtype=np.uint8) for _ in range(2)],
+        view_boxes=random.random((2, 5)).astype(np.float32),
+        view_keys=random.integers(-2**63, 2**63, 2))
+    return results, TRANSFORMS.build(dict(type='PackViews'))(results)
+
+
+@pytest.mark.parametrize('bands', [1, 3, 4, 5, 200])
+def test_nothing_but_views_boxes_and_keys(bands):
+    results, item = packed(bands)
+    assert list(item) == ['inputs', 'view_boxes', 'view_keys']
+    assert item['inputs'].dtype == torch.uint8 and item['inputs'].is_contiguous()
+    for view in range(2):
+        assert np.array_equal(item['inputs'][view].permute(1, 2, 0),
+                              results['views'][view])
+    assert np.array_equal(item['view_boxes'], results['view_boxes'])
+    assert np.array_equal(item['view_keys'], results['view_keys'])
+    assert item['view_boxes'].dtype == torch.float32
+    assert item['view_keys'].dtype == torch.int64
+
+
+def test_collated():
+    items = [packed(3, seed)[1] for seed in range(4)]
+    batch = default_collate(items)
+    assert batch['inputs'].shape == (4, 2, 3, 6, 6)
+    assert batch['view_boxes'].shape == (4, 2, 5) and batch['view_keys'].shape == (4, 2)
+    assert torch.equal(batch['inputs'][2], items[2]['inputs'])

@@ -1,0 +1,168 @@
+import numpy as np
+import pytest
+from mmpretrain.registry import TRANSFORMS
+from PIL import Image
+
+from cmid_mm.datasets.image_reading import ImageError
+
+
+def load(path, **kwargs):
+    results = TRANSFORMS.build(dict(type='LoadRSImage', **kwargs))(dict(img_path=path))
+    image = results['img']
+    assert image.dtype == np.uint8 and image.ndim == 3 and image.flags.c_contiguous
+    assert results['img_shape'] == results['ori_shape'] == image.shape[:2]
+    return image
+
+
+def refused(path, match, **kwargs):
+    with pytest.raises(ImageError, match=match) as error:
+        load(path, **kwargs)
+    message = str(error.value)
+    assert path in message and len(message.splitlines()) == 1
+
+
+@pytest.fixture
+def deep(scene):
+    """uint16 (40, 56, 4), four different bands with values far above 255."""
+    deep = np.dstack([scene, scene[..., 0] // 2]).astype(np.uint16) * 40
+    deep[0, 0], deep[0, 1] = 0, 65535
+    return deep
+
+
+def test_photograph_as_rgb(scene, write):
+    assert np.array_equal(load(write('x.png', scene)), scene)
+    jpeg = load(write('x.jpg', scene)).astype(int)
+    assert np.abs(jpeg - scene).mean() < 3
+
+
+@pytest.mark.parametrize('ending', ['png', 'jpg', 'tif'])
+def test_grey_is_repeated(scene, write, ending):
+    grey = scene[..., 0]
+    image = load(write(f'x.{ending}', grey))
+    assert np.abs(image.astype(int) - grey[..., None]).max() <= (3 * (ending == 'jpg'))
+    assert np.array_equal(image[..., 0], image[..., 2])
+    assert load(write(f'x.{ending}', grey), bands=1).shape == (*grey.shape, 1)
+
+
+@pytest.mark.parametrize('ending', ['png', 'tif'])
+def test_palette_is_resolved(scene, tmp_path, ending):
+    palette = Image.fromarray(scene).quantize(16)
+    palette.save(tmp_path / f'x.{ending}')
+    expected = np.array(palette.convert('RGB'))
+    assert len(np.unique(expected.reshape(-1, 3), axis=0)) > 8
+    assert np.array_equal(load(str(tmp_path / f'x.{ending}')), expected)
+
+
+def test_palette_of_a_raster(write_tiff):
+    index = np.arange(12, dtype=np.uint8).reshape(3, 4, 1)
+    colours = {i: (20 * i, 255 - i, i, 255) for i in range(12)}
+    image = load(write_tiff('x.tif', index, colormap=colours))
+    assert image.reshape(-1, 3).tolist() == [list(colours[i][:3]) for i in range(12)]
+
+
+@pytest.mark.parametrize('ending', ['png', 'tif', 'webp'])
+def test_alpha_is_dropped(scene, tmp_path, ending):
+    rgba = np.dstack([scene, 255 - scene[..., 1] // 4])
+    options = dict(lossless=True, exact=True) if ending == 'webp' else {}
+    Image.fromarray(rgba).save(tmp_path / f'x.{ending}', **options)
+    path = str(tmp_path / f'x.{ending}')
+    assert np.array_equal(load(path), scene)
+    assert np.array_equal(load(path, bands=4), rgba)
+
+
+def test_grey_with_alpha(scene, tmp_path):
+    grey_alpha = np.dstack([scene[..., 0], scene[..., 1]])
+    Image.fromarray(grey_alpha, 'LA').save(tmp_path / 'x.png')
+    path = str(tmp_path / 'x.png')
+    assert np.array_equal(load(path), np.repeat(scene[..., :1], 3, axis=2))
+    assert np.array_equal(load(path, bands=1), scene[..., :1])
+
+
+def test_bilevel_spans_the_range(tmp_path):
+    Image.fromarray(np.eye(9, dtype=bool)).save(tmp_path / 'x.png')
+    assert set(load(str(tmp_path / 'x.png')).ravel()) == {0, 255}
+
+
+@pytest.mark.parametrize('profile', [
+    {}, dict(tiled=True, blockxsize=16, blockysize=16, compress='deflate', predictor=2),
+    dict(interleave='pixel', compress='lzw'), dict(BIGTIFF='YES')])
+def test_deep_raster_with_range(deep, write_tiff, profile):
+    path = write_tiff('x.tif', deep, **profile)
+    low, high = 400, 8000
+    expected = (deep.astype(float) - low) / (high - low) * 255
+    expected = np.round(expected).clip(0, 255)
+    image = load(path, bands=4, value_range=(low, high))
+    assert np.abs(image - expected).max() <= 1 and (image == expected).mean() > 0.99
+    assert image[0, 0].tolist() == [0] * 4 and image[0, 1].tolist() == [255] * 4
+    refused(path, r'uint16 .*value_range=\(low, high\)', bands=4)
+
+
+def test_range_per_band_and_picked_bands(deep, write_tiff):
+    path = write_tiff('x.tif', deep)
+    ranges = [(0, 1000), (0, 4000), (0, 10000)]
+    image = load(path, band_indices=(3, 0, 1), value_range=ranges)
+    for band, (source, (_, high)) in enumerate(zip((3, 0, 1), ranges, strict=True)):
+        expected = np.round(deep[..., source] / high * 255).clip(0, 255)
+        assert np.abs(image[..., band] - expected).max() <= 1
+
+
+def test_deep_photograph(write):
+    deep = (np.arange(48).reshape(6, 8) * 1000).astype(np.uint16)
+    path = write('x.png', deep)
+    refused(path, 'uint16')
+    image = load(path, value_range=(0, 47000))
+    assert image.shape == (6, 8, 3) and image[-1, -1].tolist() == [255] * 3
+    assert np.array_equal(image[..., 1], np.round(deep / 47000 * 255))
+
+
+@pytest.mark.parametrize('dtype', ['float32', 'float64', 'int16', 'int8', 'uint32'])
+def test_other_numbers(write_tiff, dtype):
+    values = np.linspace(0, 100, 36).reshape(4, 9, 1).astype(dtype)
+    path = write_tiff('x.tif', values)
+    refused(path, dtype, bands=1)
+    image = load(path, bands=1, value_range=(0, 100))
+    assert np.array_equal(image, np.round(values.astype(float) * 2.55))
+
+
+def test_missing_pixels_become_the_low_end(write_tiff):
+    values = np.full((4, 6, 2), 50, np.float32)
+    values[0, 0, 0], values[0, 1, 1], values[0, 2], values[0, 3] = np.nan, 99, np.inf, -5e9
+    image = load(write_tiff('x.tif', values, nodata=99), bands=2, value_range=(-100, 100))
+    assert image[0, :4].tolist() == [[0, 191], [191, 0], [255, 255], [0, 0]]
+    assert np.all(image[1:] == 191)
+
+
+def test_8_bit_is_never_changed(scene, write_tiff):
+    path = write_tiff('x.tif', scene, nodata=5)
+    assert np.array_equal(load(path, value_range=(0, 10000)), scene)
+
+
+def test_complex_numbers_are_refused(write_tiff):
+    refused(write_tiff('x.tif', np.ones((2, 2, 1), np.complex64)), 'complex', bands=1,
+            value_range=(0, 1))
+
+
+def test_wrong_number_of_bands_names_file_and_cure(scene, write, write_tiff):
+    refused(write('x.png', scene), r'has 3 band.*bands=4 .*band_indices', bands=4)
+    refused(write('x.png', scene), 'has 3 band.*bands=1', bands=1)
+    five = write_tiff('five.tif', np.dstack([scene, scene[..., :2]]))
+    refused(five, 'has 5 band.*set bands=5', bands=3)
+    assert load(five, band_indices=(4, 0, 0)).shape == scene.shape
+    refused(five, r'band_indices=\(0, 1, 5\)', band_indices=(0, 1, 5))
+    # Red, green, blue and infrared are no photograph with alpha.
+    four = write_tiff('four.tif', np.dstack([scene, scene[..., 0]]).astype(np.uint16))
+    refused(four, 'has 4 band', value_range=(0, 255))
+
+
+def test_size_limit(scene, write):
+    refused(write('x.png', scene), 'higher max_pixels in LoadRSImage', max_pixels=99)
+
+
+@pytest.mark.parametrize('arguments, match', [
+    (dict(bands=3, band_indices=(0, 1)), 'picks 2'),
+    (dict(bands=1, band_indices=(-1,)), 'count from 0'),
+    (dict(value_range=(5, 5)), 'low must lie below high'),
+    (dict(value_range=[(0, 1), (0, 1)]), 'neither')])
+def test_bad_arguments(arguments, match):
+    with pytest.raises(ValueError, match=match):
+        TRANSFORMS.build(dict(type='LoadRSImage', **arguments))

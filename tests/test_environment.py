@@ -1,0 +1,255 @@
+"""The guards of cmid_mm/environment.py, each with fake inputs and in a real process."""
+import os
+import pickle
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer, MessageHub
+
+from cmid_mm import environment
+from cmid_mm.environment import UnsupportedEnvironment
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+OFFICIAL = {
+    'torch': '2.13.0+cpu', 'mmengine': '0.10.7', 'mmcv': '2.1.0', 'mmpretrain': '1.2.0'}
+ONEDL = {
+    'torch': '2.13.0', 'mmengine': '0.10.12', 'mmcv': '2.3.6', 'mmpretrain': '1.3.6'}
+
+
+def run_python(code, *folders):
+    """Runs code in a fresh process that finds ``folders`` before all else."""
+    path = os.pathsep.join([*map(str, folders), str(REPOSITORY)])
+    return subprocess.run(
+        [sys.executable, '-c', code], env=dict(os.environ, PYTHONPATH=path),
+        capture_output=True, text=True, timeout=120)
+
+
+# ---------------------------------------------------------------- families
+
+
+@pytest.mark.parametrize('installed', [
+    set(),
+    {'mmengine', 'mmcv', 'mmpretrain', 'mmdet', 'mmsegmentation'},
+    {'mmengine', 'mmcv-lite', 'mmpretrain'},
+    {'onedl-mmengine', 'onedl-mmcv', 'onedl-mmpretrain', 'onedl-mmrotate'},
+])
+def test_one_family_passes(installed):
+    environment.check_families(installed)
+
+
+@pytest.mark.parametrize('installed', [
+    {'mmengine', 'onedl-mmengine'},
+    {'mmcv-lite', 'onedl-mmcv'},
+    {'mmengine', 'onedl-mmpretrain'},
+    {'mmcv', 'mmcv-lite'},
+])
+def test_two_owners_of_a_folder_are_refused(installed):
+    with pytest.raises(UnsupportedEnvironment) as error:
+        environment.check_families(installed)
+    message = str(error.value)
+    assert '\n' not in message
+    assert all(name in message for name in installed)
+    assert 'pip uninstall -y' in message
+
+
+def test_import_refuses_a_second_family(tmp_path):
+    present = environment.installed_distributions()
+    other = 'mmengine' if 'onedl-mmengine' in present else 'onedl-mmengine'
+    info = tmp_path / f'{other.replace("-", "_")}-0.10.9.dist-info'
+    info.mkdir()
+    (info / 'METADATA').write_text(
+        f'Metadata-Version: 2.1\nName: {other}\nVersion: 0.10.9\n')
+    result = run_python('import cmid_mm', tmp_path)
+    assert result.returncode == 1
+    last = result.stderr.splitlines()[-1]
+    assert 'UnsupportedEnvironment' in last and other in last
+
+
+# ---------------------------------------------------------------- versions
+
+
+@pytest.mark.parametrize('versions', [OFFICIAL, ONEDL], ids=['official', 'onedl'])
+def test_both_families_are_inside_the_window(versions):
+    environment.check_versions(versions)
+
+
+@pytest.mark.parametrize('name, version', [
+    ('torch', '2.5.1'),
+    ('torch', '3.0.0'),
+    ('mmengine', '0.9.1'),
+    ('mmengine', '0.11.0'),
+    ('mmcv', '2.0.1'),
+    ('mmcv', '2.4.0'),
+    ('mmpretrain', '1.1.1'),
+    ('mmpretrain', '1.2.0rc1'),
+    ('mmpretrain', '2.0.0'),
+])
+def test_a_version_outside_is_named_with_its_cure(name, version):
+    with pytest.raises(UnsupportedEnvironment) as error:
+        environment.check_versions({**OFFICIAL, name: version})
+    lowest, beyond = next(row[1:] for row in environment.SUPPORTED if row[0] == name)
+    message = str(error.value)
+    assert f'{name} {version} is installed' in message
+    assert f'`pip install "{name}>={lowest},<{beyond}"`' in message
+    assert '\n' not in message
+
+
+def test_a_missing_package_is_named_first():
+    versions = {**OFFICIAL, 'torch': '1.0', 'mmcv': None}
+    with pytest.raises(UnsupportedEnvironment, match='no mmcv is installed'):
+        environment.check_versions(versions)
+
+
+@pytest.mark.parametrize('installed, distribution', [
+    (set(), 'mmcv'),
+    ({'mmcv-lite', 'mmengine'}, 'mmcv-lite'),
+    ({'onedl-mmengine'}, 'onedl-mmcv'),
+])
+def test_the_cure_stays_in_the_family(installed, distribution):
+    with pytest.raises(UnsupportedEnvironment, match=f'install "{distribution}>='):
+        environment.check_versions({**OFFICIAL, 'mmcv': '1.7.0'}, installed)
+
+
+def test_import_refuses_another_version_without_importing_it(tmp_path):
+    package = tmp_path / 'mmpretrain'
+    package.mkdir()
+    (package / '__init__.py').write_text('raise SystemError("was imported")\n')
+    (package / 'version.py').write_text("__version__ = '2.0.0'\n")
+    result = run_python('import cmid_mm', tmp_path)
+    last = result.stderr.splitlines()[-1]
+    assert 'mmpretrain 2.0.0 is installed' in last
+    assert 'was imported' not in result.stderr
+
+
+def test_a_data_folder_is_no_package(tmp_path, monkeypatch):
+    (tmp_path / 'just_a_folder').mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert environment.module_version('just_a_folder') is None
+    assert environment.module_version('no_such_module_at_all') is None
+    assert environment.module_version('torch') == torch.__version__
+
+
+# ---------------------------------------------------------------- torchvision
+
+
+def test_torchvision_imports_and_schemas_are_declared_only_where_needed():
+    code = (
+        'from importlib.util import find_spec\n'
+        'from pathlib import Path\n'
+        'from cmid_mm import environment as e\n'
+        'import torch, torchvision\n'
+        'loads = e.compiled_part_loads(Path(find_spec("torchvision").origin).parent)\n'
+        'print(loads, hasattr(torch.ops.torchvision, "roi_align"), '
+        'hasattr(torch.ops.torchvision, "qnms"))\n')
+    result = run_python(code)
+    assert result.returncode == 0, result.stderr
+    loads, complete, declared = result.stdout.split()[-3:]
+    assert declared == 'True'
+    assert complete == loads
+
+
+def test_compiled_part(tmp_path):
+    assert not environment.compiled_part_loads(tmp_path)
+    broken = tmp_path / '_C.so'
+    broken.write_bytes(b'no library')
+    assert not environment.compiled_part_loads(tmp_path)
+    library = Path(torch.__file__).parent / 'lib' / 'libc10.so'
+    if not library.is_file():
+        pytest.skip('libraries have another name on this system')
+    broken.unlink()
+    broken.symlink_to(library)
+    assert environment.compiled_part_loads(tmp_path)
+
+
+def test_nothing_is_declared_where_the_compiled_part_loads(monkeypatch):
+    monkeypatch.setattr(environment, 'compiled_part_loads', lambda folder: True)
+    assert environment.declare_torchvision_schemas() == []
+
+
+def test_missing_torchvision_is_named(monkeypatch):
+    monkeypatch.setattr(environment, 'find_spec', lambda name: None)
+    with pytest.raises(UnsupportedEnvironment, match='torchvision is not installed'):
+        environment.declare_torchvision_schemas()
+
+
+# ---------------------------------------------------------------- safe loading
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """A checkpoint with all that mmengine's message hub can hold."""
+    hub = MessageHub('environment_test')
+    for value in (1, 2.5, np.float32(3).item()):
+        hub.update_scalar('train/loss', value, 2)
+    hub.update_info('best_score', np.float32(0.5))
+    hub.update_info('count', np.int64(7))
+    hub.update_info('good', np.bool_(True))
+    path = tmp_path / 'checkpoint.pth'
+    torch.save(dict(message_hub=hub.state_dict(), state_dict=dict(w=torch.ones(2))), path)
+    return path
+
+
+def check_loaded(path):
+    hub = torch.load(path, weights_only=True)['message_hub']
+    values, counts = hub['log_scalars']['train/loss'].data
+    assert values.tolist() == [1, 2.5, 3] and counts.tolist() == [2, 2, 2]
+    assert hub['log_scalars']['train/loss'].statistics('max') == 3
+    assert hub['runtime_info'] == dict(best_score=np.float32(0.5), count=7, good=True)
+
+
+def test_an_mmengine_checkpoint_loads_safely(checkpoint):
+    check_loaded(checkpoint)
+
+
+def test_a_checkpoint_of_the_other_numpy_loads_safely(checkpoint, tmp_path):
+    here, there = b'numpy._core.', b'numpy.core.'
+    other = tmp_path / 'other.pth'
+    with zipfile.ZipFile(checkpoint) as source, zipfile.ZipFile(other, 'w') as target:
+        for name in source.namelist():
+            data = source.read(name)
+            if name.endswith('data.pkl'):
+                here, there = (here, there) if here in data else (there, here)
+                assert here in data
+                data = data.replace(here, there)
+            target.writestr(name, data)
+    check_loaded(other)
+
+
+def test_safe_loading_needs_the_guard(checkpoint):
+    code = f'import torch, mmengine.logging; torch.load({str(checkpoint)!r})'
+    result = run_python(code)
+    assert 'Weights only load failed' in result.stderr
+
+
+class Call:
+    """Pickles as a call of ``function``."""
+
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
+@pytest.mark.parametrize('call', [
+    Call(os.mkdir, 'opened'),
+    Call(getattr, os, 'mkdir'),
+    Call(getattr, HistoryBuffer, 'register_statistics'),
+    Call(getattr, np.ndarray, 'tofile'),
+], ids=['call', 'module', 'class', 'array'])
+def test_a_file_that_would_run_code_is_refused(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.save(dict(state_dict=call), 'evil.pth')
+    with pytest.raises(pickle.UnpicklingError):
+        torch.load('evil.pth', weights_only=True)
+    assert not Path('opened').exists()
+
+
+def test_prepare_is_done_once():
+    assert environment.prepare() is environment.prepare() is None
+    assert environment.prepare.cache_info().currsize == 1
