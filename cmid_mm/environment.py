@@ -249,12 +249,6 @@ def checkpoint_globals():
     return allowed + sorted({type(np.dtype(t)) for t in number_types}, key=str)
 
 
-def allow_checkpoint_globals():
-    """Lets torch's safe loading, which stays on, accept mmengine's checkpoints."""
-    import torch
-    torch.serialization.add_safe_globals(checkpoint_globals())
-
-
 @functools.cache
 def prepare():
     """Checks and prepares the environment; the second call does nothing.
@@ -266,4 +260,6 @@ def prepare():
     check_families(installed)
     check_versions({name: module_version(name) for name, *_ in SUPPORTED}, installed)
     declare_torchvision_schemas()
-    allow_checkpoint_globals()
+
+    import torch
+    torch.serialization.add_safe_globals(checkpoint_globals())

@@ -238,10 +238,10 @@ class Call:
 
 @pytest.mark.parametrize('call', [
     Call(os.mkdir, 'opened'),
-    Call(getattr, os, 'mkdir'),
+    Call(getattr, HistoryBuffer, '__init__'),
     Call(getattr, HistoryBuffer, 'register_statistics'),
     Call(getattr, np.ndarray, 'tofile'),
-], ids=['call', 'module', 'class', 'array'])
+], ids=['call', 'constructor', 'class method', 'array'])
 def test_a_file_that_would_run_code_is_refused(call, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save(dict(state_dict=call), 'evil.pth')

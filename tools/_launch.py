@@ -1,11 +1,11 @@
-"""What ``train.py`` and ``test.py`` share: options, config, processes, clear errors."""
+"""What ``train.py`` and ``test.py`` share: options, config and processes."""
 import difflib
 import inspect
 import os
-import re
 import sys
-import traceback
 from pathlib import Path
+
+from _errors import UserError, say
 
 # A clone serves without installation: the package lies beside this folder.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -24,10 +24,6 @@ RUNNER_OPTIONS = {
     'tta_model',
     'tta_pipeline',
 }
-
-
-class UserError(Exception):
-    """A foreseeable mistake; its message is all that the user needs to see."""
 
 
 def add_common_options(parser):
@@ -65,25 +61,45 @@ def load_config(args):
     Raises:
         UserError: A missing file, a syntax error, an unknown setting.
     """
-    from mmengine.config import Config
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     path = Path(args.config)
     if not path.is_file():
-        raise UserError(f'no such config: {path}{similar_file(path)}')
+        siblings = [entry.name for entry in path.parent.glob('*.py')]
+        raise UserError(f'no such config: {path}{suggestion(path.name, siblings)}')
+
+    from mmengine.config import Config
+
+    import cmid_mm  # noqa: F401  (registers everything, prepares the environment)
     try:
         cfg = Config.fromfile(path)
     except (FileNotFoundError, SyntaxError) as error:
         raise UserError(f'{path}: {error}') from error
+    except ImportError as error:
+        missing = missing_module(error)
+        if missing is None:
+            raise
+        raise UserError(f'{path} imports {missing}, which was not found; install it or '
+                        f'add its folder to PYTHONPATH') from error
     apply_options(cfg, args.cfg_options)
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'./work_dirs/{path.stem}'
     return cfg
 
 
-def similar_file(path):
-    """``'; did you mean ...?'`` where the folder has a file of nearly that name."""
-    siblings = [entry.name for entry in path.parent.glob('*.py')]
-    return suggestion(path.name, siblings)
+def missing_module(error):
+    """Name of the module that an import did not find, through the errors around it.
+
+    Args:
+        error (BaseException | None): What the import raised.
+
+    Returns:
+        str | None: None where the import failed for another reason.
+    """
+    while error is not None:
+        if isinstance(error, ModuleNotFoundError):
+            return error.name
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def suggestion(word, known):
@@ -214,60 +230,3 @@ def build_runner(cfg):
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
-
-
-def rank():
-    """Number of this process, before the process group exists."""
-    names = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
-    return int(next((os.environ[name] for name in names if name in os.environ), 0))
-
-
-def say(line):
-    """Prints one line, from the first process only."""
-    if rank() == 0:
-        print(line, flush=True)
-
-
-def clear_line(error):
-    """The one line that says all about a foreseeable error.
-
-    Args:
-        error (Exception): What ended the run.
-
-    Returns:
-        str | None: None for an error that needs its traceback.
-    """
-    if isinstance(error, UserError) or type(error).__name__ == 'UnsupportedEnvironment':
-        return str(error)
-    if isinstance(error, ModuleNotFoundError) and error.name in ('torch', 'mmengine'):
-        return (f'{error.name} is not installed for {sys.executable}; activate the '
-                f'environment that has it, or make one with tools/quickstart.sh')
-    if type(error).__name__ == 'OutOfMemoryError' or "can't allocate memory" in str(error):
-        return (f'out of memory ({str(error).splitlines()[0]}); lower it with '
-                f'--cfg-options train_dataloader.batch_size=..., --amp, or '
-                f'model.backbone.with_cp=True')
-    # A `raise` in this package is a check of the user's input: its message suffices.
-    # The text, unlike the traceback object, also tells where a loader's worker stopped.
-    text = ''.join(traceback.format_exception(error)).rstrip()
-    frames = re.findall(r'File "(.+)", line \d+, in .+\n\s+(.+)', text)
-    file, statement = frames[-1] if frames else ('', '')
-    if 'cmid_mm' in Path(file).parts and statement.startswith('raise'):
-        return text.splitlines()[-1].partition(': ')[2]
-    return None
-
-
-def run(main):
-    """Runs a tool; a foreseeable error ends it in one line, without a traceback.
-
-    ``CMID_TRACEBACK=1`` shows the traceback all the same.
-    """
-    try:
-        main()
-    except Exception as error:
-        line = clear_line(error)
-        if line is None or os.environ.get('CMID_TRACEBACK'):
-            raise
-        process = f' [process {rank()}]' if int(os.environ.get('WORLD_SIZE', 1)) > 1 else ''
-        sys.exit(f'{Path(sys.argv[0]).name}{process}: error: {line}')
-    if 'torch' in sys.modules and sys.modules['torch'].distributed.is_initialized():
-        sys.modules['torch'].distributed.destroy_process_group()

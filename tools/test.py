@@ -4,16 +4,14 @@ import inspect
 from copy import deepcopy
 from pathlib import Path
 
+from _errors import UserError, rank, run
 from _launch import (
-    UserError,
     add_common_options,
     build_runner,
     load_config,
     prepare_processes,
-    rank,
     require_checkpoint,
     require_parts,
-    run,
     set_loader_defaults,
 )
 
@@ -122,8 +120,6 @@ def main():
     args = parse_args()
     from mmengine import dump
     from mmengine.evaluator import DumpResults
-
-    import cmid_mm  # noqa: F401  (registers everything, prepares the environment)
     cfg = load_config(args)
     merge_args(cfg, args)
     prepare_processes(cfg)

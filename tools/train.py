@@ -1,15 +1,14 @@
 """Trains the model of a config, of any scope: ``python tools/train.py CONFIG``."""
 import argparse
 
+from _errors import UserError, run
 from _launch import (
-    UserError,
     add_common_options,
     build_runner,
     load_config,
     prepare_processes,
     require_checkpoint,
     require_parts,
-    run,
     set_loader_defaults,
 )
 
@@ -82,7 +81,6 @@ def use_mixed_precision(cfg):
 
 def main():
     args = parse_args()
-    import cmid_mm  # noqa: F401  (registers everything, prepares the environment)
     cfg = load_config(args)
     merge_args(cfg, args)
     prepare_processes(cfg)

@@ -32,21 +32,24 @@ def houses(plan, centres, lengths, widths, angles, heights=6.0, roofs=PITCHED_RO
     Args:
         plan (Plan): receives them.
         centres: (N, 2) metres.
-        lengths, widths, angles, heights: numbers or (N,), metres and radians.
+        lengths, widths, angles: numbers or (N,), metres and radians.
+        heights (float): metres.
         roofs (sequence[str]): materials to draw from.
         hipped (float): share of roofs that fall to all four sides.
     """
     dice = plan.dice
     rects = frames(centres, lengths, widths, angles)
+    rects = rects[plan.near(rects[:, :2], rects[:, 2] + rects[:, 3])]
     count = len(rects)
     # the left face falls to angle - 90 degrees, as ``across`` points there
     turns = (-math.pi / 2, math.pi / 2, 0.0, math.pi)
-    inks = [[], [], [], []]
+    known, inks = {}, []
     for angle in (rects[:, 4] + plan.angle).tolist():
-        roof, variant = dice.pick(roofs), dice.integer(0, 3)
-        for face, turn in zip(inks, turns, strict=True):
-            face.append(plan.inks(roof, variant, angle + turn))
-    left, right, front, rear = inks
+        key = dice.pick(roofs), dice.integer(0, 3), round(angle, 1)
+        if key not in known:
+            known[key] = [plan.inks(key[0], key[1], angle + turn) for turn in turns]
+        inks.append(known[key])
+    left, right, front, rear = [[faces[i] for faces in inks] for i in range(4)]
     ridge = np.where(dice.generator.random(count) < hipped,
                      np.maximum(1 - rects[:, 3] / rects[:, 2], 0.02), 1.0)
     faces = np.zeros((4, count, 4, 2))
@@ -71,7 +74,8 @@ def halls(plan, centres, lengths, widths, angles, heights=9.0, roofs=FLAT_ROOFS,
     The other arguments are those of :func:`houses`.
     """
     dice = plan.dice
-    for frame in frames(centres, lengths, widths, angles):
+    rects = frames(centres, lengths, widths, angles)
+    for frame in rects[plan.near(rects[:, :2], rects[:, 2] + rects[:, 3])]:
         _, _, length, width, _ = frame.tolist()
         ribbed = ribs is not None and dice.chance(0.6)
         ink = plan.inks(dice.pick(roofs), dice.integer(0, 3), row=ribs if ribbed else -1,
@@ -114,11 +118,12 @@ def tanks(plan, centres, radii, heights=10.0):
 
     Args:
         centres: (N, 2) metres.
-        radii, heights: numbers or (N,), metres.
+        radii (float): metres.
+        heights (float): metres.
     """
     dice = plan.dice
-    radii = np.asarray(radii)
     rounds = frames(centres, 2 * radii, 2 * radii, 0.0)
+    rounds = rounds[plan.near(rounds[:, :2], radii)]
     shells, lids, rims = [], [], []
     for _ in range(len(rounds)):
         paint = 'tank' if dice.chance(0.7) else 'dull_tank'

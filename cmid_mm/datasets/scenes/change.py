@@ -7,15 +7,20 @@ import numpy as np
 from .buildings import halls, houses
 from .craft import settle_traffic, traffic
 from .geometry import blob
+from .inks import table
 from .layouts.common import single_trees
 
 _CONVERTED = ('soil', 'gravel', 'plough', 'asphalt', 'grass', 'ripe', 'crop')
 
 
+def _chosen(things, keep):
+    return [thing for thing, kept in zip(things, keep.tolist(), strict=True) if kept]
+
+
 def _demolish(plan):
     share = plan.dice.uniform(0.15, 0.6)
     keep = plan.dice.generator.random(len(plan.buildings)) >= share
-    plan.buildings = [b for b, kept in zip(plan.buildings, keep.tolist(), strict=True) if kept]
+    plan.buildings = _chosen(plan.buildings, keep)
 
 
 def _build(plan):
@@ -23,7 +28,7 @@ def _build(plan):
     dice, reach = plan.dice, plan.reach
     centre = dice.generator.uniform(-0.5, 0.5, 2) * reach
     if dice.chance(0.6):
-        plan.fill(blob(dice, centre, reach * dice.uniform(0.15, 0.4)),
+        plan.patch(blob(dice, centre, reach * dice.uniform(0.15, 0.4)),
                   plan.inks(dice.pick(('soil', 'gravel', 'grass')), 5))
     count = dice.integer(3, 10)
     spread = dice.uniform(0.2, 0.5) * reach
@@ -31,7 +36,8 @@ def _build(plan):
     angle = dice.uniform(0, math.pi)
     scale = max(1.0, plan.gsd / 0.8)
     if dice.chance(0.6):
-        houses(plan, places, scale * dice.uniform(11, 18), scale * dice.uniform(8, 11), angle)
+        houses(plan, places, scale * dice.uniform(11, 18), scale * dice.uniform(8, 11),
+               angle)
     else:
         halls(plan, places[:4], scale * dice.uniform(20, 45), scale * dice.uniform(12, 25),
               angle)
@@ -67,11 +73,11 @@ def _fell(plan):
     """Trees disappear, and a clearing opens with a track to it."""
     dice = plan.dice
     keep = dice.generator.random(len(plan.trees)) >= dice.uniform(0.1, 0.5)
-    plan.trees = [t for t, kept in zip(plan.trees, keep.tolist(), strict=True) if kept]
+    plan.trees = _chosen(plan.trees, keep)
     if any(ground.role == 'wood' for ground in plan.grounds):
         centre = dice.generator.uniform(-0.6, 0.6, 2) * plan.reach
         clearing = blob(dice, centre, plan.reach * dice.uniform(0.12, 0.4), 0.35)
-        plan.fill(clearing, plan.inks(dice.pick(('soil', 'scrub', 'gravel')), 4))
+        plan.patch(clearing, plan.inks(dice.pick(('soil', 'scrub', 'gravel')), 4))
         track = np.stack([centre, dice.generator.uniform(-1, 1, 2) * 2 * plan.reach])
         plan.line(track, plan.inks('track', 4), 4.0, thinnest=2)
 
@@ -87,7 +93,7 @@ def _move(plan):
     """Vehicles leave and others come."""
     dice = plan.dice
     keep = dice.generator.random(len(plan.craft)) >= dice.uniform(0.2, 0.7)
-    plan.craft = [c for c, kept in zip(plan.craft, keep.tolist(), strict=True) if kept]
+    plan.craft = _chosen(plan.craft, keep)
     places = dice.generator.uniform(-plan.reach, plan.reach, (6, 2))
     traffic(plan, places, dice.uniform(0, math.pi))
 
@@ -135,6 +141,6 @@ def change_mask(inks, first, second):
         numpy.ndarray: (H, W) uint8, 1 where the content changed. Light, shadows and
         noise do not count.
     """
-    content = inks.table(inks.content, np.uint8)
+    content = table(inks.columns().content, np.uint8)
     different = cv2.compare(cv2.LUT(first, content), cv2.LUT(second, content), cv2.CMP_NE)
     return cv2.min(different, 1)

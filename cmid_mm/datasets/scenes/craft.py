@@ -2,7 +2,7 @@
 import numpy as np
 
 from .buildings import frames
-from .geometry import along
+from .geometry import along, numbers, pairs
 from .materials import BARE, GRASS, OBJECT_CLASSES, ROAD, WATER
 from .plan import on
 from .stock import boxed
@@ -27,7 +27,7 @@ def traffic(plan, centres, angles, lorry_share=0.15):
         lorry_share (float): share of lorries.
     """
     if len(centres):
-        plan.parked.append((np.asarray(centres), np.broadcast_to(angles, len(centres)),
+        plan.parked.append((np.asarray(centres), numbers(angles, len(centres)),
                             lorry_share))
 
 
@@ -64,8 +64,8 @@ def settle_traffic(plan):
         jitter = random.uniform(-3, 3, len(points))
         offset = np.array(aside)[segment]
         cos, sin = np.cos(angles), np.sin(angles)
-        points = points + np.stack([cos * jitter - sin * offset,
-                                    sin * jitter + cos * offset], 1)
+        points = points + pairs(cos * jitter - sin * offset,
+                                    sin * jitter + cos * offset)
         angles = angles + np.where(np.array(ahead)[segment] > 0, 0.0, np.pi)
         groups.append((points, angles, np.array(share)[segment]))
     plan.parked, plan.routes = [], []
@@ -73,15 +73,19 @@ def settle_traffic(plan):
         return
     centres = np.concatenate([group[0] for group in groups])
     angles = np.concatenate([group[1] for group in groups])
-    share = np.concatenate([np.broadcast_to(g[2], len(g[0])) for g in groups])
+    share = np.concatenate([numbers(group[2], len(group[0])) for group in groups])
+    near = plan.near(centres, 10.0)
+    centres, angles, share = centres[near], angles[near], share[near]
     heavy = random.random(len(centres)) < share
     _lorries(plan, centres[heavy], angles[heavy])
     _cars(plan, centres[~heavy], angles[~heavy])
 
 
 def _painted(plan, paints, count):
-    pick, integer = plan.dice.pick, plan.dice.integer
-    return [plan.inks(pick(paints), integer(0, 2)) for _ in range(count)]
+    """Inks of ``count`` things, two variants of each paint."""
+    drawn = plan.dice.generator.integers(0, 2 * len(paints), count).tolist()
+    known = {number: plan.inks(paints[number // 2], number % 2) for number in set(drawn)}
+    return [known[number] for number in drawn]
 
 
 def _cars(plan, centres, angles, length=4.6, width=1.95):
@@ -118,7 +122,9 @@ def ships(plan, centres, lengths, widths, angles, cargo=False):
         lengths, widths, angles: numbers or (N,), metres and radians.
         cargo (bool): hatches and a bridge instead of a cabin.
     """
-    dice, count = plan.dice, len(centres)
+    rects = frames(centres, lengths, widths, angles)
+    rects = rects[plan.near(rects[:, :2], rects[:, 2] + rects[:, 3])]
+    dice, count = plan.dice, len(rects)
     hull = [(1, 0), (.72, .6), (.4, 1), (-.8, 1), (-1, .8), (-1, -.8), (-.8, -1), (.4, -1),
             (.72, -.6)]
     deck = [(.9, 0), (.35, .72), (-.9, .72), (-.9, -.72), (.35, -.72)]
@@ -139,8 +145,7 @@ def ships(plan, centres, lengths, widths, angles, cargo=False):
         shapes.append(boxed(.3, -.25, .45))
         inks.append([plan.inks(dice.pick(('glass', 'white', 'grey')))
                      for _ in range(count)])
-    plan.new_craft.add(_SHIP, frames(centres, lengths, widths, angles), shapes, inks,
-                       12.0 if cargo else 2.0, on(WATER))
+    plan.new_craft.add(_SHIP, rects, shapes, inks, 12.0 if cargo else 2.0, on(WATER))
 
 
 def planes(plan, centres, lengths, angles):

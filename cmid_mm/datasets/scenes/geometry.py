@@ -1,7 +1,27 @@
 """Shapes in metres: grids, curves, ribbons, blobs."""
+import functools
 import math
 
 import numpy as np
+
+
+def numbers(value, count):
+    """(count,) from a number or (count,); cheaper than ``numpy.broadcast_to``."""
+    return value if np.ndim(value) else np.full(count, value)
+
+
+def pairs(x, y):
+    """(N, 2) points from numbers or (N,)."""
+    points = np.empty((np.size(y) if np.ndim(x) == 0 else len(x), 2))
+    points[:, 0], points[:, 1] = x, y
+    return points
+
+
+@functools.cache
+def _unit(points):
+    line = np.linspace(-1, 1, points)
+    line.setflags(write=False)
+    return line
 
 
 def grid(x0, x1, nx, y0, y1, ny):
@@ -22,12 +42,14 @@ def meander(dice, reach, bend, wavelength, points=40):
     Returns:
         numpy.ndarray: (points, 2).
     """
-    x = np.linspace(-reach, reach, points)
+    x = _unit(points) * reach
+    if not bend:
+        return pairs(x, 0.0)
     y = np.zeros(points)
-    for octave in (1.0, 1.9, 3.7):
-        y += bend / octave ** 1.3 * np.sin(
+    for octave in (1.0, 1.7, 2.7):
+        y += bend / octave ** 1.8 * np.sin(
             2 * math.pi * octave * x / wavelength + dice.uniform(0, 2 * math.pi))
-    return np.stack([x, y], 1)
+    return pairs(x, y)
 
 
 def normals(line):
@@ -36,7 +58,7 @@ def normals(line):
     step[1:-1] = line[2:] - line[:-2]
     step[0], step[-1] = line[1] - line[0], line[-1] - line[-2]
     size = np.maximum(np.hypot(step[:, 0], step[:, 1]), 1e-9)
-    return np.stack([-step[:, 1] / size, step[:, 0] / size], 1)
+    return pairs(-step[:, 1] / size, step[:, 0] / size)
 
 
 def beside(line, distance):
@@ -52,14 +74,13 @@ def ribbon(line, widths):
 
 def blob(dice, centre, radius, roughness=0.25, points=24):
     """Rounded irregular outline, (points, 2)."""
-    angle = np.linspace(0, 2 * math.pi, points, endpoint=False)
+    angle = np.arange(points) * (2 * math.pi / points)
     size = np.ones(points)
     for order in (2, 3, 5):
         size += roughness / order ** 0.7 * np.sin(
             order * angle + dice.uniform(0, 2 * math.pi))
     size *= radius
-    return np.stack([centre[0] + size * np.cos(angle),
-                     centre[1] + size * np.sin(angle)], 1)
+    return pairs(centre[0] + size * np.cos(angle), centre[1] + size * np.sin(angle))
 
 
 def along(starts, ends, spacing, start=0.0):

@@ -1,14 +1,29 @@
 """The inks of a scene: which material, variant, roof slope and rows a pixel shows."""
 import math
+from typing import NamedTuple
 
 import numpy as np
 
-from .materials import HEIGHTS, LABELS, MATERIAL_INDEX
+from .materials import LABELS, MATERIAL_INDEX
 
 _ASPECTS = 16
 _LIMIT = 256
+_LABELS = LABELS.tolist()
 #: Channels for rows (crops, ribs of roofs) beside the channels of the materials.
 ROW_CHANNELS = 4
+
+
+class Columns(NamedTuple):
+    """Arrays of one value per ink: number of the material, number of the content,
+    direction of the slope in radians (nan for flat), row channel (-1 for none) and the
+    rows' strength.
+    """
+
+    material: np.ndarray
+    content: np.ndarray
+    aspect: np.ndarray
+    row: np.ndarray
+    row_strength: np.ndarray
 
 
 class Inks:
@@ -24,9 +39,9 @@ class Inks:
     def __init__(self, generator):
         #: (256, 3) standard normal: brightness, warmth and greenness of a variant.
         self.tints = generator.standard_normal((_LIMIT, 3)).astype(np.float32)
-        self.material, self.content, self.aspect = [], [], []
-        self.row, self.row_strength = [], []
-        self.label, self.height = [], []
+        #: Position in ``SEGMENTATION_CLASSES`` of every ink.
+        self.label = []
+        self._rows = []
         self._known, self._contents, self._first = {}, {}, {}
 
     def __call__(self, material, variant=0, aspect=None, row=-1, row_strength=0.0):
@@ -53,27 +68,33 @@ class Inks:
 
     def _add(self, key, row_strength):
         material, variant, aspect, row = key
-        if len(self.material) == _LIMIT:
+        if len(self._rows) == _LIMIT:
             if material not in self._first:
                 raise ValueError(f'a scene has at most {_LIMIT} inks, none is left for '
                                  f'{material!r}: draw fewer variants')
             return self._first[material]
-        number = self._known[key] = len(self.material)
+        number = self._known[key] = len(self._rows)
         self._first.setdefault(material, number)
         index = MATERIAL_INDEX[material]
-        self.material.append(index)
-        self.content.append(self._contents.setdefault((material, variant, row),
-                                                      len(self._contents)))
-        self.aspect.append(math.nan if aspect is None
-                           else aspect / _ASPECTS * 2 * math.pi)
-        self.row.append(row)
-        self.row_strength.append(row_strength)
-        self.label.append(int(LABELS[index]))
-        self.height.append(int(HEIGHTS[index]))
+        content = self._contents.setdefault((material, variant, row), len(self._contents))
+        slope = math.nan if aspect is None else aspect / _ASPECTS * 2 * math.pi
+        self._rows.append((index, content, slope, row, row_strength))
+        self.label.append(_LABELS[index])
         return number
 
-    def table(self, values, dtype=np.float32):
-        """(256,) look-up table with one value per ink."""
-        full = np.zeros(_LIMIT, dtype)
-        full[:len(self.material)] = values
-        return full
+    def columns(self):
+        """What is known of the inks, for arithmetic over all of them.
+
+        Returns:
+            Columns: arrays of one value per ink.
+        """
+        material, content, aspect, row, strength = np.array(self._rows).T
+        return Columns(material.astype(int), content.astype(int), aspect,
+                       row.astype(int), strength)
+
+
+def table(values, dtype=np.float32):
+    """(256,) look-up table from one value per ink."""
+    full = np.zeros(_LIMIT, dtype)
+    full[:len(values)] = values
+    return full

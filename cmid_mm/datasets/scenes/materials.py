@@ -4,6 +4,7 @@ A spectrum is a reflectance in [0, 1] at the wavelengths of ``NODES``, rounded f
 shapes that spectral libraries show (the red edge of leaves, the dark infrared of water,
 the slow rise of soil); any number of bands is interpolated from it.
 """
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -136,19 +137,22 @@ MATERIALS = {
     'tile': _roof(0.10, 0.13, 0.26, 0.06), 'brown_tile': _roof(0.09, 0.11, 0.155, 0.06),
     'slate': _roof(0.105, 0.11, 0.115, 0.06), 'bitumen': _roof(0.16, 0.17, 0.18, 0.05),
     'sheet': _roof(0.42, 0.43, 0.42, 0.02), 'membrane': _roof(0.58, 0.60, 0.60, 0.02),
-    'blue_sheet': _roof(0.33, 0.25, 0.15, 0.03), 'green_sheet': _roof(0.2, 0.26, 0.16, 0.03),
+    'blue_sheet': _roof(0.33, 0.25, 0.15, 0.03),
+    'green_sheet': _roof(0.2, 0.26, 0.16, 0.03),
     'gravel_roof': _roof(0.26, 0.28, 0.30, 0.07), 'rust': _roof(0.10, 0.12, 0.21, 0.1),
     'parapet': _roof(0.45, 0.46, 0.47, 0.02), 'duct': _roof(0.33, 0.34, 0.35, 0.02),
     'skylight': _roof(0.42, 0.4, 0.36, 0.02),
-    'tank': _paint(0.60, 0.62, 0.62, BUILDING, TALL), 'dull_tank': _paint(
-        0.34, 0.34, 0.32, BUILDING, TALL), 'tank_rim': _paint(0.2, 0.2, 0.2, BUILDING, TALL),
+    'tank': _paint(0.60, 0.62, 0.62, BUILDING, TALL),
+    'dull_tank': _paint(0.34, 0.34, 0.32, BUILDING, TALL),
+    'tank_rim': _paint(0.2, 0.2, 0.2, BUILDING, TALL),
     # vehicles of every kind
     'white': _paint(0.66, 0.68, 0.68), 'silver': _paint(0.40, 0.41, 0.41, spread=0.2),
     'grey': _paint(0.2, 0.2, 0.2, spread=0.3), 'black': _paint(0.035, 0.035, 0.035),
     'red': _paint(0.05, 0.05, 0.34), 'blue': _paint(0.28, 0.13, 0.06, spread=0.2),
     'green': _paint(0.09, 0.17, 0.07), 'yellow': _paint(0.06, 0.42, 0.55),
     'glass': _paint(0.09, 0.09, 0.09), 'hull': _paint(0.07, 0.06, 0.14, spread=0.3),
-    'deck': _paint(0.17, 0.22, 0.28, spread=0.2), 'hatch': _paint(0.1, 0.14, 0.25, spread=0.3),
+    'deck': _paint(0.17, 0.22, 0.28, spread=0.2),
+    'hatch': _paint(0.1, 0.14, 0.25, spread=0.3),
     'aluminium': _paint(0.62, 0.63, 0.63, height=TALL),
     'engine': _paint(0.25, 0.25, 0.26, height=TALL),
 }
@@ -165,6 +169,7 @@ TURNS = np.array([m.turn for m in MATERIALS.values()], np.float32)
 SPREADS = np.array([m.spread for m in MATERIALS.values()], np.float32)
 
 
+@functools.cache
 def band_weights(bands):
     """Weights that turn spectra at ``NODES`` into bands.
 

@@ -4,13 +4,15 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from .inks import table
 from .materials import BARE, FIELD, GRASS, WOOD
 from .plan import on
 from .textures import crop
 
-#: Items of which less than this share lies in the image are left out of it.
-_LEAST_VISIBLE = 0.4
-_TREE_GROUND = on(BARE, GRASS, FIELD, WOOD)
+#: Items of which less than this share, and fewer than so many pixels, lie in the image
+#: are left out of it.
+_LEAST_VISIBLE, _ENOUGH_PIXELS = 0.4, 250
+_OPEN_LAND = on(BARE, GRASS, FIELD, WOOD)
 
 
 class Painted(NamedTuple):
@@ -33,13 +35,18 @@ class Painted(NamedTuple):
     quads: np.ndarray
 
 
-def _paint_grounds(ink, grounds):
+def _paint_grounds(ink, grounds, labels):
     height, width = ink.shape
     for shape, points, size, number, _ in grounds:
         if shape == 'fill':
             cv2.fillPoly(ink, points, number)
         elif shape == 'line':
             cv2.polylines(ink, points, False, number, size)
+        elif shape == 'patch':
+            inside = cv2.fillPoly(np.zeros_like(ink), points, 255)
+            open_land = table([255 * (_OPEN_LAND >> label & 1) for label in labels], np.uint8)
+            cv2.bitwise_and(inside, cv2.LUT(ink, open_land), dst=inside)
+            cv2.copyTo(np.full_like(ink, number), inside, ink)
         else:
             offset, scale = points
             relief = crop('relief', offset, height, width, scale)
@@ -53,7 +60,7 @@ def _paint_trees(ink, trees, labels):
     for tree in trees:
         x, y, _ = tree.circles[0]
         if (0 <= x < width and 0 <= y < height
-                and not _TREE_GROUND >> labels[ink.item(y, x)] & 1):
+                and not _OPEN_LAND >> labels[ink.item(y, x)] & 1):
             continue
         for x, y, radius in tree.circles:
             cv2.circle(ink, (x, y), radius, tree.ink, -1)
@@ -64,13 +71,17 @@ def _paint_trees(ink, trees, labels):
 def _edge_box(item, height, width):
     """Tight box of an item cut by the border, None where too little is left."""
     x0, y0, x1, y1 = item.box
+    outside = not (-x1 < x0 < 2 * width - x1 and -y1 < y0 < 2 * height - y1)
+    if outside and (x1 - x0) * (y1 - y0) < _ENOUGH_PIXELS:
+        return None
     patch = np.zeros((y1 - y0, x1 - x0), np.uint8)
     for points, _ in item.parts[:item.solid]:
         cv2.fillConvexPoly(patch, points - np.int32([x0, y0]), 1)
     left, top = max(0, -x0), max(0, -y0)
     cut = patch[top:height - y0, left:width - x0]
     visible = cv2.countNonZero(cut)
-    if visible < 4 or visible < _LEAST_VISIBLE * cv2.countNonZero(patch):
+    enough = min(_ENOUGH_PIXELS, _LEAST_VISIBLE * cv2.countNonZero(patch))
+    if visible < max(4, enough):
         return None
     x, y, w, h = cv2.boundingRect(cut)
     left, top = left + x0 + x, top + y0 + y
@@ -130,7 +141,7 @@ def paint(plan):
     """
     ink = np.full((plan.height, plan.width), plan.background, np.uint8)
     labels = plan.inks.label
-    _paint_grounds(ink, plan.grounds)
+    _paint_grounds(ink, plan.grounds, labels)
     trees = _paint_trees(ink, plan.trees, labels)
     buildings, building_boxes = _paint_items(ink, plan.buildings, labels)
     craft, craft_boxes = _paint_items(ink, plan.craft, labels)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .geometry import along
+from .geometry import along, numbers, pairs
 from .inks import Inks
 from .stock import Stock
 from .textures import TILE
@@ -18,10 +18,11 @@ from .textures import TILE
 class Ground(NamedTuple):
     """Flat thing, painted in order.
 
-    ``shape`` is 'fill' (polygons), 'line' (polylines of ``size`` pixels), 'dash' (a line
-    until it is placed; ``size`` holds spacing and length in metres) or 'region' (where the
-    relief texture exceeds ``size``; ``points`` holds its offset and scale). ``role`` lets
-    the second date find what may change.
+    ``shape`` is 'fill' (polygons), 'patch' (the same, but neither on water nor on roads),
+    'line' (polylines of ``size`` pixels), 'dash' (a line until it is placed; ``size`` holds
+    spacing and length in metres) or 'region' (where the relief texture exceeds ``size``;
+    ``points`` holds its offset and scale). ``role`` lets the second date find what may
+    change.
     """
 
     shape: str
@@ -57,8 +58,8 @@ class Plan:
     def __init__(self, dice, height, width, gsd, angle):
         self.dice, self.height, self.width = dice, height, width
         self.gsd, self.angle = gsd, angle
-        cos, sin = math.cos(angle) / gsd, math.sin(angle) / gsd
-        self._turn = np.array([[cos, sin], [-sin, cos]])
+        self._cos, self._sin = cos, sin = math.cos(angle), math.sin(angle)
+        self._turn = np.array([[cos, sin], [-sin, cos]]) / gsd
         self._middle = np.array([(width - 1) * 0.5, (height - 1) * 0.5])
         #: Half of the diagonal in metres: the layout's square [-reach, reach]^2 covers
         #: the image however it is turned.
@@ -95,6 +96,20 @@ class Plan:
         """Metres (..., 2) to pixels, float."""
         return np.asarray(points) @ self._turn + self._middle
 
+    def near(self, points, margin):
+        """(N,) whether points lie in the image or within a margin (metres, (N,)) of it."""
+        where = np.abs(self.pixels(points) - self._middle) * self.gsd
+        return ((where[:, 0] - margin < self.width * self.gsd / 2)
+                & (where[:, 1] - margin < self.height * self.gsd / 2))
+
+    def shows(self, x0, y0, x1, y1):
+        """Whether some of a rectangle in metres may lie in the image."""
+        x, y = (x0 + x1) * 0.5, (y0 + y1) * 0.5
+        margin = 0.5 * math.hypot(x1 - x0, y1 - y0)
+        cos, sin = self._cos, self._sin
+        return (abs(x * cos - y * sin) - margin < self.width * self.gsd * 0.5
+                and abs(x * sin + y * cos) - margin < self.height * self.gsd * 0.5)
+
     def add_rows(self, angle, period, kind='wave', floor=2.6):
         """New row channel.
 
@@ -109,6 +124,10 @@ class Plan:
         self.rows.append((angle + self.angle, max(period / self.gsd, floor), kind))
         return len(self.rows) - 1
 
+    def patch(self, polygon, ink):
+        """Polygon, (K, 2) in metres, painted on open land and woods alone."""
+        self._grounds.append(Ground('patch', [polygon], 0, ink, ''))
+
     def fill(self, polygon, ink, role=''):
         """Polygon, (K, 2) in metres."""
         self._grounds.append(Ground('fill', [polygon], 0, ink, role))
@@ -121,7 +140,7 @@ class Plan:
         """Many polylines, each (K, 2) in metres."""
         if len(lines):
             size = max(thinnest, round(width / self.gsd))
-            self._grounds.append(Ground('line', list(lines), size, ink, role))
+            self._grounds.append(Ground('line', lines, size, ink, role))
 
     def dashes(self, line, ink, spacing=12.0, length=5.0):
         """Thin dashed line, metres."""
@@ -145,7 +164,7 @@ class Plan:
         if count:
             inks = ink if isinstance(ink, list) else [ink] * count
             self._trees.append((np.asarray(centres, np.float64).reshape(-1, 2),
-                                np.broadcast_to(radii, count), inks, tallness))
+                                numbers(radii, count), inks, tallness))
 
     def place(self):
         """Turn what waits into pixels and add it to the placed things."""
@@ -156,24 +175,44 @@ class Plan:
         self._wait()
 
     def _place_grounds(self):
-        waiting = [g if g.shape != 'dash' else self._dashed(g) for g in self._grounds]
-        shapes = [np.asarray(p) for g in waiting if g.shape != 'region' for p in g.points]
+        waiting = self._grounds
+        self._cut_dashes(waiting)
+        shapes = []
+        for ground in waiting:
+            if isinstance(ground.points, np.ndarray):
+                shapes.append(ground.points.reshape(-1, 2))
+            elif ground.shape != 'region':
+                shapes += [np.asarray(points) for points in ground.points]
         if shapes:
             cuts = np.cumsum([0] + [len(shape) for shape in shapes]).tolist()
             whole = np.rint(self.pixels(np.concatenate(shapes))).astype(np.int32)
             placed = iter([whole[a:b] for a, b in zip(cuts[:-1], cuts[1:], strict=True)])
-            waiting = [g if g.shape == 'region' else
-                       g._replace(points=[next(placed) for _ in g.points])
-                       for g in waiting]
+            for i, ground in enumerate(waiting):
+                if isinstance(ground.points, np.ndarray):
+                    points = list(next(placed).reshape(ground.points.shape))
+                elif ground.shape != 'region':
+                    points = [next(placed) for _ in ground.points]
+                else:
+                    continue
+                waiting[i] = ground._replace(points=points)
         self.grounds += waiting
 
-    def _dashed(self, ground):
-        spacing, length = ground.size
-        line = np.asarray(ground.points)
-        points, angles, _ = along(line[:-1], line[1:], spacing)
-        step = np.stack([np.cos(angles), np.sin(angles)], 1) * (length / 2)
-        return Ground('line', list(np.stack([points - step, points + step], 1)), 1,
-                      ground.ink, '')
+    def _cut_dashes(self, grounds):
+        """Replace dashed lines by their dashes, all of one spacing at once."""
+        for spacing, length in {g.size for g in grounds if g.shape == 'dash'}:
+            chosen = [i for i, g in enumerate(grounds) if g.size == (spacing, length)]
+            lines = [grounds[i].points for i in chosen]
+            points, angles, segment = along(
+                np.concatenate([line[:-1] for line in lines]),
+                np.concatenate([line[1:] for line in lines]), spacing)
+            step = pairs(np.cos(angles), np.sin(angles)) * (length / 2)
+            dashes = np.stack([points - step, points + step], 1)
+            near = self.near(points, length)
+            stop = np.cumsum([len(line) - 1 for line in lines])
+            cuts = np.searchsorted(segment, stop)
+            cuts = [0, *cuts.tolist()]
+            for i, a, b in zip(chosen, cuts[:-1], cuts[1:], strict=True):
+                grounds[i] = Ground('line', dashes[a:b][near[a:b]], 1, grounds[i].ink, '')
 
     def _place_trees(self):
         if not self._trees:
@@ -187,13 +226,13 @@ class Plan:
         seen = np.flatnonzero(((where > -margin)
                                & (where < (self.width, self.height) + margin)).all(1))
         where, radii = where[seen], radii[seen]
-        wobble = self.dice.generator.uniform(-0.6, 0.6, (2, len(seen), 2))
+        wobble = self.dice.generator.uniform(-0.6, 0.6, (1, len(seen), 2))
         spots = np.concatenate([where[None], where + wobble * radii[:, None]])
-        sizes = np.stack([radii, radii * 0.68, radii * 0.6])
+        sizes = np.stack([radii, radii * 0.7])
         circles = np.concatenate([spots, np.maximum(sizes, 1)[..., None]], 2)
         circles = np.rint(circles).astype(int).transpose(1, 0, 2).tolist()
         for crown, i, radius, height in zip(
                 circles, seen.tolist(), radii.tolist(), (radii * tallness[seen]).tolist(),
                 strict=True):
             # a small crown is a single disc
-            self.trees.append(Tree(crown if radius > 3 else crown[:1], inks[i], height))
+            self.trees.append(Tree(crown if radius > 3.6 else crown[:1], inks[i], height))

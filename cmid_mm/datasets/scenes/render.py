@@ -4,7 +4,7 @@ import math
 import cv2
 import numpy as np
 
-from .inks import ROW_CHANNELS
+from .inks import ROW_CHANNELS, table
 from .light import shade_factor, slope_factor
 from .materials import SPECTRA, SPREADS, TEXTURES, TURNS, WITHERED, band_weights
 from .textures import crop
@@ -20,10 +20,10 @@ _PROFILES = {
 }
 
 
-def _colours(inks, conditions, weights):
+def _colours(columns, tints, conditions, weights):
     """(number of inks, bands) float grey values before texture and light."""
-    index = np.array(inks.material)
-    tint = inks.tints[np.array(inks.content) % len(inks.tints)]
+    index = columns.material
+    tint = tints[columns.content]
     spectra = SPECTRA[index]
     turn = (conditions.season * TURNS[index])[:, None]
     spectra = spectra * (1 - turn) + np.float32(WITHERED) * turn
@@ -56,38 +56,35 @@ def _relief(plan, height, width, conditions):
     return cv2.addWeighted(inner, 1.25, away, -0.8, 0.0)
 
 
-def _light(plan, painted, conditions):
+def _light(plan, columns, painted, conditions):
     """(H, W) float32 brightness factor by texture, shadow and slope of illumination."""
-    ink, inks = painted.ink, plan.inks
+    ink = painted.ink
     height, width = ink.shape
-    strength = TEXTURES[np.array(inks.material)]
-    used = cv2.calcHist([ink], [0], None, [256], [0, 256]).ravel()[:len(inks.material)] > 0
-    light = np.ones((height, width), np.float32)
+    strength = TEXTURES[columns.material]
+    across, down = conditions.slope
+    # illumination across the image; textures and shadows come on top
+    light = np.add.outer(np.linspace(1 - down, 1 + down, height, dtype=np.float32),
+                         np.linspace(-across, across, width, dtype=np.float32))
 
     def modulate(amplitude, texture):
-        cv2.accumulateProduct(cv2.LUT(ink, inks.table(amplitude)), texture, light)
+        cv2.accumulateProduct(cv2.LUT(ink, table(amplitude)), texture, light)
 
     modulate(strength[:, 0], crop('grain', plan.offsets['grain'], height, width))
     modulate(strength[:, 1], crop('mottle', plan.offsets['mottle'], height, width))
-    if strength[used, 2].any():
+    if strength[:, 2].any():
         modulate(strength[:, 2], _relief(plan, height, width, conditions))
-    if strength[used, 3].any():
+    if strength[:, 3].any():
         modulate(strength[:, 3], crop('wave', plan.offsets['wave'], height, width,
                                       plan.wave_scale))
-    row = np.array(inks.row)
     for number in range(min(len(plan.rows), ROW_CHANNELS)):
-        chosen = row == number
-        if (chosen & used).any():
-            modulate(np.array(inks.row_strength) * chosen,
+        chosen = columns.row == number
+        if chosen.any():
+            modulate(columns.row_strength * chosen,
                      _rows(plan, number, height, width))
     if conditions.sun is not None:
-        wood = strength[used, 2].max(initial=0.0) > 0.15
-        cv2.multiply(light, shade_factor(painted, inks, conditions,
+        wood = strength[:, 2].max() > 0.15
+        cv2.multiply(light, shade_factor(painted, columns, conditions,
                                          9.0 / plan.gsd if wood else 0.0), dst=light)
-        across, down = conditions.slope
-        plane = np.add.outer(np.linspace(1 - down, 1 + down, height, dtype=np.float32),
-                             np.linspace(-across, across, width, dtype=np.float32))
-        cv2.multiply(light, plane, dst=light)
     return light, strength[:, 4]
 
 
@@ -112,18 +109,19 @@ def render(plan, painted, conditions, bands):
     """
     ink, inks = painted.ink, plan.inks
     height, width = ink.shape
-    colours = _colours(inks, conditions, band_weights(bands))
+    columns = inks.columns()
+    colours = _colours(columns, inks.tints, conditions, band_weights(bands))
     if conditions.sun is not None:
-        colours *= slope_factor(inks, conditions)[:, None]
-    light, dry = _light(plan, painted, conditions)
+        colours *= slope_factor(columns, conditions)[:, None]
+    light, dry = _light(plan, columns, painted, conditions)
     patches = cv2.multiply(
-        cv2.LUT(ink, inks.table(dry)),
+        cv2.LUT(ink, table(dry)),
         crop('mottle', plan.offsets['dry'], height, width))
     kernel = np.float32([conditions.blur, 1 - 2 * conditions.blur, conditions.blur])
     shift = _dry_weights(bands)
     planes = []
     for band in range(bands):
-        plane = cv2.LUT(ink, inks.table(colours[:, band]))
+        plane = cv2.LUT(ink, table(colours[:, band]))
         factor = cv2.scaleAdd(patches, float(shift[band]), light)
         cv2.multiply(plane, factor, dst=plane)
         if conditions.blur:
@@ -132,5 +130,5 @@ def render(plan, painted, conditions, bands):
         if conditions.noise:
             noise = crop('white', conditions.noise_offsets[band], height, width)
             plane = cv2.scaleAdd(noise, conditions.noise, plane)
-        planes.append(cv2.add(plane, 0.0, dtype=cv2.CV_8U))
+        planes.append(cv2.convertScaleAbs(plane))
     return cv2.merge(planes) if 1 < bands <= 4 else np.stack(planes, -1)

@@ -8,6 +8,7 @@ import numpy as np
 from .change import change_mask, second_date
 from .craft import settle_traffic
 from .dice import Dice
+from .inks import table
 from .layouts import LAYOUTS
 from .light import draw_conditions, neutral_conditions
 from .materials import band_weights
@@ -132,7 +133,7 @@ def generate_scene(seed, index, size=256, bands=3, scene_class=None, change=Fals
 
 
 def _mask(plan, painted):
-    return cv2.LUT(painted.ink, plan.inks.table(plan.inks.label, np.uint8))
+    return cv2.LUT(painted.ink, table(plan.inks.label, np.uint8))
 
 
 def _add_second_date(scene, plan, painted, seed, index, bands, clean):

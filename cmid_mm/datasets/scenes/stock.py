@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .geometry import pairs
+
 #: Corners of a frame as (along, across): front left, front right, rear right, rear left.
 CORNERS = np.array([[1, 1], [1, -1], [-1, -1], [-1, 1]], np.float64)
 
@@ -42,7 +44,7 @@ class _Batch(NamedTuple):
     template: np.ndarray
     cuts: list
     inks: list
-    height: object
+    height: float
     allowed: int
     solid: int
     upright: bool
@@ -68,7 +70,7 @@ class Stock:
             shapes (list): convex polygons as (along, across) in [-1, 1], each (K, 2) or
                 (N, K, 2).
             inks (list): for each polygon an ink, or a list of N inks.
-            height: number or (N,), metres.
+            height (float): metres.
             allowed (int): bit mask of the classes they may stand on.
             solid (int): number of leading polygons that make the outline.
             upright (bool): whether the frames stand upright in the image whatever the
@@ -105,14 +107,13 @@ class Stock:
             return []
         counts = [len(batch.frames) for batch in self._batches]
         frames = np.concatenate([batch.frames for batch in self._batches])
-        heights = np.concatenate([np.broadcast_to(np.asarray(b.height, np.float64), n)
-                                  for b, n in zip(self._batches, counts, strict=True)])
+        heights = np.repeat([batch.height / plan.gsd for batch in self._batches], counts)
         turns = np.repeat([0.0 if b.upright else plan.angle for b in self._batches], counts)
         centres = plan.pixels(frames[:, :2])
         half = frames[:, 2:4] * (0.5 / plan.gsd)
         cos, sin = np.cos(frames[:, 4] + turns), np.sin(frames[:, 4] + turns)
-        along = np.stack([cos, sin], 1) * half[:, :1]
-        across = np.stack([sin, -cos], 1) * half[:, 1:]
+        along = pairs(cos, sin) * half[:, :1]
+        across = pairs(sin, -cos) * half[:, 1:]
         reach = np.abs(along) + np.abs(across)
         seen = ((centres + reach > -0.5)
                 & (centres - reach < (plan.width - 0.5, plan.height - 0.5))).all(1)
@@ -142,7 +143,7 @@ class Stock:
                  + across[:, None] * CORNERS[:, 1:])
         probes = np.rint(np.concatenate([quads, centres[:, None]], 1)).astype(int).tolist()
         return self._assemble(places, points, starts.tolist(), boxes, quads, probes,
-                              (heights[seen] / plan.gsd).tolist())
+                              heights[seen].tolist())
 
     def _assemble(self, places, points, starts, boxes, quads, probes, heights):
         items = []

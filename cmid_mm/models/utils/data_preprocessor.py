@@ -8,6 +8,7 @@ from torch import Tensor
 
 from .block_mask import block_mask, fill_masked
 from .photometric import PhotometricDistortion
+from .photometric_functional import normalize
 
 
 @MODELS.register_module()
@@ -125,4 +126,4 @@ class CMIDDataPreprocessor(BaseDataPreprocessor):
             raise ValueError(
                 f'images of {images.shape[1]} bands, but data_preprocessor.mean has '
                 f'{self.bands}: bands of the pipeline and of the model must agree')
-        return (images.float() - self.mean[:, None, None]) / self.std[:, None, None]
+        return normalize(images, self.mean, self.std)

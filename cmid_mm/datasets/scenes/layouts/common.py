@@ -70,7 +70,7 @@ def road(plan, line, width, surface='asphalt', shoulder='gravel', markings=True,
         drive(plan, line, cars, [(width * 0.25, -1), (-width * 0.25, 1)])
 
 
-def cut(low, high, smallest, dice, depth=0):
+def cut(plan, low, high, smallest, depth=0):
     """Cut a rectangle again and again, as parcels of land are.
 
     Args:
@@ -78,9 +78,12 @@ def cut(low, high, smallest, dice, depth=0):
         smallest (float): no side becomes shorter, metres.
 
     Returns:
-        list: (x0, y0, x1, y1) of the parcels.
+        list: (x0, y0, x1, y1) of the parcels that the image shows.
     """
     (x0, y0), (x1, y1) = low, high
+    if not plan.shows(x0, y0, x1, y1):
+        return []
+    dice = plan.dice
     wide, tall = x1 - x0, y1 - y0
     along_x = wide > tall * dice.uniform(0.6, 1.6)
     side = wide if along_x else tall
@@ -88,7 +91,7 @@ def cut(low, high, smallest, dice, depth=0):
         return [(x0, y0, x1, y1)]
     at = smallest + (side - 2 * smallest) * dice.uniform(0.15, 0.85)
     if along_x:
-        return (cut(low, (x0 + at, y1), smallest, dice, depth + 1)
-                + cut((x0 + at, y0), high, smallest, dice, depth + 1))
-    return (cut(low, (x1, y0 + at), smallest, dice, depth + 1)
-            + cut((x0, y0 + at), high, smallest, dice, depth + 1))
+        return (cut(plan, low, (x0 + at, y1), smallest, depth + 1)
+                + cut(plan, (x0 + at, y0), high, smallest, depth + 1))
+    return (cut(plan, low, (x1, y0 + at), smallest, depth + 1)
+            + cut(plan, (x0, y0 + at), high, smallest, depth + 1))

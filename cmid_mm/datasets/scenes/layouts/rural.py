@@ -11,10 +11,11 @@ from .registry import layout
 CROPS = ('crop', 'crop', 'sprout', 'ripe', 'stubble', 'plough', 'plough', 'blossom')
 
 
-_STEPS = 4
-#: Corner (0 low, 1 high) from which each point of a subdivided rectangle starts.
-_AROUND = np.repeat([[0, 0], [1, 0], [1, 1], [0, 1]], _STEPS, 0)
-_SHARE = np.tile(np.arange(_STEPS) / _STEPS, 4)[:, None]
+_SIDES = np.arange(4) / 4
+_LOW, _FULL, _DOWN, _NONE = _SIDES, np.ones(4), 1 - _SIDES, np.zeros(4)
+#: Outline of the unit square with four points to a side.
+_OUTLINE = np.stack([np.concatenate([_LOW, _FULL, _DOWN, _NONE]),
+                     np.concatenate([_NONE, _LOW, _FULL, _DOWN])], 1)
 
 
 def add_crop_rows(plan):
@@ -39,11 +40,10 @@ def crop_ink(plan, wide, crops=CROPS):
 def bent(corners, bend, wavelength, phase):
     """Subdivide an outline and bend it, so that parcels follow the land."""
     x0, y0, x1, y1 = corners
-    outline = np.array([(x0, y0), (x1, y1)])[_AROUND, (0, 1)] * (1 - _SHARE)
-    outline += np.array([(x0, y0), (x1, y1)])[np.roll(_AROUND, -_STEPS, 0), (0, 1)] * _SHARE
-    if bend:
-        outline += bend * np.sin(outline[:, ::-1] * (2 * math.pi / wavelength) + phase)
-    return outline
+    if not bend:
+        return [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
+    outline = (x0, y0) + _OUTLINE * (x1 - x0, y1 - y0)
+    return outline + bend * np.sin(outline[:, ::-1] * (2 * math.pi / wavelength) + phase)
 
 
 @layout('farmland', gsd=(0.8, 2.4))
@@ -62,7 +62,7 @@ def farmland(plan):
     reach *= 1.1
     low, high = (-reach, -reach), (reach, reach)
     farm = None
-    for x0, y0, x1, y1 in cut(low, high, smallest, dice):
+    for x0, y0, x1, y1 in cut(plan, low, high, smallest):
         pieces = [(x0, y0, x1, y1)]
         if strips and dice.chance(0.7):
             edges = np.linspace(y0, y1, max(2, round((y1 - y0) / (smallest * 0.35))))
@@ -117,8 +117,8 @@ def orchard(plan):
     plan.add_rows(0, 4.0, 'wave')
     block = max(reach * dice.uniform(0.7, 1.3), 28 * plan.gsd)
     species = dice.pick(('leaf', 'leaf', 'needle', 'young_wood'))
-    floor = 9.5 * plan.gsd
-    for x0, y0, x1, y1 in cut((-reach, -reach), (reach, reach), block, dice):
+    floor = 10.5 * plan.gsd
+    for x0, y0, x1, y1 in cut(plan, (-reach, -reach), (reach, reach), block):
         corners = bent((x0 + 2, y0 + 2, x1 - 2, y1 - 2), 0.0, 1.0, 0.0)
         ground = dice.pick(('soil', 'grass', 'lawn', 'plough', 'sprout', 'stubble'))
         plan.fill(corners, plan.inks(ground, dice.integer(0, 3), row=0, row_strength=0.04),
@@ -151,15 +151,17 @@ def forest(plan):
                              ('needle', 'needle'), ('leaf', 'young_wood')))
     plan.background = plan.inks(main, 0)
     plan.canopy_scale = dice.uniform(0.55, 1.35) / plan.gsd ** 0.6
-    plan.region(plan.inks(other, 1), dice.uniform(-0.2, 1.2), dice.uniform(0.7, 1.6), 'wood')
-    plan.region(plan.inks('leaf', 2), dice.uniform(1.0, 2.0), dice.uniform(0.4, 1.0), 'wood')
+    plan.region(plan.inks(other, 1), dice.uniform(-0.2, 1.2), dice.uniform(0.7, 1.6),
+                'wood')
+    plan.region(plan.inks('leaf', 2), dice.uniform(1.0, 2.0), dice.uniform(0.4, 1.0),
+                'wood')
     for _ in range(dice.integer(0, 3)):
         centre = dice.generator.uniform(-reach, reach, 2)
         plan.fill(blob(dice, centre, reach * dice.uniform(0.08, 0.3), 0.3), plan.inks(
             dice.pick(('grass', 'scrub', 'soil', 'rock'))), role='clearing')
     if dice.chance(0.35):
-        plan.region(plan.inks(dice.pick(('grass', 'scrub', 'rock'))), dice.uniform(1.2, 1.9),
-                    dice.uniform(0.6, 1.4))
+        plan.region(plan.inks(dice.pick(('grass', 'scrub', 'rock'))),
+                    dice.uniform(1.2, 1.9), dice.uniform(0.6, 1.4))
     if dice.chance(0.55):
         line = meander(dice, reach, reach * dice.uniform(0.02, 0.2), reach * 1.5)
         plan.line(line + (0, dice.around(reach * 0.3)), plan.inks(

@@ -5,7 +5,7 @@ import numpy as np
 
 from ..buildings import halls, houses
 from ..craft import drive, planes, traffic
-from ..geometry import beside, meander, normals
+from ..geometry import beside, meander, normals, pairs
 from .common import clumps, copse, open_country, road, scatter, single_trees
 from .registry import layout
 
@@ -45,7 +45,7 @@ def carriageways(plan, line, lanes, surface, flow):
 def ramp(plan, centre, radius, start, stop, surface):
     """Curved slip road: an arc around ``centre`` between two angles."""
     angle = np.linspace(start, stop, 26)
-    arc = np.asarray(centre) + radius * np.stack([np.cos(angle), np.sin(angle)], 1)
+    arc = np.asarray(centre) + radius * pairs(np.cos(angle), np.sin(angle))
     plan.line(arc, plan.inks('gravel'), 8.5)
     plan.line(arc, plan.inks(surface, 0), 6.0, role='road', thinnest=2)
     drive(plan, arc, 0.8, [(0.0, 1)])
@@ -98,7 +98,7 @@ def highway(plan):
         houses(plan, spots, 16.0, 10.0, dice.uniform(0, 3))
 
 
-@layout('car_park', gsd=(0.22, 0.5))
+@layout('car_park', gsd=(0.2, 0.42))
 def car_park(plan):
     """Rows of bays with cars, aisles, planted islands, a store."""
     dice, reach = plan.dice, plan.reach
@@ -119,11 +119,11 @@ def car_park(plan):
         for row in (0, 1):
             top = y + row * depth
             lean = slant * depth * (1 if row else -1)
-            bars = np.stack([np.stack([edges, np.full(span, top)], 1),
-                             np.stack([edges + lean, np.full(span, top + depth)], 1)], 1)
+            bars = np.stack([pairs(edges, top),
+                             pairs(edges + lean, top + depth)], 1)
             plan.lines(bars, plan.inks('marking'), 0.12)
-            centres = np.stack([edges + bay / 2 + lean / 2,
-                                np.full(span, top + depth / 2)], 1)
+            centres = pairs(edges + bay / 2 + lean / 2,
+                                top + depth / 2)
             taken = dice.generator.random(span) < full
             taken[::blocked] = False
             centres = centres[taken] + dice.generator.normal(0, 0.12, (taken.sum(), 2))
@@ -133,8 +133,8 @@ def car_park(plan):
         plan.lines([[(-limit, y + depth), (-limit + bay * span, y + depth)]],
                    plan.inks('marking'), 0.12)
         if islands:
-            middles = np.stack([edges[::blocked] + bay / 2,
-                                np.full(len(edges[::blocked]), y + depth)], 1)
+            middles = pairs(edges[::blocked] + bay / 2,
+                                y + depth)
             for middle in middles:
                 plan.fill(middle + [(-bay / 2, -depth), (bay / 2, -depth),
                                     (bay / 2, depth), (-bay / 2, depth)],
@@ -178,7 +178,8 @@ def _slabs(plan, edge):
     dice, reach = plan.dice, plan.reach
     step = max(dice.uniform(15, 30), 9 * plan.gsd)
     xs, ys = np.arange(-reach, reach, step), np.arange(-reach, edge, step)
-    joints = [[(x, -reach), (x, edge)] for x in xs] + [[(-reach, y), (reach, y)] for y in ys]
+    joints = [[(x, -reach), (x, edge)] for x in xs]
+    joints += [[(-reach, y), (reach, y)] for y in ys]
     plan.lines(joints, plan.inks('worn_asphalt', 2))
 
 
@@ -202,7 +203,7 @@ def _apron(plan, edge):
     turn = math.pi / 2 + dice.pick((0.0, 0.0, 0.5))
     for y in rows:
         taken = stands[dice.generator.random(len(stands)) < dice.uniform(0.5, 1.0)]
-        centres = np.stack([taken, np.full(len(taken), y)], 1)
+        centres = pairs(taken, y)
         plan.lines(np.stack([centres - (0, length * .7), centres + (0, length * .7)], 1),
                    plan.inks('yellow_line'), 0.3)
         sizes = length * dice.generator.uniform(0.75, 1.0, len(taken))
@@ -226,8 +227,8 @@ def _runway(plan, y, apron):
     if dice.chance(0.5):
         x = dice.around(reach * 0.5)
         bars = np.linspace(-0.42, 0.42, 12) * wide + y
-        plan.lines(np.stack([np.stack([np.full(12, x), bars], 1),
-                             np.stack([np.full(12, x + 30.0), bars], 1)], 1),
+        plan.lines(np.stack([pairs(x, bars),
+                             pairs(x + 30.0, bars)], 1),
                    plan.inks('marking'), 1.6)
     taxi = y - wide / 2 - dice.uniform(40, 80)
     stop = taxi if apron is None else apron

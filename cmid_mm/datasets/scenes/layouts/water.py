@@ -5,7 +5,7 @@ import numpy as np
 
 from ..buildings import halls, houses
 from ..craft import ships, traffic
-from ..geometry import along_line, beside, blob, meander, ribbon
+from ..geometry import along_line, beside, blob, meander, pairs, ribbon
 from .common import copse, cut, open_country, road, scatter, single_trees
 from .registry import layout
 from .rural import add_crop_rows, crop_ink
@@ -18,7 +18,7 @@ def river(plan):
     open_country(plan)
     if dice.chance(0.5):
         add_crop_rows(plan)
-        for x0, y0, x1, y1 in cut((-reach, -reach), (reach, reach), reach * 0.4, dice):
+        for x0, y0, x1, y1 in cut(plan, (-reach, -reach), (reach, reach), reach * 0.4):
             plan.fill([(x0, y0), (x1 - 2, y0), (x1 - 2, y1 - 2), (x0, y1 - 2)],
                       crop_ink(plan, x1 - x0 > y1 - y0), role='parcel')
     elif dice.chance(0.6):
@@ -38,8 +38,7 @@ def river(plan):
     plan.fill(ribbon(bars, width * 1.02), plan.inks(dice.pick(('sand', 'mud', 'gravel'))))
     water = dice.pick(('river', 'silt', 'river'))
     plan.fill(ribbon(line, width * 0.94), plan.inks(water, 0), role='river')
-    plan.fill(ribbon(beside(line, -turn * wide * 0.1), width * 0.5), plan.inks(water, 1),
-              role='river')
+    plan.fill(ribbon(beside(line, -turn * wide * 0.1), width * 0.5), plan.inks(water, 1))
     for _ in range(dice.integer(0, 3)):
         at = line[dice.integer(10, 60)]
         plan.fill(blob(dice, at, wide * dice.uniform(0.12, 0.24), 0.3),
@@ -80,11 +79,11 @@ def coast(plan):
     rocky = dice.chance(0.3)
     for depth in range(3):
         shift = meander(dice, reach, strip * 0.8, reach * 0.7, 60)[:, 1]
-        edge = shore + np.stack([np.zeros(60), strip * (5 - 1.6 * depth) + shift], 1)
+        edge = shore + pairs(0.0, strip * (5 - 1.6 * depth) + shift)
         plan.fill(np.concatenate([edge, far]), plan.inks('shoal', depth))
     for row in range(dice.integer(1, 5)):
         wiggle = meander(dice, reach, strip * 0.15, reach * 0.5, 60)[:, 1]
-        surf = shore + np.stack([np.zeros(60), strip * (0.3 + 0.8 * row) + wiggle], 1)
+        surf = shore + pairs(0.0, strip * (0.3 + 0.8 * row) + wiggle)
         for start in range(0, 56, 9):
             if dice.chance(0.7):
                 end = start + dice.integer(4, 12)
@@ -118,7 +117,7 @@ def coast(plan):
               dice.generator.uniform(0, 6, len(boats)))
 
 
-@layout('harbour', gsd=(0.45, 1.2))
+@layout('harbour', gsd=(0.4, 1.0))
 def harbour(plan):
     """A marina with boats along jetties, or quays with cargo ships and sheds."""
     dice, reach = plan.dice, plan.reach
@@ -136,7 +135,7 @@ def harbour(plan):
     road(plan, line, 7.0, shoulder='concrete', cars=2.5)
     depth = quay + reach - 30
     if depth > 24:
-        sheds = cut((-reach, -reach), (reach, quay - 24), min(34.0, depth * 0.5), dice)
+        sheds = cut(plan, (-reach, -reach), (reach, quay - 24), min(34.0, depth * 0.5))
         for x0, y0, x1, y1 in sheds:
             if dice.chance(0.68):
                 halls(plan, [((x0 + x1) / 2, (y0 + y1) / 2)], (x1 - x0) * 0.72,
@@ -148,18 +147,18 @@ def harbour(plan):
 
 def _marina(plan, quay):
     dice, reach = plan.dice, plan.reach
-    length = dice.uniform(8, 15)
+    # boats of less than a dozen pixels are specks
+    length = max(dice.uniform(8, 15), 16 * plan.gsd)
     gap = 2 * length + dice.uniform(9, 16)
     wood = plan.inks(dice.pick(('track', 'concrete', 'worn_asphalt')), 2)
     end = reach * dice.uniform(0.5, 1.1)
     for x in np.arange(-reach + dice.uniform(0, gap), reach, gap).tolist():
         plan.fill([(x - 1.2, quay), (x + 1.2, quay), (x + 1.2, end), (x - 1.2, end)], wood)
-        beam = length * 0.32
-        berths = np.arange(quay + 4, end - 2, beam * 1.35 + 0.4)
+        berths = np.arange(quay + 4, end - 2, length * 0.45 + 0.4)
         for side in (1, -1):
             taken = berths[dice.generator.random(len(berths)) < dice.uniform(0.35, 0.95)]
             sizes = length * dice.generator.uniform(0.7, 1.05, len(taken))
-            centres = np.stack([x + side * (sizes / 2 + 1.6 + plan.gsd), taken], 1)
+            centres = pairs(x + side * (sizes / 2 + 1.6 + plan.gsd), taken)
             out = dice.generator.random(len(taken)) < 0.5
             ships(plan, centres, sizes, sizes * 0.3, np.where(out, 0.0, math.pi))
     if dice.chance(0.5):
@@ -174,16 +173,16 @@ def _cargo(plan, quay):
     places = np.arange(-reach + dice.uniform(0, spacing), reach, spacing)
     lengths = dice.generator.uniform(0.6, 0.88, len(places)) * spacing
     widths = lengths * dice.uniform(0.16, 0.2)
-    centres = np.stack([places, quay + widths / 2 + 2.5 + plan.gsd], 1)
+    centres = pairs(places, quay + widths / 2 + 2.5 + plan.gsd)
     flip = dice.generator.random(len(places)) < 0.5
     ships(plan, centres, lengths, widths, np.where(flip, 0.0, math.pi), cargo=True)
     if dice.chance(0.6):
         x, half = dice.around(reach * 0.4), dice.uniform(9, 18)
-        plan.fill([(x - half, quay), (x + half, quay), (x + half, reach), (x - half, reach)],
-                  plan.inks('concrete', 2))
+        plan.fill([(x - half, quay), (x + half, quay), (x + half, reach),
+                   (x - half, reach)], plan.inks('concrete', 2))
         sides = np.arange(quay + 45, reach, spacing)
         for side in (1, -1):
-            beside_pier = np.stack([np.full(len(sides), x + side * (half + 10)), sides], 1)
+            beside_pier = pairs(x + side * (half + 10), sides)
             ships(plan, beside_pier, spacing * 0.75, 13.0, math.pi / 2, cargo=True)
-    tugs = dice.generator.uniform((-reach, quay + 40), (reach, reach), (6, 2))
+    tugs = dice.generator.uniform((-reach, quay + 40), (reach, quay + 40 + reach), (6, 2))
     ships(plan, tugs, 16.0, 5.0, dice.generator.uniform(0, 6, 6))

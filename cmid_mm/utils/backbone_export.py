@@ -1,0 +1,78 @@
+"""A backbone out of a pre-training checkpoint."""
+from pathlib import Path
+
+import torch
+
+ENCODERS = dict(student='backbone.', teacher='teacher.backbone.')
+
+
+def load_checkpoint_file(path: str) -> dict:
+    """Read a checkpoint as the untrusted file that it is.
+
+    Args:
+        path (str): File.
+
+    Returns:
+        dict: Its content, tensors on the CPU.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no checkpoint, or would have to run code to be read.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'no such checkpoint: {path}')
+    try:
+        checkpoint = torch.load(path, map_location='cpu', weights_only=True)
+    except Exception as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f'{path} cannot be read as a checkpoint: {reason}') from error
+    if not isinstance(checkpoint, dict):
+        raise ValueError(f'{path} holds a {type(checkpoint).__name__}, no checkpoint')
+    return checkpoint
+
+
+def extract_backbone(checkpoint: dict, encoder: str = 'student', source: str = '') -> dict:
+    """The student's or the teacher's backbone, ready for any mm config.
+
+    Keys keep the prefix ``backbone.``, so that one ``init_cfg=dict(type='Pretrained',
+    checkpoint=..., prefix='backbone.')`` serves training checkpoints and exported files.
+
+    Args:
+        checkpoint (dict): Content of a checkpoint of ``CMID``.
+        encoder (str): ``'student'`` or ``'teacher'``. Defaults to 'student'.
+        source (str): Where the checkpoint comes from, for ``meta``.
+
+    Returns:
+        dict: ``state_dict``, tensors under ``backbone.*``; ``meta``: source, encoder,
+        bands, mean and std (per band, in 0..255), config (text of the training's
+        config), epoch, iter and cmid_mm_version.
+
+    Raises:
+        ValueError: The encoder is unknown, or the checkpoint is none of ``CMID``.
+    """
+    from cmid_mm.version import __version__
+    if encoder not in ENCODERS:
+        raise ValueError(f'encoder must be one of {tuple(ENCODERS)}, not {encoder!r}')
+    state = checkpoint.get('state_dict', {})
+    prefix = ENCODERS[encoder]
+    weights = {
+        'backbone.' + key.removeprefix(prefix): value.clone()
+        for key, value in state.items() if key.startswith(prefix)
+    }
+    mean, std = (state.get(f'data_preprocessor.{name}') for name in ('mean', 'std'))
+    if not weights or mean is None or std is None:
+        raise ValueError(f'{source or "this"} is no CMID pre-training checkpoint: it lacks '
+                         f'{prefix}* or data_preprocessor.mean and .std')
+    meta = checkpoint.get('meta', {})
+    return dict(
+        state_dict=weights,
+        meta=dict(
+            source=source,
+            encoder=encoder,
+            bands=len(mean),
+            mean=mean.tolist(),
+            std=std.tolist(),
+            config=meta.get('cfg'),
+            epoch=meta.get('epoch'),
+            iter=meta.get('iter'),
+            cmid_mm_version=__version__))

@@ -1,0 +1,3 @@
+from .reconstruction import reconstruction_panels, save_reconstructions
+
+__all__ = ['reconstruction_panels', 'save_reconstructions']

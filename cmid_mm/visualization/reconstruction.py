@@ -1,0 +1,60 @@
+"""A picture of what the student makes of hidden places."""
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@torch.no_grad()
+def reconstruction_panels(model, images: Tensor, keys: Tensor) -> list:
+    """Images, what the student sees of them, and what it makes of that.
+
+    Args:
+        model (CMID): On the device of the images; left in the mode it was in.
+        images (Tensor): (N, C, S, S) uint8.
+        keys (Tensor): (N,) int64; they choose the masks.
+
+    Returns:
+        list[list[ndarray]]: A row an image: image, masked image, reconstruction (visible
+        places as they are), all (S, S, 3) uint8.
+    """
+    from ..models.utils.block_mask import block_mask, fill_masked, upsample_mask
+    preprocessor, training = model.data_preprocessor, model.training
+    model.eval()
+    normalized = preprocessor.normalize(images)
+    mask = block_mask(keys, preprocessor.mask_grid(images.shape[-1]), preprocessor.mask_ratio)
+    masked = fill_masked(normalized, mask, preprocessor.mask_fill)
+    fine = upsample_mask(mask, images.shape[-2:])[:, None]
+    made = torch.where(fine, model.reconstruct(masked, mask), normalized)
+    model.train(training)
+    levels = [x * preprocessor.std[:, None, None] + preprocessor.mean[:, None, None]
+              for x in (normalized, masked, made)]
+    return [[to_rgb(image) for image in row] for row in zip(*levels)]
+
+
+def to_rgb(image: Tensor) -> np.ndarray:
+    """(C, H, W) grey levels to (H, W, 3) uint8: the first three bands, or one as grey."""
+    bands = image[:3] if len(image) >= 3 else image[:1].expand(3, -1, -1)
+    return bands.round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+
+
+def save_reconstructions(rows: list, path: str, title: str = '') -> None:
+    """Write the panels as one picture, a row an image.
+
+    Args:
+        rows (list[list[ndarray]]): Of ``reconstruction_panels``.
+        path (str): File to write, PNG by its ending.
+        title (str): Line above the picture.
+    """
+    # the object interface: pyplot would look for a display
+    from matplotlib.figure import Figure
+    heads = ('image', 'what the student sees', 'its reconstruction')
+    figure = Figure(figsize=(2.2 * len(heads), 2.2 * len(rows) + 0.6), layout='constrained')
+    axes = figure.subplots(len(rows), len(heads), squeeze=False)
+    for row, panels in zip(axes, rows):
+        for axis, panel in zip(row, panels):
+            axis.imshow(panel, interpolation='nearest')
+            axis.set_axis_off()
+    for axis, head in zip(axes[0], heads):
+        axis.set_title(head, fontsize=10)
+    figure.suptitle(title, fontsize=11)
+    figure.savefig(path, dpi=110)

@@ -1,0 +1,61 @@
+# A small student on small views, for a first try and for machines without a GPU. The
+# quickstart starts from this file and changes what depends on the images.
+#
+#   python tools/train.py configs/cmid/cmid_resnet18_toy.py \
+#       --cfg-options train_dataloader.dataset.data_root=FOLDER
+_base_ = [
+    '../_base_/models/cmid_resnet50.py',
+    '../_base_/datasets/image_folder_224.py',
+    '../_base_/schedules/cmid_adan_200e.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    image_size=96,
+    backbone=dict(depth=18),
+    global_projector=dict(hidden_channels=512, out_channels=128),
+    dense_projector=dict(
+        hidden_channels=512, bottleneck_channels=128, num_prototypes=512),
+    global_head=dict(embed_dims=128, queue_size=2048),
+    local_head=dict(num_prototypes=512))
+
+train_pipeline = [
+    dict(type='LoadRSImage', bands=3),
+    dict(type='CMIDTwoViews', size=96),
+    dict(type='PackViews'),
+]
+train_dataloader = dict(
+    batch_size=64, num_workers=2, dataset=dict(pipeline=train_pipeline))
+
+test_pipeline = [
+    dict(type='LoadRSImage', bands=3),
+    dict(type='ResizeEdge', scale=110, edge='short'),
+    dict(type='CenterCrop', crop_size=96),
+    dict(type='PackInputs', meta_keys=('sample_idx', 'img_path', 'split')),
+]
+labelled_folder = dict(
+    type='ImageFolder', data_root='data/ucmerced', with_label=True, pipeline=test_pipeline)
+test_dataloader = dict(
+    num_workers=2,
+    dataset=dict(datasets=[dict(labelled_folder, split=split) for split in ('bank', 'query')]))
+
+# a short training: the teacher follows faster, and the rate belongs to the batch of 64
+train_cfg = dict(max_epochs=20)
+optim_wrapper = dict(optimizer=dict(lr=2e-3))
+auto_scale_lr = dict(base_batch_size=64)
+param_scheduler = [
+    dict(
+        type='CMIDCosineLR',
+        warmup=2,
+        warmup_factor=0.01,
+        eta_min=1e-6,
+        by_epoch=True,
+        convert_to_iter_based=True)
+]
+default_hooks = dict(logger=dict(interval=10))
+custom_hooks = [
+    dict(type='CMIDTeacherMomentumHook', base_momentum=0.99),
+    dict(type='CMIDTeacherTemperatureHook', start=0.04, end=0.07, warmup_epochs=5),
+    dict(type='TrainingReportHook'),
+    dict(type='CheckpointGuardHook'),
+]

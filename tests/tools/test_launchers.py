@@ -1,0 +1,262 @@
+"""Options, configs and runs of train.py and test.py."""
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+
+
+def config_of(**settings):
+    """A config with what the switches touch."""
+    loader = dict(batch_size=2, num_workers=2, dataset=dict(pipeline=[dict(type='Load'),
+                                                                      dict(type='Pack')]))
+    return Config({**dict(
+        default_scope='mmpretrain', model=dict(type='Net', backbone=dict(depth=18)),
+        train_dataloader=loader, val_dataloader=loader, test_dataloader=loader,
+        train_cfg=dict(), val_cfg=dict(), test_cfg=dict(), val_evaluator=dict(),
+        optim_wrapper=dict(optimizer=dict(type='SGD'))), **settings})
+
+
+def config_to_train(trainer, *arguments, **settings):
+    cfg = config_of(**settings)
+    trainer.merge_args(cfg, trainer.parse_args(['c.py', *arguments]))
+    return cfg
+
+
+def config_to_evaluate(tester, tmp_path, *arguments, **settings):
+    cfg = config_of(**settings)
+    checkpoint = tmp_path / 'c.pth'
+    checkpoint.touch()
+    tester.merge_args(cfg, tester.parse_args(['c.py', str(checkpoint), *arguments]))
+    return cfg
+
+
+# ---------------------------------------------------------------- options
+
+
+@pytest.mark.parametrize('fixture, options', [
+    ('trainer', '--work-dir --resume --amp --no-validate --auto-scale-lr --no-pin-memory '
+     '--no-persistent-workers --cfg-options --launcher --local_rank --local-rank'),
+    ('tester', '--work-dir --out --out-item --cfg-options --amp --show --show-dir '
+     '--interval --wait-time --no-pin-memory --tta --launcher --local-rank'),
+])
+def test_help_names_every_option(request, fixture, options, capsys):
+    tool = request.getfixturevalue(fixture)
+    with pytest.raises(SystemExit) as end:
+        tool.parse_args(['--help'])
+    assert end.value.code == 0
+    text = capsys.readouterr().out
+    assert all(option in text for option in options.split())
+    assert '{none,pytorch,slurm,mpi}' in text
+
+
+def test_values_of_options(trainer, tester):
+    args = trainer.parse_args(['c.py', '--local-rank=1', '--cfg-options', 'a.b=[1,2]',
+                               'c=x'])
+    assert (args.local_rank, args.cfg_options) == (1, {'a.b': [1, 2], 'c': 'x'})
+    assert trainer.parse_args(['c.py', '--local_rank', '2']).local_rank == 2
+    assert trainer.parse_args(['c.py']).resume is None
+    assert trainer.parse_args(['--resume', 'x.pth', 'c.py']).resume == 'x.pth'
+    assert trainer.parse_args(['c.py', '--resume']).resume == 'auto'
+    assert tester.parse_args(['c.py', 'x.pth', '--wait-time', '0.5']).wait_time == 0.5
+
+
+@pytest.mark.parametrize('arguments', [
+    ['--out-item', 'pred'],
+    ['--out', 'results.json'],
+    ['--out', 'metrics.txt', '--out-item', 'metrics'],
+])
+def test_output_file_is_checked_before_the_work(tester, arguments, capsys):
+    with pytest.raises(SystemExit):
+        tester.parse_args(['c.py', 'x.pth', *arguments])
+    assert '--out' in capsys.readouterr().err.splitlines()[-1]
+
+
+# ---------------------------------------------------------------- config
+
+
+def test_work_dir_priority(trainer, launch, toy):
+    (toy / 'with_dir.py').write_text('_base_ = "toy_config.py"\nwork_dir = "configured"')
+
+    def work_dir(*arguments):
+        return launch.load_config(trainer.parse_args(arguments)).work_dir
+
+    assert work_dir('toy_config.py') == './work_dirs/toy_config'
+    assert work_dir('with_dir.py') == 'configured'
+    assert work_dir('with_dir.py', '--work-dir', 'typed') == 'typed'
+    assert work_dir('with_dir.py', '--cfg-options', 'work_dir=option') == 'option'
+
+
+def test_wrong_config_is_one_clear_error(trainer, errors, launch, toy):
+    def refuse(match, *arguments):
+        with pytest.raises(errors.UserError, match=match):
+            launch.load_config(trainer.parse_args(arguments))
+
+    (toy / 'bad_base.py').write_text('_base_ = "gone.py"')
+    (toy / 'bad_syntax.py').write_text('model = dict(')
+    refuse('no such config: toy_conifg.py; did you mean toy_config.py', 'toy_conifg.py')
+    (toy / 'bad_import.py').write_text('custom_imports = dict(imports=["gone_module"])')
+    refuse('bad_base.py: .*gone.py', 'bad_base.py')
+    refuse('bad_import.py imports gone_module, which was not found', 'bad_import.py')
+    refuse('bad_syntax.py: ', 'bad_syntax.py')
+    refuse("no 'trian_cfg'; did you mean train_cfg", 'toy_config.py',
+           '--cfg-options', 'trian_cfg.max_epochs=1')
+    refuse('--cfg-options: .*exceed', 'toy_config.py',
+           '--cfg-options', 'custom_imports.imports.7=x')
+
+
+def test_cfg_options_say_what_they_add(launch, capsys):
+    cfg = config_of(custom_hooks=[dict(type='A')])
+    launch.apply_options(cfg, {'model.backbone.depth': 50, 'custom_hooks.0.type': 'B',
+                               'randomness.seed': 3, 'model.backbone.dpeth': 1})
+    assert cfg.model.backbone.depth == 50 and cfg.custom_hooks[0].type == 'B'
+    assert cfg.randomness.seed == 3
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[2].rstrip(',') for line in lines] == [
+        'randomness.seed', 'model.backbone.dpeth']
+
+
+def test_resume(trainer, errors, tmp_path):
+    cfg = config_to_train(trainer, load_from=None)
+    assert not cfg.get('resume') and cfg.load_from is None
+    cfg = config_to_train(trainer, '--resume', load_from='other.pth')
+    assert cfg.resume and cfg.load_from is None
+    checkpoint = tmp_path / 'epoch_1.pth'
+    checkpoint.touch()
+    cfg = config_to_train(trainer, '--resume', str(checkpoint))
+    assert cfg.resume and cfg.load_from == str(checkpoint)
+    with pytest.raises(errors.UserError, match='no such checkpoint: gone.pth'):
+        config_to_train(trainer, '--resume', 'gone.pth')
+    assert config_to_train(trainer, load_from='https://x/y.pth').load_from == 'https://x/y.pth'
+
+
+def test_amp_keeps_a_chosen_wrapper(trainer, errors):
+    def wrapper(**optim_wrapper):
+        cfg = config_of()
+        cfg.optim_wrapper = optim_wrapper
+        trainer.use_mixed_precision(cfg)
+        return cfg.optim_wrapper
+
+    auto = 'AutoPrecisionOptimWrapper'
+    for chosen in ({}, {'type': 'OptimWrapper'}):
+        assert wrapper(**chosen) == dict(type=f'mmpretrain.{auto}', precision='auto')
+    assert wrapper(type=auto, precision='float32')['precision'] == 'auto'
+    assert wrapper(type=auto, precision='float16')['precision'] == 'float16'
+    assert wrapper(type='AmpOptimWrapper') == dict(type='AmpOptimWrapper')
+    with pytest.raises(errors.UserError, match='OtherWrapper'):
+        wrapper(type='OtherWrapper')
+
+
+def test_switches_of_train(trainer, errors):
+    cfg = config_to_train(trainer, '--no-validate')
+    assert cfg.val_cfg is cfg.val_dataloader is cfg.val_evaluator is None
+    scaled = dict(base_batch_size=256)
+    cfg = config_to_train(trainer, '--auto-scale-lr', auto_scale_lr=scaled)
+    assert cfg.auto_scale_lr.enable
+    with pytest.raises(errors.UserError, match='base_batch_size'):
+        config_to_train(trainer, '--auto-scale-lr')
+    with pytest.raises(errors.UserError, match='no train_cfg'):
+        config_to_train(trainer, train_cfg=None)
+
+
+def test_loader_defaults(launch):
+    cfg = config_of()
+    cfg.val_dataloader.num_workers = 0
+    cfg.test_dataloader.collate_fn = dict(type='pseudo_collate')
+    launch.set_loader_defaults(cfg)
+    assert cfg.train_dataloader.persistent_workers
+    assert cfg.train_dataloader.pin_memory == torch.cuda.is_available()
+    assert cfg.train_dataloader.collate_fn.type == 'default_collate'
+    assert not cfg.val_dataloader.persistent_workers
+    assert cfg.test_dataloader.collate_fn.type == 'pseudo_collate'
+    launch.set_loader_defaults(cfg, pin_memory=False, persistent_workers=False)
+    assert not cfg.train_dataloader.pin_memory
+    assert not cfg.train_dataloader.persistent_workers
+    cfg = config_of()
+    cfg.default_scope = 'mmseg'
+    launch.set_loader_defaults(cfg)
+    assert 'collate_fn' not in cfg.train_dataloader
+
+
+# ---------------------------------------------------------------- switches of test.py
+
+
+def test_checkpoint_is_loaded_and_not_resumed(tester, tmp_path):
+    cfg = config_to_evaluate(tester, tmp_path, '--amp', resume=True)
+    assert cfg.load_from == str(tmp_path / 'c.pth')
+    assert cfg.resume is False and cfg.test_cfg.fp16
+
+
+@pytest.mark.parametrize('hook, folder', [
+    ('mmpretrain.VisualizationHook', 'out_dir'),
+    ('mmdet.DetVisualizationHook', 'test_out_dir'),
+    ('mmseg.SegVisualizationHook', None),
+])
+def test_show_speaks_to_the_hook_of_each_scope(tester, tmp_path, hook, folder):
+    scope = hook.partition('.')[0]
+    pytest.importorskip(f'{scope}.engine', exc_type=ImportError)
+    cfg = config_to_evaluate(
+        tester, tmp_path, '--show-dir', 'pictures', '--interval', '3',
+        default_hooks=dict(visualization=dict(type=hook)), visualizer=dict(type='V'))
+    settings = cfg.default_hooks.visualization
+    assert settings.get('enable', settings.get('draw')) is True
+    assert settings.interval == 3 and settings.show is False
+    assert (settings[folder] if folder else cfg.visualizer.save_dir) == 'pictures'
+
+
+def test_show_needs_a_hook(tester, errors, tmp_path):
+    with pytest.raises(errors.UserError, match='visualization'):
+        config_to_evaluate(tester, tmp_path, '--show')
+
+
+def test_augmentation(tester, errors, tmp_path):
+    cfg = config_to_evaluate(tester, tmp_path, '--tta')
+    assert cfg.model.type == 'AverageClsScoreTTA' and cfg.model.module.type == 'Net'
+    load, both = cfg.test_dataloader.dataset.pipeline
+    assert (load.type, both.type) == ('Load', 'TestTimeAug')
+    assert [flip.prob for flip in both.transforms[0]] == [1.0, 0.0]
+    assert both.transforms[1] == [dict(type='Pack')]
+    own = dict(tta_model=dict(type='Mine'), tta_pipeline=[dict(type='MyLoad')])
+    cfg = config_to_evaluate(tester, tmp_path, '--tta', **own)
+    assert cfg.model.type == 'Mine' and cfg.model.module.type == 'Net'
+    assert cfg.test_dataloader.dataset.pipeline == [dict(type='MyLoad')]
+    other = config_of()
+    other.default_scope = 'mmseg'
+    with pytest.raises(errors.UserError, match='tta_model'):
+        tester.use_augmentation(other)
+
+
+# ---------------------------------------------------------------- real runs
+
+
+def test_train_resume_test(trainer, tester, errors, toy, monkeypatch):
+    def call(tool, name, *arguments):
+        monkeypatch.setattr(sys, 'argv', ['tool', 'toy_config.py', *arguments,
+                                          '--cfg-options', f'experiment_name={name}',
+                                          f'train_cfg.max_epochs={epochs}'])
+        errors.run(tool.main)
+
+    def weight(folder, epoch):
+        checkpoint = torch.load(f'{folder}/epoch_{epoch}.pth', weights_only=True)
+        return checkpoint['state_dict']['weight']
+
+    epochs = 3
+    call(trainer, 'whole', '--work-dir', 'whole')
+    call(trainer, 'mixed', '--work-dir', 'mixed', '--amp', '--no-validate')
+    epochs = 2
+    call(trainer, 'first', '--work-dir', 'parts', '--no-validate')
+    epochs = 3
+    call(trainer, 'second', '--work-dir', 'parts', '--resume')
+    torch.testing.assert_close(weight('parts', 3), weight('whole', 3), rtol=0, atol=0)
+    torch.testing.assert_close(weight('mixed', 3), weight('whole', 3), rtol=2e-2, atol=0)
+    assert not torch.equal(weight('parts', 2), weight('parts', 3))
+    call(tester, 'metrics', 'parts/epoch_3.pth', '--out', 'out/metrics.json',
+         '--out-item', 'metrics')
+    metrics = json.loads(Path('out/metrics.json').read_text())
+    inputs = torch.stack([torch.arange(8.0), torch.ones(8)], dim=1)
+    expected = (inputs @ weight('parts', 3) - 1).abs().mean().item()
+    assert metrics == dict(error=pytest.approx(expected, rel=1e-5), images=8)
+    call(tester, 'pred', 'parts/epoch_3.pth', '--out', 'out/pred.pkl')
+    assert Path('out/pred.pkl').stat().st_size > 0

@@ -1,0 +1,76 @@
+"""Foreseeable errors end a tool in one line instead of a traceback."""
+import json
+import os
+import re
+import sys
+import time
+import traceback
+from pathlib import Path
+
+
+class UserError(Exception):
+    """A foreseeable mistake; its message is all that the user needs to see."""
+
+
+def rank():
+    """Number of this process, before the process group exists."""
+    names = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
+    return int(next((os.environ[name] for name in names if name in os.environ), 0))
+
+
+def say(line):
+    """Prints one line, from the first process only."""
+    if rank() == 0:
+        print(line, flush=True)
+
+
+def clear_line(error):
+    """The one line that says all about a foreseeable error.
+
+    Args:
+        error (Exception): What ended the run.
+
+    Returns:
+        str | None: None for an error that needs its traceback.
+    """
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError) and error.name in ('torch', 'mmengine'):
+        return (f'{error.name} is not installed for {sys.executable}; activate the '
+                f'environment that has it, or make one with tools/quickstart.sh')
+    if type(error).__name__ == 'OutOfMemoryError' or "can't allocate memory" in str(error):
+        return (f'out of memory ({str(error).splitlines()[0]}); lower it with '
+                f'--cfg-options train_dataloader.batch_size=..., --amp, or '
+                f'model.backbone.with_cp=True')
+    # A `raise` in this package is a check of the user's input: its message suffices.
+    # The text, unlike the traceback object, also tells where a loader's worker stopped.
+    text = ''.join(traceback.format_exception(error)).rstrip()
+    frames = re.findall(r'File "(.+)", line \d+, in .+\n\s+(.+)', text)
+    file, statement = frames[-1] if frames else ('', '')
+    if 'cmid_mm' in Path(file).parts and statement.startswith('raise'):
+        return text.splitlines()[-1].partition(': ')[2]
+    return None
+
+
+def run(main):
+    """Runs a tool; a foreseeable error ends it in one line, without a traceback.
+
+    ``CMID_TRACEBACK=1`` shows the traceback all the same.
+    """
+    try:
+        main()
+    except Exception as error:
+        line = clear_line(error)
+        tell_launcher(line or f'{type(error).__name__}: {error}')
+        if line is None or os.environ.get('CMID_TRACEBACK'):
+            raise
+        sys.exit(f'{Path(sys.argv[0]).name}: error: {line}')
+    if 'torch' in sys.modules and sys.modules['torch'].distributed.is_initialized():
+        sys.modules['torch'].distributed.destroy_process_group()
+
+
+def tell_launcher(message):
+    """Gives torchrun the message to end its own report with, which hides ours."""
+    file = os.environ.get('TORCHELASTIC_ERROR_FILE')
+    if file:
+        Path(file).write_text(json.dumps(dict(message=message, timestamp=int(time.time()))))

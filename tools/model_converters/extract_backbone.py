@@ -1,0 +1,43 @@
+"""Exports the backbone of a CMID checkpoint: extract_backbone.py CHECKPOINT OUT
+
+The file goes into any mmpretrain, mmseg, mmdet, mmrotate or open-cd config with
+init_cfg=dict(type='Pretrained', checkpoint=OUT, prefix='backbone.'). Its `meta` says
+source, config, bands and normalisation.
+"""
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+
+def parse_args(arguments=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('checkpoint', help='checkpoint of a CMID pre-training')
+    parser.add_argument('out', help='file to write')
+    parser.add_argument('--encoder', choices=['student', 'teacher'], default='student',
+                        help='whose backbone (default: student, as published)')
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None):
+    args = parse_args(arguments)
+    import cmid_mm  # noqa: F401  (prepares safe loading)
+    import torch
+
+    from cmid_mm.utils.backbone_export import extract_backbone, load_checkpoint_file
+    try:
+        exported = extract_backbone(
+            load_checkpoint_file(args.checkpoint), args.encoder, Path(args.checkpoint).name)
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(f'extract_backbone.py: error: {error}')
+    Path(args.out).parent.mkdir(parents=True, exist_ok=True)
+    torch.save(exported, args.out)
+    meta = exported['meta']
+    print(f'{len(exported["state_dict"])} tensors of the {args.encoder} ({meta["bands"]} bands, '
+          f'epoch {meta["epoch"]}) written to {args.out}')
+
+
+if __name__ == '__main__':
+    main()
