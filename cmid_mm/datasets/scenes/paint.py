@@ -44,8 +44,8 @@ def _paint_grounds(ink, grounds, labels):
             cv2.polylines(ink, points, False, number, size)
         elif shape == 'patch':
             inside = cv2.fillPoly(np.zeros_like(ink), points, 255)
-            open_land = table([255 * (_OPEN_LAND >> label & 1) for label in labels], np.uint8)
-            cv2.bitwise_and(inside, cv2.LUT(ink, open_land), dst=inside)
+            open_land = [255 * (_OPEN_LAND >> label & 1) for label in labels]
+            cv2.bitwise_and(inside, cv2.LUT(ink, table(open_land, np.uint8)), dst=inside)
             cv2.copyTo(np.full_like(ink, number), inside, ink)
         else:
             offset, scale = points

@@ -2,12 +2,13 @@
 import math
 
 from mmengine.device import get_device
+from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
-from mmpretrain.registry import RUNNERS
 
 RULES = dict(linear=lambda ratio: ratio, sqrt=math.sqrt)
 
 
+# in mmengine's own registry: runners are built before the config's scope is known
 @RUNNERS.register_module()
 class CMIDRunner(Runner):
     """Scales the rate with the effective batch and refuses a loader without a batch.

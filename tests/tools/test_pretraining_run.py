@@ -1,0 +1,202 @@
+"""A whole pre-training through the tools: two processes, one, resume, test, export."""
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from cmid_mm.utils.backbone_export import load_checkpoint_file
+
+REPOSITORY = Path(__file__).parents[2]
+CONFIG = """
+_base_ = '{repository}/configs/cmid/cmid_swin_pretrain.py'
+model = dict(
+    image_size=64,
+    backbone=dict(
+        arch=dict(
+            _delete_=True, embed_dims=16, depths=[2, 2, 2, 2], num_heads=[1, 2, 4, 8]),
+        img_size=64, window_size=2),
+    global_projector=dict(hidden_channels=32, out_channels=16),
+    dense_projector=dict(hidden_channels=32, bottleneck_channels=16, num_prototypes=24),
+    global_head=dict(embed_dims=16, queue_size=50),
+    local_head=dict(num_prototypes=24))
+train_pipeline = [
+    dict(type='LoadRSImage', bands=3), dict(type='CMIDTwoViews', size=64),
+    dict(type='PackViews')]
+train_dataloader = dict(
+    batch_size=8, num_workers=1, dataset=dict(data_root='{data}', pipeline=train_pipeline))
+test_pipeline = [
+    dict(type='LoadRSImage', bands=3), dict(type='ResizeEdge', scale=64, edge='short'),
+    dict(type='CenterCrop', crop_size=64),
+    dict(type='PackInputs', meta_keys=('sample_idx', 'img_path', 'split'))]
+test_dataloader = dict(num_workers=0, dataset=dict(datasets=[
+    dict(type='ImageFolder', data_root='{data}', with_label=True, pipeline=test_pipeline,
+         split=split) for split in ('bank', 'query')]))
+# plain descent: an adaptive step turns rounding of vanishing gradients into motion
+optim_wrapper = dict(
+    precision='float32',
+    optimizer=dict(_delete_=True, type='SGD', lr=0.05, momentum=0.9, weight_decay=0.02))
+auto_scale_lr = dict(base_batch_size=8)
+param_scheduler = [dict(type='CMIDCosineLR', warmup=1, by_epoch=True,
+                        convert_to_iter_based=True)]
+train_cfg = dict(max_epochs=3)
+default_hooks = dict(logger=dict(interval=1), checkpoint=dict(max_keep_ckpts=-1))
+"""
+
+
+@pytest.fixture(scope='module')
+def project(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('project')
+    draw = np.random.default_rng(0)
+    for name, colour in (('field', 60), ('wood', 180)):
+        (folder / 'data' / name).mkdir(parents=True)
+        for i in range(10):
+            coarse = draw.integers(colour - 60, colour + 60, (5, 6, 3)).astype(np.uint8)
+            image = cv2.resize(coarse, (100, 80), interpolation=cv2.INTER_CUBIC)
+            cv2.imwrite(str(folder / 'data' / name / f'{i}.png'), image)
+    config = folder / 'tiny.py'
+    config.write_text(CONFIG.format(repository=REPOSITORY, data=folder / 'data'))
+    return folder
+
+
+def tool(name, *arguments, check=True):
+    command = [str(REPOSITORY / 'tools' / name), *map(str, arguments)]
+    if name.endswith('.py'):
+        command.insert(0, sys.executable)
+    result = subprocess.run(
+        command, capture_output=True, text=True, timeout=240,
+        env=os.environ | dict(OMP_NUM_THREADS='1', PYTHON=sys.executable))
+    assert not check or result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    return result
+
+
+def scalars(work_dir):
+    """Logged losses of every step."""
+    file, = work_dir.glob('*/vis_data/scalars.json')
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    return [{key: line[key] for key in line if key.startswith('loss')}
+            for line in lines if 'loss' in line]
+
+
+@pytest.fixture(scope='module')
+def one_process(project):
+    tool('train.py', project / 'tiny.py', '--work-dir', project / 'one')
+    return project / 'one'
+
+
+@pytest.fixture(scope='module')
+def two_processes(project):
+    result = tool('dist_train.sh', project / 'tiny.py', 2, '--work-dir', project / 'two',
+                  '--cfg-options', 'train_dataloader.batch_size=4')
+    assert 'effective batch 8 = 2 processes x 4 x 1' in result.stdout + result.stderr
+    return project / 'two'
+
+
+def states(*folders, epoch=3):
+    return [load_checkpoint_file(folder / f'epoch_{epoch}.pth')['state_dict']
+            for folder in folders]
+
+
+def test_two_processes_are_one_of_twice_the_batch(one_process, two_processes):
+    for one, two in zip(scalars(one_process), scalars(two_processes), strict=True):
+        # the log of a process holds its own half of the batch; the spectrum is global
+        assert two.keys() == one.keys()
+    start = states(one_process, two_processes, epoch=1)
+    end = states(one_process, two_processes)
+    assert set(end[0]) == set(end[1])
+    for key in end[0]:
+        one, two = end[0][key], end[1][key]
+        if one.is_floating_point():
+            moved = (one - start[0][key]).abs().max().item()
+            torch.testing.assert_close(two, one, rtol=1e-4, atol=1e-3 * moved + 1e-6, msg=key)
+        else:
+            assert torch.equal(one, two), key
+    assert end[0]['global_head.queue_ptr'].item() == 2 * 8 * 2 * 3 % 50
+    for key in ('global_head.queue', 'local_head.center', 'mask_token',
+                'teacher.backbone.norm3.weight', 'backbone.norm3.weight'):
+        assert not torch.equal(end[0][key], start[0][key]), f'{key} never moved'
+
+
+def test_resumed_training_ends_where_the_uninterrupted_one_does(project, one_process):
+    stopped = project / 'stopped'
+    stopped.mkdir()
+    (stopped / 'epoch_2.pth').write_bytes((one_process / 'epoch_2.pth').read_bytes())
+    (stopped / 'last_checkpoint').write_text(str(stopped / 'epoch_2.pth'))
+    result = tool('train.py', project / 'tiny.py', '--work-dir', stopped, '--resume')
+    assert 'resumed epoch: 2' in result.stdout + result.stderr
+    end = states(one_process, stopped)
+    for key in end[0]:
+        assert torch.equal(*(state[key] for state in end)), key
+
+
+def test_another_architecture_is_refused_before_training(project, one_process):
+    for how in (['--resume', one_process / 'epoch_1.pth'],
+                ['--cfg-options', f'load_from={one_process / "epoch_1.pth"}']):
+        options = ['model.backbone.arch=tiny', 'model.backbone.window_size=2']
+        if how[0] == '--cfg-options':
+            options, how = options + how[1:], []
+        result = tool('train.py', project / 'tiny.py', '--work-dir', project / 'other', *how,
+                      '--cfg-options', *options, check=False)
+        assert result.returncode != 0
+        lines = (result.stdout + result.stderr).strip().splitlines()
+        assert 'does not belong to this CMID' in lines[-1], lines[-5:]
+        assert 'Traceback' not in result.stderr
+
+
+def test_fewer_images_than_a_batch_are_refused(project):
+    result = tool('train.py', project / 'tiny.py', '--work-dir', project / 'few',
+                  '--cfg-options', 'train_dataloader.batch_size=64', check=False)
+    assert result.returncode != 0
+    assert '20 images' in result.stderr.strip().splitlines()[-1]
+    assert 'batch_size' in result.stderr.strip().splitlines()[-1]
+
+
+def test_accuracy_is_reported_and_does_not_depend_on_processes(project, one_process):
+    numbers = []
+    for name, extra in (('test.py', []), ('dist_test.sh', [2])):
+        out = project / f'{name}.json'
+        tool(name, project / 'tiny.py', one_process / 'epoch_3.pth', *extra,
+             '--work-dir', project / 'tested', '--out', out, '--out-item', 'metrics')
+        numbers.append(json.loads(out.read_text()))
+    assert numbers[0]['knn/top1'] == pytest.approx(numbers[1]['knn/top1'])
+    # two classes of very different brightness
+    assert numbers[0]['knn/top1'] > 50
+
+
+@pytest.mark.parametrize('encoder,prefix', [('student', 'backbone.'),
+                                            ('teacher', 'teacher.backbone.')])
+def test_export_feeds_any_config(project, one_process, encoder, prefix):
+    out = project / f'{encoder}.pth'
+    tool('model_converters/extract_backbone.py', one_process / 'epoch_3.pth', out,
+         '--encoder', encoder)
+    exported = load_checkpoint_file(out)
+    trained, = states(one_process)
+    meta = exported['meta']
+    assert (meta['source'], meta['encoder'], meta['bands'], meta['epoch']) == (
+        'epoch_3.pth', encoder, 3, 3)
+    assert meta['mean'] == pytest.approx([86.182, 91.928, 85.374])
+    assert 'CMIDDecoder' in meta['config']
+    from mmpretrain.registry import MODELS
+    for checkpoint in (out, one_process / 'epoch_3.pth'):
+        if encoder == 'teacher' and checkpoint != out:
+            continue
+        backbone = MODELS.build(dict(
+            type='SwinTransformer', img_size=64, window_size=2, out_indices=(3, ),
+            arch=dict(embed_dims=16, depths=[2, 2, 2, 2], num_heads=[1, 2, 4, 8]),
+            init_cfg=dict(type='Pretrained', checkpoint=str(checkpoint), prefix='backbone.')))
+        backbone.init_weights()
+        for key, value in backbone.state_dict().items():
+            assert torch.equal(value, trained[prefix + key]), key
+
+
+def test_export_refuses_what_is_no_cmid_checkpoint(tmp_path):
+    path = tmp_path / 'other.pth'
+    torch.save(dict(state_dict={'backbone.conv1.weight': torch.zeros(1)}), path)
+    result = tool('model_converters/extract_backbone.py', path, tmp_path / 'o.pth', check=False)
+    assert result.returncode != 0 and 'no CMID pre-training checkpoint' in result.stderr
+    assert 'Traceback' not in result.stderr and not (tmp_path / 'o.pth').exists()
