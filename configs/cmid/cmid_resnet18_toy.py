@@ -12,7 +12,9 @@ _base_ = [
 
 model = dict(
     image_size=96,
-    backbone=dict(depth=18),
+    # half the usual channels, a quarter of the work
+    backbone=dict(depth=18, stem_channels=32, base_channels=32),
+    data_preprocessor=dict(mask_cell=16),
     global_projector=dict(hidden_channels=512, out_channels=128),
     dense_projector=dict(
         hidden_channels=512, bottleneck_channels=128, num_prototypes=512),

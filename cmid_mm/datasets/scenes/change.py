@@ -6,7 +6,7 @@ import numpy as np
 
 from .buildings import halls, houses
 from .craft import settle_traffic, traffic
-from .geometry import blob
+from .geometry import blob, ribbon
 from .inks import table
 from .layouts.common import single_trees
 
@@ -53,7 +53,7 @@ def _convert(plan):
 
 
 def _flood(plan):
-    """Rivers and shores move by a few metres, either way."""
+    """Rivers and shores move by a few pixels, either way."""
     dice = plan.dice
     level = dice.pick((-1, 1)) * dice.uniform(2, 9)
     for i, ground in enumerate(plan.grounds):
@@ -79,14 +79,15 @@ def _fell(plan):
         clearing = blob(dice, centre, plan.reach * dice.uniform(0.12, 0.4), 0.35)
         plan.patch(clearing, plan.inks(dice.pick(('soil', 'scrub', 'gravel')), 4))
         track = np.stack([centre, dice.generator.uniform(-1, 1, 2) * 2 * plan.reach])
-        plan.line(track, plan.inks('track', 4), 4.0, thinnest=2)
+        plan.patch(ribbon(track, max(4.0, 2 * plan.gsd)), plan.inks('track', 4))
 
 
 def _pave(plan):
     """A new road."""
     dice, reach = plan.dice, plan.reach
     ends = dice.generator.uniform(-1, 1, (3, 2)) * reach * [[1, 1], [0.4, 0.4], [1, 1]]
-    plan.line(ends, plan.inks('asphalt', 7), dice.uniform(6, 10), thinnest=2)
+    plan.patch(ribbon(ends, max(dice.uniform(6, 10), 2 * plan.gsd)),
+               plan.inks('asphalt', 7))
 
 
 def _move(plan):

@@ -17,9 +17,10 @@ def pairs(x, y):
     return points
 
 
-@functools.cache
-def _unit(points):
-    line = np.linspace(-1, 1, points)
+@functools.lru_cache(maxsize=256)
+def ramp(points):
+    """(points,) float32 from -1 to 1, read-only."""
+    line = np.linspace(-1, 1, points, dtype=np.float32)
     line.setflags(write=False)
     return line
 
@@ -42,7 +43,7 @@ def meander(dice, reach, bend, wavelength, points=40):
     Returns:
         numpy.ndarray: (points, 2).
     """
-    x = _unit(points) * reach
+    x = ramp(points) * np.float64(reach)
     if not bend:
         return pairs(x, 0.0)
     y = np.zeros(points)

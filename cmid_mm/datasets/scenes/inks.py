@@ -56,7 +56,8 @@ class Inks:
             row_strength (float): contrast of the rows, relative to the brightness.
 
         Returns:
-            int: in [0, 256). When all are taken, an ink of the same material.
+            int: in [0, 256). When few are left they are kept for materials that have none
+            yet, and this is the first ink of the material.
         """
         if aspect is not None:
             aspect = round(aspect / (2 * math.pi) * _ASPECTS) % _ASPECTS
@@ -68,10 +69,7 @@ class Inks:
 
     def _add(self, key, row_strength):
         material, variant, aspect, row = key
-        if len(self._rows) == _LIMIT:
-            if material not in self._first:
-                raise ValueError(f'a scene has at most {_LIMIT} inks, none is left for '
-                                 f'{material!r}: draw fewer variants')
+        if len(self._rows) >= _LIMIT - len(MATERIAL_INDEX) and material in self._first:
             return self._first[material]
         number = self._known[key] = len(self._rows)
         self._first.setdefault(material, number)

@@ -118,9 +118,9 @@ def _light_trees(shade, trees, dx, dy):
             cv2.circle(shade, (x, y), radius, _LIT, -1)
 
 
-def _wood_edges(shade, ink, wood, steps):
+def _wood_edges(shade, mask, steps):
     """Shadows that woods throw on open ground, by moving the wood's mask."""
-    woods = cv2.LUT(ink, table(wood * _TALL_SHADOW, np.uint8))
+    woods = cv2.min(cv2.compare(mask, WOOD, cv2.CMP_EQ), _TALL_SHADOW)
     height, width = shade.shape
     for x, y in steps:
         if abs(x) >= width or abs(y) >= height:
@@ -151,7 +151,7 @@ def shade_factor(painted, columns, conditions, wood_height):
     low = [item for item in painted.craft if item.height * reach > 0.8]
     _cast(shade, low, dx, dy, _LOW_SHADOW)
     if wood_height:
-        _wood_edges(shade, ink, wood, {
+        _wood_edges(shade, painted.mask, {
             (round(dx * wood_height * part), round(dy * wood_height * part))
             for part in (0.3, 0.6, 0.9)})
     _cast_trees(shade, painted.trees, dx * 0.6, dy * 0.6)

@@ -20,6 +20,7 @@ class Painted(NamedTuple):
 
     Args:
         ink: (H, W) uint8 label map.
+        mask: (H, W) uint8 positions in ``SEGMENTATION_CLASSES``.
         trees, buildings, craft: what was painted.
         boxes: (N, 4) float32 x0, y0, x1, y1 in pixel edges, of the labelled items.
         labels: (N,) int64 positions in ``OBJECT_CLASSES``.
@@ -27,6 +28,7 @@ class Painted(NamedTuple):
     """
 
     ink: np.ndarray
+    mask: np.ndarray
     trees: list
     buildings: list
     craft: list
@@ -68,22 +70,37 @@ def _paint_trees(ink, trees, labels):
     return painted
 
 
-def _edge_box(item, height, width):
-    """Tight box of an item cut by the border, None where too little is left."""
+def _paint_cut_item(ink, item):
+    """Paint an item that the border cuts, unless too little is left of it.
+
+    It is painted beside the image and copied, since OpenCV rounds polygons that it clips
+    a little differently.
+
+    Returns:
+        list: tight box of the visible part, None where nothing was painted.
+    """
+    height, width = ink.shape
     x0, y0, x1, y1 = item.box
-    outside = not (-x1 < x0 < 2 * width - x1 and -y1 < y0 < 2 * height - y1)
-    if outside and (x1 - x0) * (y1 - y0) < _ENOUGH_PIXELS:
+    if x1 <= 0 or y1 <= 0 or x0 >= width or y0 >= height:
         return None
-    patch = np.zeros((y1 - y0, x1 - x0), np.uint8)
-    for points, _ in item.parts[:item.solid]:
-        cv2.fillConvexPoly(patch, points - np.int32([x0, y0]), 1)
+    mostly_outside = not (-x1 < x0 < 2 * width - x1 and -y1 < y0 < 2 * height - y1)
+    if mostly_outside and (x1 - x0) * (y1 - y0) < _ENOUGH_PIXELS:
+        return None
+    shape, colour = np.zeros((2, y1 - y0, x1 - x0), np.uint8)
+    for i, (points, number) in enumerate(item.parts):
+        points = points - np.int32([x0, y0])
+        cv2.fillConvexPoly(colour, points, number)
+        if i < item.solid:
+            cv2.fillConvexPoly(shape, points, 1)
     left, top = max(0, -x0), max(0, -y0)
-    cut = patch[top:height - y0, left:width - x0]
-    visible = cv2.countNonZero(cut)
-    enough = min(_ENOUGH_PIXELS, _LEAST_VISIBLE * cv2.countNonZero(patch))
-    if visible < max(4, enough):
+    visible = shape[top:height - y0, left:width - x0]
+    count = cv2.countNonZero(visible)
+    enough = min(_ENOUGH_PIXELS, _LEAST_VISIBLE * cv2.countNonZero(shape))
+    if count < max(4, enough):
         return None
-    x, y, w, h = cv2.boundingRect(cut)
+    x, y, w, h = cv2.boundingRect(visible)
+    rows, columns = np.nonzero(visible)
+    ink[rows + (top + y0), columns + (left + x0)] = colour[rows + top, columns + left]
     left, top = left + x0 + x, top + y0 + y
     return [left, top, left + w, top + h]
 
@@ -105,11 +122,12 @@ def _paint_items(ink, items, labels):
             continue
         box = item.box
         if box[0] < 0 or box[1] < 0 or box[2] > width or box[3] > height:
-            box = _edge_box(item, height, width)
+            box = _paint_cut_item(ink, item)
             if box is None:
                 continue
-        for points, number in item.parts:
-            cv2.fillConvexPoly(ink, points, number)
+        else:
+            for points, number in item.parts:
+                cv2.fillConvexPoly(ink, points, number)
         painted.append(item)
         boxes.append(box)
     return painted, boxes
@@ -150,4 +168,5 @@ def paint(plan):
     boxes = np.array([box for _, box in pairs], np.float32).reshape(-1, 4)
     chosen = np.array([item.label for item, _ in pairs], np.int64)
     quads = _oriented([item for item, _ in pairs])
-    return Painted(ink, trees, buildings, craft, boxes, chosen, quads)
+    mask = cv2.LUT(ink, table(labels, np.uint8))
+    return Painted(ink, mask, trees, buildings, craft, boxes, chosen, quads)

@@ -124,9 +124,9 @@ class Plan:
         self.rows.append((angle + self.angle, max(period / self.gsd, floor), kind))
         return len(self.rows) - 1
 
-    def patch(self, polygon, ink):
+    def patch(self, polygon, ink, role=''):
         """Polygon, (K, 2) in metres, painted on open land and woods alone."""
-        self._grounds.append(Ground('patch', [polygon], 0, ink, ''))
+        self._grounds.append(Ground('patch', [polygon], 0, ink, role))
 
     def fill(self, polygon, ink, role=''):
         """Polygon, (K, 2) in metres."""

@@ -4,6 +4,7 @@ import math
 import cv2
 import numpy as np
 
+from .geometry import ramp
 from .inks import ROW_CHANNELS, table
 from .light import shade_factor, slope_factor
 from .materials import SPECTRA, SPREADS, TEXTURES, TURNS, WITHERED, band_weights
@@ -63,8 +64,8 @@ def _light(plan, columns, painted, conditions):
     strength = TEXTURES[columns.material]
     across, down = conditions.slope
     # illumination across the image; textures and shadows come on top
-    light = np.add.outer(np.linspace(1 - down, 1 + down, height, dtype=np.float32),
-                         np.linspace(-across, across, width, dtype=np.float32))
+    light = np.add.outer(1 + np.float32(down) * ramp(height),
+                         np.float32(across) * ramp(width))
 
     def modulate(amplitude, texture):
         cv2.accumulateProduct(cv2.LUT(ink, table(amplitude)), texture, light)
@@ -91,7 +92,7 @@ def _light(plan, columns, painted, conditions):
 def _dry_weights(bands):
     """How dry patches shift each band: more red, less blue and infrared."""
     weights = np.full(bands, -0.3)
-    weights[:3] = (1.0, 0.35, -0.5)[:min(bands, 3)]
+    weights[:3] = (1.0, 0.0, -0.6)[:min(bands, 3)]
     return weights if bands > 1 else np.array([0.5])
 
 
@@ -118,11 +119,11 @@ def render(plan, painted, conditions, bands):
         cv2.LUT(ink, table(dry)),
         crop('mottle', plan.offsets['dry'], height, width))
     kernel = np.float32([conditions.blur, 1 - 2 * conditions.blur, conditions.blur])
-    shift = _dry_weights(bands)
+    shift = _dry_weights(bands).tolist()
     planes = []
     for band in range(bands):
         plane = cv2.LUT(ink, table(colours[:, band]))
-        factor = cv2.scaleAdd(patches, float(shift[band]), light)
+        factor = cv2.scaleAdd(patches, shift[band], light) if shift[band] else light
         cv2.multiply(plane, factor, dst=plane)
         if conditions.blur:
             plane = cv2.sepFilter2D(plane, -1, kernel, kernel,

@@ -2,13 +2,11 @@
 import dataclasses
 import math
 
-import cv2
 import numpy as np
 
 from .change import change_mask, second_date
 from .craft import settle_traffic
 from .dice import Dice
-from .inks import table
 from .layouts import LAYOUTS
 from .light import draw_conditions, neutral_conditions
 from .materials import band_weights
@@ -125,15 +123,11 @@ def generate_scene(seed, index, size=256, bands=3, scene_class=None, change=Fals
     painted = paint(plan)
     conditions = neutral_conditions(bands) if clean else draw_conditions(dice, bands)
     image = render(plan, painted, conditions, bands)
-    scene = Scene(image, scene_class, _mask(plan, painted), painted.boxes, painted.labels,
+    scene = Scene(image, scene_class, painted.mask, painted.boxes, painted.labels,
                   painted.quads, plan.gsd)
     if change:
         _add_second_date(scene, plan, painted, seed, index, bands, clean)
     return scene
-
-
-def _mask(plan, painted):
-    return cv2.LUT(painted.ink, table(plan.inks.label, np.uint8))
 
 
 def _add_second_date(scene, plan, painted, seed, index, bands, clean):
@@ -142,6 +136,6 @@ def _add_second_date(scene, plan, painted, seed, index, bands, clean):
     after = paint(later)
     conditions = neutral_conditions(bands) if clean else draw_conditions(dice, bands)
     scene.image2 = render(later, after, conditions, bands)
-    scene.mask2 = _mask(later, after)
+    scene.mask2 = after.mask
     scene.boxes2, scene.labels2, scene.quads2 = after.boxes, after.labels, after.quads
     scene.change = change_mask(plan.inks, painted.ink, after.ink)

@@ -99,8 +99,7 @@ def write_image(path, pixels, gsd):
     """
     if path.endswith('.png'):
         ordered = pixels[..., ::-1] if pixels.shape[2] == 3 else pixels
-        # noise does not compress: the fastest setting costs a few percent of size
-        if not cv2.imwrite(path, ordered, [cv2.IMWRITE_PNG_COMPRESSION, 1]):
+        if not cv2.imwrite(path, ordered):
             raise OSError(f'{path} cannot be written: is the disk full?')
         return
     try:

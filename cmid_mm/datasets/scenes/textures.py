@@ -87,6 +87,13 @@ def tile(name):
     return made
 
 
+
+def make_tiles():
+    """Make all tiles now, so that processes started hereafter share them."""
+    for name in _MAKERS:
+        tile(name)
+
+
 def crop(name, offset, height, width, scale=1.0):
     """Cut a texture out of its tile.
 

@@ -14,6 +14,7 @@ from .coco import coco_file
 from .materials import OBJECT_CLASSES, SEGMENTATION_CLASSES, SEGMENTATION_PALETTE
 from .scene import SCENE_CLASSES
 from .task_folders import TASKS, TaskFolder
+from .textures import make_tiles
 
 #: Written last: a folder that holds it is complete.
 _MARKER, _UNFINISHED = 'scenes.json', 'scenes.json.unfinished'
@@ -70,6 +71,7 @@ def write_scenes(out_dir, num, size=256, bands=3, seed=0, tasks=tuple(TASKS),
     out_dir.mkdir(parents=True, exist_ok=True)
     (out_dir / _UNFINISHED).write_text(json.dumps(arguments))
     splits = dict(train=range(num - held_out), val=range(num - held_out, num))
+    make_tiles()
     bar = ProgressBar(num * len(tasks), file=sys.stderr) if show_progress else None
     counts = {}
     for task in tasks:

@@ -9,20 +9,29 @@ def global_mean(x: Tensor) -> Tensor:
 
     A loss of the global mean is the same number on every process, and
     ``DistributedDataParallel`` averages the gradients. So each process must contribute
-    the whole derivative with respect to the mean for its own share, which is what the
-    derivative with respect to the local term is here.
+    the whole derivative with respect to the mean for its own share: the backward pass
+    hands the gradient through as it is.
 
     Args:
         x (Tensor): Any shape, the same on every process.
 
     Returns:
-        Tensor: The shape of ``x``.
+        Tensor: The shape of ``x``, bitwise equal on every process.
     """
-    if get_world_size() == 1:
-        return x
-    mean = x.detach().clone()
-    all_reduce(mean, op='mean')
-    return x + (mean - x).detach()
+    return x if get_world_size() == 1 else _GlobalMean.apply(x)
+
+
+class _GlobalMean(torch.autograd.Function):
+
+    @staticmethod
+    def forward(ctx, x):
+        mean = x.clone()
+        all_reduce(mean, op='mean')
+        return mean
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient
 
 
 @torch.no_grad()

@@ -48,7 +48,7 @@ def copse(plan, centre, radius, material=None):
     dice = plan.dice
     ink = plan.inks(material or dice.pick(_WOODS), dice.integer(0, 3))
     outline = blob(dice, centre, radius)
-    plan.fill(outline, ink, role='wood')
+    plan.patch(outline, ink, role='wood')
     inner = outline + (np.asarray(centre) - outline) * 0.03
     plan.plant(inner[::2], max(2.0, min(4.5, radius * 0.1)), ink)
 

@@ -1,0 +1,65 @@
+"""Every family of students learns on real images."""
+import numpy as np
+import pytest
+import torch
+from mmengine.optim import build_optim_wrapper
+from mmpretrain.registry import DATA_SAMPLERS, DATASETS
+from small_models import STUDENTS, build_cmid, losses_of
+from torch.utils.data import DataLoader, default_collate
+
+STEPS = 50
+THIN = dict(
+    resnet50=STUDENTS['resnet50'],
+    swin_tiny=(STUDENTS['swin_tiny'][0] | dict(window_size=2, img_size=64), 64),
+    vit_small=STUDENTS['vit_small'],
+    convnext_tiny=STUDENTS['convnext_tiny'])
+
+
+def batches(root):
+    """The same eight images, four a step, always in other views."""
+    dataset = DATASETS.build(dict(
+        type='ImageFolder', data_root=str(root), indices=list(range(0, 640, 80)), pipeline=[
+            dict(type='LoadRSImage'), dict(type='CMIDTwoViews', size=64),
+            dict(type='PackViews')]))
+    sampler = DATA_SAMPLERS.build(dict(
+        type='KeyedSampler', dataset=dataset, shuffle=False, seed=0))
+    loader = DataLoader(dataset, batch_size=4, sampler=sampler, collate_fn=default_collate)
+    for epoch in range(STEPS // 2):
+        sampler.set_epoch(epoch)
+        yield from loader
+
+
+@pytest.mark.parametrize('name', THIN)
+def test_losses_fall_over_fifty_steps(name, real_data):
+    backbone, size = THIN[name]
+    norm_cfg = dict(type='BN1d') if 'resnet' in name else None
+    # no old keys: the contrast with a filling queue would hide the fall
+    model = build_cmid(backbone, size, norm_cfg=norm_cfg, global_head=dict(queue_size=8),
+                       data_preprocessor=dict(mask_cell=16 if size == 64 else 32))
+    wrapper = build_optim_wrapper(model, dict(
+        type='AutoPrecisionOptimWrapper', precision='float32',
+        constructor='TwoGroupOptimWrapperConstructor',
+        optimizer=dict(type='Adan', lr=1e-3, weight_decay=0.02)))
+    history = {}
+    for batch in batches(real_data / 'cls' / 'UCMerced'):
+        for key, value in model.train_step(batch, wrapper).items():
+            history.setdefault(key, []).append(float(value))
+        model.update_teacher(0.99)
+    assert len(history['loss']) == STEPS
+    for key, values in history.items():
+        assert np.isfinite(values).all(), key
+    assert falls(history['loss'])
+    assert falls(history['loss_reconstruction'])
+    sum(losses_of(model, batch).values()).backward()
+    for key, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None and parameter.grad.abs().sum() > 0, key
+        else:
+            assert parameter.grad is None, key
+    assert all(torch.isfinite(value).all() for value in model.state_dict().values())
+
+
+def falls(values):
+    """The last ten steps lie below the first ten by more than their scatter."""
+    first, last = np.array(values[:10]), np.array(values[-10:])
+    return last.mean() + last.std() / 10**0.5 < first.mean()

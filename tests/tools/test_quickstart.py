@@ -1,0 +1,95 @@
+"""The quickstart's main job on folders that are not photographs in classes."""
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+
+TOOL = Path(__file__).parents[2] / 'tools' / 'quickstart.py'
+KEYS = {'images', 'images_per_second', 'losses_start', 'losses_end', 'knn_before', 'knn_after',
+        'checkpoint', 'backbone', 'picture'}
+
+
+def quickstart(*arguments):
+    return subprocess.run(
+        [sys.executable, str(TOOL), *map(str, arguments)], capture_output=True, text=True,
+        timeout=300, env=os.environ | dict(OMP_NUM_THREADS='2'))
+
+
+def write_geotiffs(folder, count, bands=4):
+    """16-bit rasters of changing size, as a satellite delivers them."""
+    folder.mkdir(parents=True)
+    draw = np.random.default_rng(len(folder.name))
+    for i in range(count):
+        height, width = 60 + 5 * i, 120 - 3 * i
+        level = 400 * (1 + len(folder.name))
+        image = draw.integers(level, level + 900, (bands, height, width)).astype(np.uint16)
+        with rasterio.open(folder / f'{i}.tif', 'w', driver='GTiff', height=height, width=width,
+                           count=bands, dtype='uint16', crs='EPSG:32633',
+                           transform=rasterio.transform.from_origin(5e5, 5e6, 10, 10)) as file:
+            file.write(image)
+
+
+def test_multispectral_geotiffs_in_class_folders(tmp_path):
+    for name in ('field', 'woodland'):
+        write_geotiffs(tmp_path / 'images' / name, 10)
+    result = quickstart(tmp_path / 'images', '--work-dir', tmp_path / 'out', '--epochs', 2)
+    assert result.returncode == 0, result.stderr[-3000:]
+    summary = json.loads((tmp_path / 'out' / 'summary.json').read_text())
+    assert set(summary) == KEYS
+    # 16 of 20 images are learned from, the others ask; a batch holds all of them
+    assert summary['images'] == 2 * 16 and summary['images_per_second'] > 0
+    for name in ('losses_start', 'losses_end'):
+        assert set(summary[name]) == {'reconstruction', 'global', 'local'}
+        assert all(np.isfinite(list(summary[name].values())))
+    # two classes of different brightness, told apart by any network
+    assert 50 <= summary['knn_before'] <= 100 and 50 <= summary['knn_after'] <= 100
+    backbone = torch.load(summary['backbone'], weights_only=True)
+    assert backbone['meta']['bands'] == 4
+    assert backbone['state_dict']['backbone.conv1.weight'].shape[1] == 4
+    assert Path(summary['checkpoint']).is_file()
+    from PIL import Image
+    picture = np.asarray(Image.open(summary['picture']))
+    assert min(picture.shape[:2]) > 300 and picture.std() > 10
+    for value in (f'{summary["knn_after"]:.1f} %', summary['backbone'], summary['picture']):
+        assert value in result.stdout
+
+
+def test_a_flat_folder_has_no_classes_and_trains_all_the_same(tmp_path):
+    write_geotiffs(tmp_path / 'images', 5, bands=1)
+    result = quickstart(tmp_path / 'images', '--work-dir', tmp_path / 'out', '--epochs', 1)
+    assert result.returncode == 0, result.stderr[-3000:]
+    summary = json.loads((tmp_path / 'out' / 'summary.json').read_text())
+    assert summary['knn_before'] is None and summary['knn_after'] is None
+    assert summary['images'] == 5 and 'not measured' in result.stdout
+
+
+def test_the_choice_of_a_big_folder_is_even_and_keeps_classes(tmp_path, monkeypatch):
+    sys.path.insert(0, str(TOOL.parent))
+    import quickstart as module
+    monkeypatch.setattr(module, 'MOST_IMAGES', 20)
+    for name in ('a', 'b'):
+        (tmp_path / 'images' / name).mkdir(parents=True)
+        for i in range(30):
+            (tmp_path / 'images' / name / f'{i:02}.png').touch()
+    dataset, classes = module.list_images(str(tmp_path / 'images'), tmp_path)
+    assert classes == ['a', 'b'] and dataset['with_label']
+    lines = Path(dataset['ann_file']).read_text().split('\n')[:-1]
+    assert lines == [f'{name}/{i:02}.png {label}' for label, name in enumerate('ab')
+                     for i in range(0, 30, 3)]
+
+
+@pytest.mark.parametrize('content', [None, 'empty'])
+def test_nothing_to_learn_from_is_one_line(tmp_path, content):
+    folder = tmp_path / 'images'
+    if content:
+        folder.mkdir()
+    result = quickstart(folder, '--work-dir', tmp_path / 'out')
+    assert result.returncode != 0
+    assert 'Traceback' not in result.stderr
+    assert str(folder) in result.stderr.strip().splitlines()[-1]
