@@ -1,11 +1,22 @@
-"""Foreseeable errors end a tool in one line instead of a traceback."""
+"""Foreseeable errors end a tool in one line instead of a traceback.
+
+Every tool imports this module first, which also lets a clone serve without installation.
+"""
 import json
 import os
 import re
 import sys
 import time
 import traceback
+import warnings
 from pathlib import Path
+
+# The package lies beside this folder.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+# mmcv-lite says so whenever it is imported; pre-training needs no compiled operators.
+warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention')
+
+WRONG_PATH = (NotADirectoryError, FileExistsError, IsADirectoryError, PermissionError)
 
 
 class UserError(Exception):
@@ -22,6 +33,21 @@ def say(line):
     """Prints one line, from the first process only."""
     if rank() == 0:
         print(line, flush=True)
+
+
+def wrong_path(error):
+    """What is wrong with the path of an ``OSError``.
+
+    Args:
+        error (OSError): One of ``WRONG_PATH``.
+    """
+    path = Path(error.filename)
+    for part in (path, *path.parents):
+        if not isinstance(error, PermissionError) and part.is_file():
+            return f'{part} is a file, but a folder is wanted there; give another path'
+    if isinstance(error, IsADirectoryError):
+        return f'{path} is a folder, but a file is wanted there; give another path'
+    return f'{path} cannot be used: {error.strerror}; give another path'
 
 
 def clear_line(error):
@@ -42,6 +68,8 @@ def clear_line(error):
         return (f'out of memory ({str(error).splitlines()[0]}); lower it with '
                 f'--cfg-options train_dataloader.batch_size=..., --amp, or '
                 f'model.backbone.with_cp=True')
+    if isinstance(error, WRONG_PATH) and error.filename:
+        return wrong_path(error)
     # A `raise` in this package is a check of the user's input: its message suffices.
     # The text, unlike the traceback object, also tells where a loader's worker stopped.
     text = ''.join(traceback.format_exception(error)).rstrip()

@@ -2,13 +2,9 @@
 import difflib
 import inspect
 import os
-import sys
 from pathlib import Path
 
 from _errors import UserError, say
-
-# A clone serves without installation: the package lies beside this folder.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
@@ -80,6 +76,7 @@ def load_config(args):
             raise
         raise UserError(f'{path} imports {missing}, which was not found; install it or '
                         f'add its folder to PYTHONPATH') from error
+    read_checkpoints_safely()
     apply_options(cfg, args.cfg_options)
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'./work_dirs/{path.stem}'
@@ -149,6 +146,19 @@ def has_key(cfg, key):
     return True
 
 
+def read_checkpoints_safely():
+    """Lets a damaged checkpoint, wherever mmengine reads it, be named in one line."""
+    from mmengine.runner import CheckpointLoader
+
+    from cmid_mm.utils.checkpoint_file import load_checkpoint_file
+
+    # mmengine's log line takes the name of the backend from the function's name
+    def load_from_local(filename, map_location):
+        return load_checkpoint_file(os.path.expanduser(filename), map_location)
+
+    CheckpointLoader.register_scheme('', load_from_local, force=True)
+
+
 def require_checkpoint(path):
     """Refuses a local checkpoint that is not there.
 
@@ -173,10 +183,12 @@ def set_loader_defaults(cfg, pin_memory=True, persistent_workers=True):
 
     Args:
         cfg (mmengine.config.Config): Changed in place.
-        pin_memory (bool): False switches it off; without a GPU it is off by default.
+        pin_memory (bool): False switches it off; without an accelerator it is always
+            off, because torch would warn about every loader.
         persistent_workers (bool): False switches it off.
     """
     import torch
+    pin_memory = pin_memory and torch.accelerator.is_available()
     for name in LOADERS:
         loader = cfg.get(name)
         if loader is None:

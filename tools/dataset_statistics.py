@@ -7,9 +7,9 @@ not 8-bit need a range of values; one is proposed.
 """
 import argparse
 import json
-import sys
+from pathlib import Path
 
-from cmid_mm.datasets.image_statistics import folder_statistics
+import _errors
 
 
 def parse_args(arguments=None):
@@ -68,27 +68,27 @@ def config_snippet(statistics, band_indices=None):
         if isinstance(pairs[0], list):
             pairs = [tuple(float(f'{value:.6g}') for value in pair) for pair in pairs]
         load.append(f'value_range={pairs}')
-    return '\n'.join([
-        '# in the pipelines', ', '.join(load) + '),', '# in the model',
-        'data_preprocessor=dict(', f'    mean={numbers(statistics["mean"])},',
-        f'    std={numbers(statistics["std"])}),'])
+    model = ['data_preprocessor=dict(', f'    mean={numbers(statistics["mean"])},',
+             f'    std={numbers(statistics["std"])}),']
+    if statistics['bands'] != 3:
+        model.insert(0, f'backbone=dict(in_channels={statistics["bands"]}),')
+    return '\n'.join(
+        ['# in the pipelines', ', '.join(load) + '),', '# in the model', *model])
 
 
 def main():
     args = parse_args()
-    try:
-        statistics = folder_statistics(
-            args.folder, args.max_images, args.bands, args.band_indices,
-            args.value_range, workers=args.workers)
-    except (OSError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    from cmid_mm.datasets.image_statistics import folder_statistics
+    statistics = folder_statistics(
+        args.folder, args.max_images, args.bands, args.band_indices, args.value_range,
+        workers=args.workers)
     print(table(statistics))
     print('\n' + config_snippet(statistics, args.band_indices))
     if args.out:
-        with open(args.out, 'w') as file:
-            json.dump(statistics, file, indent=2)
+        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
+        Path(args.out).write_text(json.dumps(statistics, indent=2))
         print(f'\nwritten to {args.out}')
 
 
 if __name__ == '__main__':
-    main()
+    _errors.run(main)

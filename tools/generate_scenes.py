@@ -8,8 +8,7 @@ import argparse
 
 import _errors
 
-from cmid_mm.datasets.scenes.task_folders import TASKS
-from cmid_mm.datasets.scenes.writing import write_scenes
+TASKS = ('classification', 'segmentation', 'detection', 'change')
 
 
 def parse_args(arguments=None):
@@ -22,7 +21,7 @@ def parse_args(arguments=None):
     parser.add_argument('--bands', type=int, default=3,
                         help='1 grey, 3 RGB, 4 with near infrared, ... (default: 3)')
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--tasks', nargs='+', choices=list(TASKS), default=list(TASKS),
+    parser.add_argument('--tasks', nargs='+', choices=TASKS, default=TASKS,
                         help='default: all')
     parser.add_argument('--val-share', type=float, default=0.2,
                         help='share kept for validation (default: 0.2)')
@@ -35,6 +34,7 @@ def parse_args(arguments=None):
 
 def main():
     args = parse_args()
+    from cmid_mm.datasets.scenes.writing import write_scenes
     size = args.size[0] if len(args.size) == 1 else tuple(args.size)
     summary = write_scenes(args.out_dir, args.num, size, args.bands, args.seed, args.tasks,
                            args.val_share, args.workers)

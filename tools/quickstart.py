@@ -7,23 +7,15 @@ reconstruction.png and summary.json.
 import argparse
 import json
 import logging
-import math
-import os
 import sys
 import time
-import warnings
-from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPOSITORY))
+import _errors
+from _quickstart_config import epochs_in, fit_batch, list_images, make_config, set_length
 
-TOY = REPOSITORY / 'configs' / 'cmid' / 'cmid_resnet18_toy.py'
 LOSSES = ('reconstruction', 'global', 'local')
-# of more images an even choice is taken: a first try shall see each of them several times
-MOST_IMAGES = 3000
-MOST_EPOCHS = 200
 SECONDS_BETWEEN_LINES = 15
 
 
@@ -37,6 +29,12 @@ def parse_args(arguments=None):
     parser.add_argument('--minutes', type=float, default=6.0,
                         help='time for the training itself (default: 6)')
     parser.add_argument('--epochs', type=int, help='epochs, in place of a time')
+    parser.add_argument('--bands', type=int, help='bands of an image (default: what most have)')
+    parser.add_argument('--band-indices', type=int, nargs='+',
+                        help='bands to take from each file, counted from 0')
+    parser.add_argument('--value-range', type=float, nargs=2, metavar=('LOW', 'HIGH'),
+                        help='range that becomes 0..255 where images are not 8-bit '
+                        '(default: the 0.1 and 99.9 percentiles of each band)')
     parser.add_argument('--seed', type=int, default=0)
     return parser.parse_args(arguments)
 
@@ -57,112 +55,14 @@ def scenes_folder(args):
     return str(folder / 'classification')
 
 
-def list_images(folder, work_dir):
-    """What to learn from, as arguments of ``ImageFolder``, and the names of the classes.
+def make_hook(cfg, classes, seconds):
+    """The hook that shows progress, keeps to the time and measures k-NN accuracy.
 
-    Returns:
-        tuple[dict, list[str]]: Without classes the list is empty. Of a big folder an even
-        choice is written to a list file.
+    Args:
+        cfg (Config): Of the run.
+        classes (list[str]): Names of the classes, empty where there are none.
+        seconds (float): The epoch in which they pass is the last.
     """
-    from cmid_mm.datasets.folder_scan import scan_folder
-    files = scan_folder(folder)
-    if len(files) < 2:
-        raise ValueError(f'{folder} holds {len(files)} images: pre-training needs some '
-                         'hundreds, the more the better')
-    chosen = files[::math.ceil(len(files) / MOST_IMAGES)]
-    counts = Counter(Path(file).parent.name for file in chosen)
-    # every fifth image of a class asks, so each class needs five
-    classes = sorted(counts) if len(counts) > 1 and min(counts.values()) >= 5 else []
-    dataset = dict(type='ImageFolder', data_root=folder)
-    if len(chosen) < len(files):
-        number = {name: i for i, name in enumerate(classes)}
-        lines = [f'{file} {number[Path(file).parent.name]}' if classes else file
-                 for file in chosen]
-        path = Path(work_dir).resolve() / 'images.txt'
-        path.write_text('\n'.join(lines) + '\n')
-        dataset['ann_file'] = str(path)
-        say(f'{len(files):,} images: an even choice of {len(chosen):,} of them ({path.name})')
-    elif classes:
-        dataset['label_level'] = 'parent'
-    if classes:
-        dataset['with_label'] = True
-    return dataset, classes
-
-
-def make_config(args, dataset, classes, statistics):
-    """The toy config with everything that depends on the images."""
-    from mmengine.config import Config
-    cfg = Config.fromfile(TOY)
-    bands = statistics['bands']
-    load = dict(type='LoadRSImage', bands=bands, value_range=statistics['value_range'])
-    cfg.model.backbone.in_channels = bands
-    cfg.model.data_preprocessor.mean = statistics['mean']
-    cfg.model.data_preprocessor.std = statistics['std']
-    workers = dict(num_workers=min(8, max(1, (os.cpu_count() or 2) // 2)), pin_memory=False)
-    # k-NN asks about images that the student has never seen
-    learned = dict(dataset, split='bank') if classes else dataset
-    cfg.train_pipeline[0] = load
-    cfg.train_dataloader.update(
-        workers, dataset=dict(learned, pipeline=cfg.train_pipeline))
-    if classes:
-        cfg.test_pipeline[0] = load
-        parts = [dict(dataset, split=split, pipeline=cfg.test_pipeline)
-                 for split in ('bank', 'query')]
-        cfg.test_dataloader.update(workers, dataset=dict(type='ConcatDataset', datasets=parts))
-    else:
-        cfg.test_dataloader = cfg.test_evaluator = cfg.test_cfg = None
-    cfg.pop('labelled_folder')
-    cfg.work_dir = args.work_dir
-    cfg.randomness = dict(seed=args.seed)
-    return cfg
-
-
-def fit_batch(cfg):
-    """Shrink the batch where there are fewer images; say how many there are to learn from."""
-    from mmpretrain.registry import DATASETS
-    images = len(DATASETS.build(dict(cfg.train_dataloader.dataset, pipeline=[])))
-    cfg.train_dataloader.batch_size = min(cfg.train_dataloader.batch_size, images)
-    return images
-
-
-def set_length(cfg, epochs):
-    """Epochs and the timetables that follow them."""
-    cfg.train_cfg.max_epochs = epochs
-    cfg.param_scheduler[0].warmup = max(1, epochs // 10)
-    for hook in cfg.custom_hooks:
-        if hook.type == 'CMIDTeacherTemperatureHook':
-            hook.warmup_epochs = max(1, epochs // 4)
-    cfg.default_hooks.checkpoint.update(interval=max(1, epochs // 4), max_keep_ckpts=1)
-
-
-def epochs_in(cfg, images, seconds):
-    """Epochs that fit into a time, from a few steps of a model that is thrown away."""
-    import torch
-    from mmengine.device import get_device
-    from mmengine.optim import build_optim_wrapper
-    from mmpretrain.registry import MODELS
-    model = MODELS.build(cfg.model).to(get_device()).train()
-    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
-    batch, size = cfg.train_dataloader.batch_size, cfg.model.image_size
-    bands = cfg.model.backbone.in_channels
-    views = dict(
-        inputs=torch.randint(0, 256, (batch, 2, bands, size, size), dtype=torch.uint8),
-        view_boxes=torch.tensor([0., 0., size, size, 0.]).repeat(batch, 2, 1),
-        view_keys=torch.arange(2 * batch).view(batch, 2))
-    for step in range(5):
-        if step == 2:
-            started = time.perf_counter()
-        # reading the loss waits for the device
-        float(model.train_step(views, wrapper)['loss'])
-    per_step = (time.perf_counter() - started) / 3
-    # the loader takes a share of the same cores
-    epochs = int(seconds / (1.15 * per_step * (images // batch)))
-    say(f'{per_step:.2f} s a step of {batch} images')
-    return min(max(epochs, 1), MOST_EPOCHS)
-
-
-def make_hook(cfg, classes):
-    """The hook that shows progress and measures k-NN accuracy before and after."""
     from mmengine.hooks import Hook
 
     class Progress(Hook):
@@ -188,6 +88,13 @@ def make_hook(cfg, classes):
                     f'{runner.max_iters}: '
                     + ', '.join(f'{name} {losses[name]:.4f}' for name in LOSSES)
                     + f'; {rate:.1f} images/s, {timedelta(seconds=round(left))} left')
+
+        def after_train_epoch(self, runner):
+            late = time.perf_counter() - self.started > seconds
+            if late and runner.epoch + 1 < runner.max_epochs:
+                say(f'the machine became slower than it was measured: ending after epoch '
+                    f'{runner.epoch + 1}')
+                runner.train_loop.stop_training = True
 
         def after_train(self, runner):
             self.seconds = time.perf_counter() - self.started
@@ -246,14 +153,15 @@ def make_picture(runner, cfg, path):
     rows = reconstruction_panels(
         runner.model, torch.stack([item['inputs'][0] for item in items]).to(device),
         torch.stack([item['view_keys'][0] for item in items]).to(device))
-    save_reconstructions(rows, path, f'after {runner.max_epochs} epochs')
+    save_reconstructions(rows, path, f'after {runner.epoch} epochs')
 
 
 def export(checkpoint, path):
     """Write the student's backbone to a file of its own."""
     import torch
 
-    from cmid_mm.utils.backbone_export import extract_backbone, load_checkpoint_file
+    from cmid_mm.utils.backbone_export import extract_backbone
+    from cmid_mm.utils.checkpoint_file import load_checkpoint_file
     torch.save(extract_backbone(load_checkpoint_file(checkpoint), source=checkpoint), path)
 
 
@@ -262,8 +170,6 @@ def run(args):
     import torch
     from mmengine.registry import init_default_scope
 
-    # of no concern here, and the first thing a newcomer would see
-    warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformable')
     import cmid_mm  # noqa: F401
     from cmid_mm.datasets.image_statistics import folder_statistics
     init_default_scope('mmpretrain')
@@ -274,23 +180,25 @@ def run(args):
     say(f'CMID quickstart on {device}')
 
     folder = str(Path(args.images).expanduser()) if args.images else scenes_folder(args)
-    dataset, classes = list_images(folder, work_dir)
+    dataset, classes = list_images(folder, work_dir, say)
     statistics = folder_statistics(
-        folder, max_images=500, show_progress=sys.stderr.isatty())
+        folder, max_images=500, bands=args.bands, band_indices=args.band_indices,
+        value_range=args.value_range, show_progress=sys.stderr.isatty())
     for _, reason in statistics['unusable'][:5]:
         say(f'unusable: {reason}')
     cfg = make_config(args, dataset, classes, statistics)
     images = fit_batch(cfg)
     say(f'{images:,} images of {statistics["bands"]} bands to learn from'
         + (f', {len(classes)} classes to ask about' if classes else ', no class folders'))
-    epochs = args.epochs or epochs_in(cfg, images, 60 * args.minutes)
+    epochs = args.epochs or epochs_in(cfg, images, 60 * args.minutes, say)
     set_length(cfg, epochs)
     cfg.dump(str(work_dir / 'config.py'))
     say(f'{epochs} epochs of {images // cfg.train_dataloader.batch_size} steps; '
         f'config: {work_dir / "config.py"}')
 
     runner = quiet_runner(cfg)
-    progress = make_hook(cfg, classes)
+    progress = make_hook(
+        cfg, classes, float('inf') if args.epochs else 1.25 * 60 * args.minutes)
     runner.register_hook(progress)
     runner.train()
 
@@ -298,7 +206,7 @@ def run(args):
     backbone, picture = work_dir / 'backbone.pth', work_dir / 'reconstruction.png'
     export(checkpoint, backbone)
     make_picture(runner, cfg, picture)
-    seen = runner.max_iters * cfg.train_dataloader.batch_size
+    seen = runner.iter * cfg.train_dataloader.batch_size
     before, after = progress.accuracy or (None, None)
     summary = dict(
         images=seen,
@@ -329,15 +237,9 @@ def show(summary):
         print(f'{name:<15}    {summary[name]}')
 
 
-def main(arguments=None):
-    args = parse_args(arguments)
-    try:
-        show(run(args))
-    except (ValueError, FileNotFoundError) as error:
-        if os.environ.get('CMID_TRACEBACK'):
-            raise
-        sys.exit(f'quickstart.py: error: {error}')
+def main():
+    show(run(parse_args()))
 
 
 if __name__ == '__main__':
-    main()
+    _errors.run(main)

@@ -71,16 +71,21 @@ def show_predictions(cfg, args):
     and has ``test_out_dir``; mmseg's has no folder and leaves it to the visualizer.
 
     Raises:
-        UserError: The config has no such hook.
+        UserError: The config has no such hook, or nothing of that name is registered.
     """
-    from mmengine.registry import HOOKS, DefaultScope
+    from mmengine.registry import HOOKS
     hook = cfg.get('default_hooks', {}).get('visualization')
     if hook is None:
         raise UserError('--show and --show-dir need default_hooks.visualization in the '
                         'config, for example dict(type="VisualizationHook")')
     scope = cfg.get('default_scope') or 'mmengine'
-    with DefaultScope.overwrite_default_scope(scope):
-        kind = HOOKS.get(hook.type) if isinstance(hook.type, str) else hook.type
+    kind = hook.type
+    if isinstance(kind, str):
+        with HOOKS.switch_scope_and_registry(scope) as registry:
+            kind = registry.get(kind)
+    if kind is None:
+        raise UserError(f'default_hooks.visualization: the scope {scope} has no hook '
+                        f'{hook.type}')
     accepted = inspect.signature(kind).parameters
     settings = {
         'enable': True,

@@ -11,6 +11,7 @@ from cmid_mm.utils.keyed_random import SampleIndex
 
 from .folder_scan import IMAGE_EXTENSIONS, scan_folder
 from .list_file import read_list
+from .transforms.loading import LoadRSImage
 
 
 @DATASETS.register_module()
@@ -23,6 +24,11 @@ class ImageFolder(CustomDataset):
     The data info of an image has ``img_path``; ``gt_label`` with labels; ``split``
     ('bank' or 'query') with labels or a chosen split, so that a metric can tell the two
     apart; ``sample_key`` (seed, epoch, sample) where the sampler says seed and epoch.
+    ``sample`` counts in the outermost data set, so that no two images of a
+    ``ConcatDataset`` and no two turns of a ``RepeatDataset`` share their views.
+
+    ``metainfo['loading']`` says how the first ``LoadRSImage`` of the pipeline makes bytes
+    of raw values. mmengine writes it into checkpoints: who uses the weights needs it.
 
     Args:
         data_root (str): The folder. Defaults to ''.
@@ -87,6 +93,10 @@ class ImageFolder(CustomDataset):
             metainfo=metainfo,
             lazy_init=lazy_init,
             **kwargs)
+        loader = next((step for step in self.pipeline.transforms
+                       if isinstance(step, LoadRSImage)), None)
+        if loader is not None:
+            self._metainfo['loading'] = loader.settings()
 
     def load_data_list(self) -> list[dict]:
         """List the images, their labels and their part in the split."""
@@ -128,7 +138,9 @@ class ImageFolder(CustomDataset):
         info = self.get_data_info(idx)
         info['sample_idx'] = int(info['sample_idx'])
         if isinstance(idx, SampleIndex):
-            info['sample_key'] = (idx.seed, idx.epoch, info['sample_idx'])
+            # Only this data set knows which image is the last but n.
+            sample = idx.sample if idx.sample >= 0 else info['sample_idx']
+            info['sample_key'] = (idx.seed, idx.epoch, sample)
         return self.pipeline(info)
 
     def __getitem__(self, idx: int) -> Any:

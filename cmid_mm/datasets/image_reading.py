@@ -44,7 +44,8 @@ def read_image(path: str,
                max_pixels: int = MAX_PIXELS) -> Raster:
     """Read a JPEG, PNG, BMP, WebP or TIFF file, told by its content and not its name.
 
-    Palettes are resolved to colours. The orientation tag of cameras is not applied.
+    Palettes are resolved to colours. In a TIFF, a band that is marked as alpha but does
+    not look like a mask is a band like all others. The orientation tag of cameras is not applied.
 
     Args:
         path (str): The file.
@@ -105,11 +106,21 @@ def _read_tiff(path: str, choose: ChooseBands, max_pixels: int) -> Raster:
             _check_size(file.width, file.height, max_pixels)
             if file.colorinterp[0] == ColorInterp.palette:
                 return _read_palette(file, choose)
-            alpha = file.count > 1 and file.colorinterp[-1] == ColorInterp.alpha
+            alpha = (file.count > 1 and file.colorinterp[-1] == ColorInterp.alpha
+                     and _is_mask(file.read(file.count)))
             chosen = list(choose(file.count, alpha))
             pixels = file.read([band + 1 for band in chosen])
             nodata = tuple(file.nodatavals[band] for band in chosen)
     return Raster(np.ascontiguousarray(pixels.transpose(1, 2, 0)), nodata)
+
+
+def _is_mask(band: np.ndarray) -> bool:
+    """Whether a band marked as alpha is one: two levels, of which one is 0, or one level.
+
+    GDAL marks the fourth band of every 8-bit TIFF so unless it is told otherwise, and
+    that band is near infrared as often as alpha.
+    """
+    return bool(np.all((band == 0) | (band == band.max())))
 
 
 def _read_palette(file: rasterio.DatasetReader, choose: ChooseBands) -> Raster:

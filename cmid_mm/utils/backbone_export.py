@@ -1,34 +1,9 @@
 """A backbone out of a pre-training checkpoint."""
-from pathlib import Path
+from .checkpoint_file import load_checkpoint_file
 
-import torch
+__all__ = ['extract_backbone', 'load_checkpoint_file']
 
 ENCODERS = dict(student='backbone.', teacher='teacher.backbone.')
-
-
-def load_checkpoint_file(path: str) -> dict:
-    """Read a checkpoint as the untrusted file that it is.
-
-    Args:
-        path (str): File.
-
-    Returns:
-        dict: Its content, tensors on the CPU.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is no checkpoint, or would have to run code to be read.
-    """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'no such checkpoint: {path}')
-    try:
-        checkpoint = torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f'{path} cannot be read as a checkpoint: {reason}') from error
-    if not isinstance(checkpoint, dict):
-        raise ValueError(f'{path} holds a {type(checkpoint).__name__}, no checkpoint')
-    return checkpoint
 
 
 def extract_backbone(checkpoint: dict, encoder: str = 'student', source: str = '') -> dict:
@@ -44,8 +19,9 @@ def extract_backbone(checkpoint: dict, encoder: str = 'student', source: str = '
 
     Returns:
         dict: ``state_dict``, tensors under ``backbone.*``; ``meta``: source, encoder,
-        bands, mean and std (per band, in 0..255), config (text of the training's
-        config), epoch, iter and cmid_mm_version.
+        bands, mean and std (per band, in 0..255), loading (how raw values became
+        0..255, see ``ImageFolder``; None where the checkpoint does not say), config
+        (text of the training's config), epoch, iter and cmid_mm_version.
 
     Raises:
         ValueError: The encoder is unknown, or the checkpoint is none of ``CMID``.
@@ -72,6 +48,7 @@ def extract_backbone(checkpoint: dict, encoder: str = 'student', source: str = '
             bands=len(mean),
             mean=mean.tolist(),
             std=std.tolist(),
+            loading=(meta.get('dataset_meta') or {}).get('loading'),
             config=meta.get('cfg'),
             epoch=meta.get('epoch'),
             iter=meta.get('iter'),

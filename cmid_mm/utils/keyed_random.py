@@ -36,23 +36,35 @@ class SampleIndex(int):
         index (int): Index of the sample in its dataset.
         seed (int): Seed of the run.
         epoch (int): Epoch, counted from 0.
+        sample (int, optional): Index in the outermost data set, the one that the sampler
+            knows; wrappers change the index and leave this. None takes ``index``.
     """
 
-    def __new__(cls, index: int, seed: int, epoch: int) -> 'SampleIndex':
+    def __new__(cls, index: int, seed: int, epoch: int,
+                sample: int | None = None) -> 'SampleIndex':
         self = super().__new__(cls, index)
         self.seed = seed
         self.epoch = epoch
+        self.sample = int(index if sample is None else sample)
         return self
 
     def __sub__(self, offset: int) -> 'SampleIndex':
-        """Keep seed and epoch: ``ConcatDataset`` subtracts the sizes in front."""
-        return SampleIndex(int(self) - int(offset), self.seed, self.epoch)
+        """Keep the rest: ``ConcatDataset`` subtracts the sizes in front."""
+        return SampleIndex(int(self) - int(offset), *self._rest())
+
+    def __mod__(self, length: int) -> 'SampleIndex':
+        """Keep the rest: ``RepeatDataset`` divides by the size of what it repeats."""
+        return SampleIndex(int(self) % int(length), *self._rest())
+
+    def _rest(self) -> tuple:
+        return self.seed, self.epoch, self.sample
 
     def __getnewargs__(self) -> tuple:
-        return int(self), self.seed, self.epoch
+        return int(self), *self._rest()
 
     def __repr__(self) -> str:
-        return f'SampleIndex({int(self)}, seed={self.seed}, epoch={self.epoch})'
+        return (f'SampleIndex({int(self)}, seed={self.seed}, epoch={self.epoch}, '
+                f'sample={self.sample})')
 
 
 def view_key(seed: int, epoch: int, sample: int, view: int) -> int:

@@ -13,6 +13,7 @@ default_hooks = dict(
 custom_hooks = [
     dict(type='CMIDTeacherMomentumHook', base_momentum=0.996),
     dict(type='CMIDTeacherTemperatureHook', start=0.04, end=0.07, warmup_epochs=50),
+    dict(type='FirstSampleHook'),
     dict(type='TrainingReportHook'),
     dict(type='CheckpointGuardHook'),
 ]

@@ -58,6 +58,7 @@ default_hooks = dict(logger=dict(interval=10))
 custom_hooks = [
     dict(type='CMIDTeacherMomentumHook', base_momentum=0.99),
     dict(type='CMIDTeacherTemperatureHook', start=0.04, end=0.07, warmup_epochs=5),
+    dict(type='FirstSampleHook'),
     dict(type='TrainingReportHook'),
     dict(type='CheckpointGuardHook'),
 ]

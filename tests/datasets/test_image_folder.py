@@ -1,12 +1,15 @@
+import io
 import pickle
 
+import numpy as np
 import pytest
-from mmengine.dataset import ConcatDataset
+import torch
+from mmengine.dataset import ConcatDataset, RepeatDataset
 from mmpretrain.registry import DATASETS
 
 from cmid_mm.datasets import ImageFolder
 from cmid_mm.datasets.image_reading import ImageError
-from cmid_mm.utils.keyed_random import SampleIndex
+from cmid_mm.utils.keyed_random import SampleIndex, view_key
 
 CLASSES = {'river': 12, 'Urban': 7, 'field': 3}
 NAMES = [f'{name}/part/{i:02d}.jpg' for name, n in CLASSES.items() for i in range(n)]
@@ -91,8 +94,48 @@ def test_sample_key_comes_with_the_index(root):
     assert results['img_path'] == dataset[5]['img_path']
     assert 'sample_key' not in dataset[5]
     assert dataset[SampleIndex(-1, 0, 0)]['sample_key'] == (0, 0, len(NAMES) - 1)
-    both = ConcatDataset([dataset, dataset])
-    assert both[SampleIndex(len(NAMES) + 2, 7, 3)]['sample_key'] == (7, 3, 2)
+
+
+def test_wrappers_give_every_place_its_own_views(write, tmp_path):
+    for i in range(5):
+        write(f'data/{i}.png', np.full((20, 20, 3), i, np.uint8))
+    dataset = ImageFolder(str(tmp_path / 'data'), pipeline=[
+        dict(type='LoadRSImage'), dict(type='CMIDTwoViews', size=8), dict(type='PackViews')])
+    plain = dataset[SampleIndex(3, 7, 1)]
+    assert plain['view_keys'].tolist() == [view_key(7, 1, 3, view) for view in range(2)]
+    for both in (ConcatDataset([dataset, dataset]), RepeatDataset(dataset, 2)):
+        first, second = (both[SampleIndex(place, 7, 1)] for place in (3, 8))
+        for name in plain:
+            assert torch.equal(first[name], plain[name])
+        assert second['view_keys'].tolist() == [view_key(7, 1, 8, view) for view in range(2)]
+        assert second['inputs'].unique().tolist() == [3]
+        assert not torch.equal(first['view_boxes'], second['view_boxes'])
+
+
+def test_metainfo_says_how_raw_values_become_bytes(root):
+    def folder(**load):
+        return ImageFolder(root, pipeline=[lambda results: results,
+                                           dict(type='LoadRSImage', **load)])
+
+    assert 'loading' not in ImageFolder(root).metainfo
+    assert folder().metainfo['loading'] == dict(bands=3, band_indices=None, value_range=None)
+    deep = dict(bands=2, band_indices=(3, 0), value_range=(85.8, 2976))
+    expected = dict(bands=2, band_indices=[3, 0], value_range=[[85.8, 2976.0]] * 2)
+    both = ConcatDataset([folder(**deep), folder(**dict(deep, value_range=expected[
+        'value_range']))])
+    assert both.metainfo['loading'] == RepeatDataset(folder(**deep), 2).metainfo['loading']
+    # As a checkpoint is read: nothing in it may need code.
+    file = io.BytesIO()
+    torch.save(both.metainfo, file)
+    file.seek(0)
+    saved = torch.load(file, weights_only=True)
+    assert saved['loading'] == expected
+    # A resumed run compares the bytes of the two.
+    assert pickle.dumps(saved) == pickle.dumps(folder(**deep).metainfo)
+    other = folder(**dict(deep, value_range=(0, 1)))
+    with pytest.raises(ValueError, match='does not match'):
+        ConcatDataset([folder(**deep), other])
+    assert len(ConcatDataset([folder(**deep), other], ignore_keys='loading')) == 44
 
 
 def test_small_in_memory_and_picklable(root):

@@ -92,6 +92,18 @@ def test_deep_rasters_get_a_range_that_loading_confirms(write_tiff, tmp_path):
     np.testing.assert_allclose(given['mean'], expected, atol=1)
 
 
+def test_infrared_counts_though_gdal_calls_it_alpha(scene, write_tiff, tmp_path):
+    (tmp_path / 'data').mkdir()
+    image = np.dstack([scene, scene[..., 1]])
+    write_tiff('data/infrared.tif', image)
+    result = statistics(tmp_path)
+    assert result['bands'] == 4 and result['kinds'] == [[4, 'uint8', 1]]
+    np.testing.assert_allclose(result['mean'], image.mean((0, 1)))
+    image[..., 3] = 255
+    write_tiff('data/infrared.tif', image)
+    assert statistics(tmp_path)['bands'] == 3
+
+
 def test_constant_band_has_a_range(write_tiff, tmp_path):
     (tmp_path / 'data').mkdir()
     write_tiff('data/x.tif', np.full((5, 5, 1), 300, np.uint16))

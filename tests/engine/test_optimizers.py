@@ -15,10 +15,12 @@ STUDENTS = dict(
     swin_base=(dict(type='SwinTransformer', arch='base', out_indices=(3, )), 224, None))
 
 
-def adan_run(golden, name, groups_of, **options):
+def adan_run(golden, name, decay, **options):
     parameter = torch.nn.Parameter(golden.tensor(f'param_{name}', torch.float64))
+    settings = golden.json('groups')[0]
     optimizer = OPTIMIZERS.build(
-        dict(type='Adan', lr=0., params=groups_of(parameter), **options))
+        dict(type='Adan', lr=0., params=[parameter], weight_decay=decay,
+             betas=tuple(settings['betas']), eps=settings['eps'], **options))
     values = []
     for gradient, lr in zip(golden.tensor(f'grad_{name}', torch.float64),
                             golden['lr_per_step']):
@@ -36,8 +38,7 @@ def test_golden_adan_of_mmpretrain():
         name, decay = match[1], float(match[2])
         # the rule of the groups: vectors are not decayed
         decayed = golden[f'param_{name}'].ndim >= 2
-        values, state = adan_run(golden, name, lambda parameter: [
-            dict(params=[parameter], weight_decay=decay if decayed else 0.)])
+        values, state = adan_run(golden, name, decay if decayed else 0.)
         torch.testing.assert_close(values, golden.tensor(key), rtol=1e-6, atol=1e-9)
         if name == 'matrix' and decay > 0:
             close = dict(rtol=1e-6, atol=1e-12)
@@ -53,8 +54,8 @@ def test_golden_adan_of_mmpretrain():
                 state['pre_grad'], golden.tensor('final_pre_grad'), **close)
     for key, match in golden.matching(r'traj_(\w+)_wd0(\d+)_no_prox'):
         # mmpretrain's multi-tensor path forgets the update with no_prox
-        values, _ = adan_run(golden, match[1], lambda parameter: [parameter], no_prox=True,
-                             foreach=False, weight_decay=float(f'0.{match[2]}'))
+        values, _ = adan_run(golden, match[1], float(f'0.{match[2]}'), no_prox=True,
+                             foreach=False)
         torch.testing.assert_close(values, golden.tensor(key), rtol=1e-6, atol=1e-9)
 
 

@@ -6,7 +6,11 @@ from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from torch.utils.data import Dataset
 
-from cmid_mm.engine.hooks import CMIDTeacherMomentumHook, CMIDTeacherTemperatureHook
+from cmid_mm.engine.hooks import (
+    CMIDTeacherMomentumHook,
+    CMIDTeacherTemperatureHook,
+    TrainingReportHook,
+)
 
 
 class Targets(Dataset):
@@ -57,7 +61,7 @@ class Diary(Hook):
 
 
 def run(tmp_path, targets, epochs, epoch_len, lr, scheduler=None, momentum=(0.9, 1.0),
-        accumulate=1, start=1.0):
+        accumulate=1, start=1.0, by_epoch=True):
     torch.manual_seed(0)
     diary = Diary()
     runner = Runner(
@@ -66,13 +70,14 @@ def run(tmp_path, targets, epochs, epoch_len, lr, scheduler=None, momentum=(0.9,
         train_dataloader=dict(
             batch_size=1, num_workers=0, dataset=Targets(targets, epoch_len),
             sampler=dict(type='DefaultSampler', shuffle=False)),
-        train_cfg=dict(by_epoch=True, max_epochs=epochs),
+        train_cfg=dict(by_epoch=True, max_epochs=epochs) if by_epoch else
+        dict(by_epoch=False, max_iters=epochs * epoch_len),
         optim_wrapper=dict(
             accumulative_counts=accumulate, optimizer=dict(type='SGD', lr=lr)),
         param_scheduler=scheduler,
         custom_hooks=[
             CMIDTeacherMomentumHook(*momentum),
-            CMIDTeacherTemperatureHook(0.04, 0.07, 2), diary],
+            CMIDTeacherTemperatureHook(0.04, 0.07, 2), TrainingReportHook(), diary],
         default_scope='mmpretrain',
         experiment_name=tmp_path.name)
     runner.train()
@@ -103,6 +108,9 @@ def test_golden_order(tmp_path):
     close(momenta[:-1], golden['tau_at_forward'][1:])
     close(teachers[:-2], golden['teacher_at_forward'][2:])
     close(teachers[-2], golden['teacher_final'])
+    # the published ResNet starts one place into its temperature schedule
+    epochs = torch.arange(steps) // settings['epoch_len']
+    assert (golden.tensor('local_temp_epoch') == epochs + 1).all()
 
 
 @pytest.mark.parametrize('accumulate,moves', [(1, 7), (2, 4), (3, 3), (7, 1)])
@@ -113,8 +121,9 @@ def test_teacher_moves_once_per_optimiser_step(tmp_path, accumulate, moves):
         [hook.momentum(step, moves) for step in range(moves)])
 
 
-def test_temperature_is_set_before_the_first_step_of_an_epoch(tmp_path):
-    _, diary = run(tmp_path, torch.randn(4), 3, 2, 0.1)
+@pytest.mark.parametrize('by_epoch', [True, False])
+def test_temperature_is_set_before_the_first_step_of_an_epoch(tmp_path, by_epoch):
+    _, diary = run(tmp_path, torch.randn(4), 3, 2, 0.1, by_epoch=by_epoch)
     assert diary.temperatures == pytest.approx([0.04] * 2 + [0.07] * 4)
 
 
@@ -138,7 +147,7 @@ def test_golden_temperature_schedules():
             settings['warmup_branch_temp'], settings['branch_temp'], int(match[1]))
         check_schedule(hook, golden[key])
     # the real configurations: 0.04 to 0.07 over 50
-    for key, match in golden.matching(r'schedule_(?:swin_cfg_)?(\d+)(?:ep)'):
+    for key, _ in golden.matching(r'schedule_(?:swin_cfg_)?(\d+)ep'):
         check_schedule(CMIDTeacherTemperatureHook(), golden[key])
     for key, match in golden.matching(r'schedule_resnet_cfg_(\d+)ep_warmup_epoch_(-?\d+)'):
         published = golden[key]

@@ -175,6 +175,10 @@ def test_loader_defaults(launch):
     assert not cfg.train_dataloader.pin_memory
     assert not cfg.train_dataloader.persistent_workers
     cfg = config_of()
+    cfg.train_dataloader.pin_memory = True
+    launch.set_loader_defaults(cfg)
+    assert cfg.train_dataloader.pin_memory == torch.accelerator.is_available()
+    cfg = config_of()
     cfg.default_scope = 'mmseg'
     launch.set_loader_defaults(cfg)
     assert 'collate_fn' not in cfg.train_dataloader
@@ -189,17 +193,19 @@ def test_checkpoint_is_loaded_and_not_resumed(tester, tmp_path):
     assert cfg.resume is False and cfg.test_cfg.fp16
 
 
-@pytest.mark.parametrize('hook, folder', [
-    ('mmpretrain.VisualizationHook', 'out_dir'),
-    ('mmdet.DetVisualizationHook', 'test_out_dir'),
-    ('mmseg.SegVisualizationHook', None),
+@pytest.mark.parametrize('prefixed', [False, True])
+@pytest.mark.parametrize('scope, hook, folder', [
+    ('mmpretrain', 'VisualizationHook', 'out_dir'),
+    ('mmdet', 'DetVisualizationHook', 'test_out_dir'),
+    ('mmseg', 'SegVisualizationHook', None),
 ])
-def test_show_speaks_to_the_hook_of_each_scope(tester, tmp_path, hook, folder):
-    scope = hook.partition('.')[0]
+def test_show_speaks_to_the_hook_of_each_scope(tester, tmp_path, scope, hook, folder, prefixed):
     pytest.importorskip(f'{scope}.engine', exc_type=ImportError)
     cfg = config_to_evaluate(
         tester, tmp_path, '--show-dir', 'pictures', '--interval', '3',
-        default_hooks=dict(visualization=dict(type=hook)), visualizer=dict(type='V'))
+        default_scope='mmpretrain' if prefixed else scope,
+        default_hooks=dict(visualization=dict(
+            type=f'{scope}.{hook}' if prefixed else hook)), visualizer=dict(type='V'))
     settings = cfg.default_hooks.visualization
     assert settings.get('enable', settings.get('draw')) is True
     assert settings.interval == 3 and settings.show is False
@@ -209,6 +215,9 @@ def test_show_speaks_to_the_hook_of_each_scope(tester, tmp_path, hook, folder):
 def test_show_needs_a_hook(tester, errors, tmp_path):
     with pytest.raises(errors.UserError, match='visualization'):
         config_to_evaluate(tester, tmp_path, '--show')
+    with pytest.raises(errors.UserError, match='mmpretrain has no hook VisualisationHook'):
+        config_to_evaluate(tester, tmp_path, '--show', default_hooks=dict(
+            visualization=dict(type='VisualisationHook')))
 
 
 def test_augmentation(tester, errors, tmp_path):

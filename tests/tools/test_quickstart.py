@@ -69,15 +69,26 @@ def test_a_flat_folder_has_no_classes_and_trains_all_the_same(tmp_path):
     assert summary['images'] == 5 and 'not measured' in result.stdout
 
 
+def test_images_beside_class_folders_make_no_class(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(TOOL.parent))
+    import _quickstart_config as module
+    for name in ('', 'a', 'b'):
+        (tmp_path / 'images' / name).mkdir(parents=True, exist_ok=True)
+        for i in range(6):
+            (tmp_path / 'images' / name / f'{i}.png').touch()
+    dataset, classes = module.list_images(str(tmp_path / 'images'), tmp_path, print)
+    assert classes == [] and 'with_label' not in dataset
+
+
 def test_the_choice_of_a_big_folder_is_even_and_keeps_classes(tmp_path, monkeypatch):
-    sys.path.insert(0, str(TOOL.parent))
-    import quickstart as module
+    monkeypatch.syspath_prepend(str(TOOL.parent))
+    import _quickstart_config as module
     monkeypatch.setattr(module, 'MOST_IMAGES', 20)
     for name in ('a', 'b'):
         (tmp_path / 'images' / name).mkdir(parents=True)
         for i in range(30):
             (tmp_path / 'images' / name / f'{i:02}.png').touch()
-    dataset, classes = module.list_images(str(tmp_path / 'images'), tmp_path)
+    dataset, classes = module.list_images(str(tmp_path / 'images'), tmp_path, print)
     assert classes == ['a', 'b'] and dataset['with_label']
     lines = Path(dataset['ann_file']).read_text().split('\n')[:-1]
     assert lines == [f'{name}/{i:02}.png {label}' for label, name in enumerate('ab')

@@ -1,11 +1,21 @@
 """Which errors end a tool in one line, and which keep their traceback."""
+import collections
 import json
+import os
+import runpy
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
 from torch.utils.data import DataLoader
+
+from cmid_mm.datasets.scenes import task_folders
+
+TOOLS = Path(__file__).resolve().parents[2] / 'tools'
+SCRIPTS = sorted(str(path.relative_to(TOOLS)) for path in TOOLS.rglob('*.py')
+                 if not path.name.startswith('_'))
 
 
 class FailingData(torch.utils.data.Dataset):
@@ -41,6 +51,77 @@ def test_which_errors_are_one_line(errors):
     assert line.startswith('mmengine is not installed')
     assert errors.clear_line(error_of(lambda: 1 / 0)) is None
     assert errors.clear_line(error_of(lambda: int('x'))) is None
+
+
+def call(script, *arguments, cwd):
+    """Run a script from another folder, as a clone without installation would."""
+    kept = {key: value for key, value in os.environ.items() if key != 'PYTHONPATH'}
+    return subprocess.run([sys.executable, TOOLS / script, *arguments], cwd=cwd, env=kept,
+                          capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize('script', SCRIPTS)
+def test_every_tool_helps_from_any_folder(script, tmp_path):
+    result = call(script, '--help', cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith(f'usage: {Path(script).name}') and not result.stderr
+
+
+@pytest.mark.parametrize('script', [s for s in SCRIPTS if s != 'quickstart.py'])
+def test_every_tool_ends_in_one_line(script, tmp_path):
+    """The missing input is told by the package, so the tool has found the package."""
+    arguments = dict([('test.py', ['gone.py', 'gone.pth']), ('train.py', ['gone.py']),
+                      ('generate_scenes.py', ['file'])])
+    (tmp_path / 'file').touch()
+    result = call(script, *arguments.get(script, ['gone', 'out'][:1 + ('/' in script)]),
+                  cwd=tmp_path)
+    (line, ) = result.stderr.splitlines()
+    name = Path(script).name
+    assert line.startswith(f'{name}: error: ') and ('gone' in line or 'file is a file' in line)
+    assert result.returncode == 1 and result.stdout == ''
+
+
+def test_scenes_are_offered_for_every_task():
+    offered = runpy.run_path(str(TOOLS / 'generate_scenes.py'))['TASKS']
+    assert offered == tuple(task_folders.TASKS)
+
+
+def test_wrong_paths_are_one_line(errors, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path('file').touch()
+    Path('folder').mkdir()
+    for action in (lambda: Path('file').mkdir(exist_ok=True), lambda: os.listdir('file'),
+                   lambda: Path('file/deep/er').mkdir(parents=True)):
+        assert errors.clear_line(error_of(action)).startswith('file is a file, but a folder')
+    line = errors.clear_line(error_of(lambda: Path('folder').write_text('')))
+    assert line.startswith('folder is a folder, but a file')
+    refused = PermissionError(13, 'Permission denied', 'folder')
+    assert errors.clear_line(refused).startswith('folder cannot be used: Permission denied')
+    assert errors.clear_line(PermissionError('told without a path')) is None
+
+
+@pytest.mark.parametrize('tool, options', [
+    ('trainer', ['--resume', 'bad.pth']), ('trainer', ['--cfg-options', 'load_from=bad.pth']),
+    ('tester', ['bad.pth'])])
+@pytest.mark.parametrize('content, message', [
+    (b'junk' * 9, 'cannot be read as a checkpoint'),
+    (b'', 'cannot be read as a checkpoint'),
+    (None, 'holds a collections.UserDict and would have to run code to be read')])
+def test_bad_checkpoint_is_one_line(request, errors, toy, monkeypatch, tool, options, content,
+                                    message):
+    if content is None:
+        torch.save(dict(state_dict=collections.UserDict()), 'bad.pth')
+    else:
+        Path('bad.pth').write_bytes(content)
+    if '--cfg-options' not in options:
+        options = [*options, '--cfg-options']
+    # mmengine keeps its logger by this name for as long as the process lives
+    options = [*options, f'experiment_name={toy.parent.name}']
+    monkeypatch.setattr(sys, 'argv', ['tool', 'toy_config.py', *options])
+    with pytest.raises(SystemExit) as end:
+        errors.run(request.getfixturevalue(tool).main)
+    assert end.value.code.startswith(f'tool: error: bad.pth {message}')
+    assert '\n' not in end.value.code and 'weights_only' not in end.value.code
 
 
 def test_tool_ends_in_one_line(trainer, errors, toy, monkeypatch):

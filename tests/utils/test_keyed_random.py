@@ -56,11 +56,19 @@ class TestSampleIndex:
         index = SampleIndex(3, seed=5, epoch=9)
         assert (index, index.seed, index.epoch) == (3, 5, 9)
         assert 'abcdef'[index] == 'd'
+        assert index.sample == 3 and type(index.sample) is int
 
     @pytest.mark.parametrize('protocol', range(2, pickle.HIGHEST_PROTOCOL + 1))
     def test_survives_pickling(self, protocol):
-        index = pickle.loads(pickle.dumps(SampleIndex(3, 5, 9), protocol))
-        assert (index, index.seed, index.epoch) == (3, 5, 9)
+        for sample in (3, 14):
+            index = SampleIndex(14, 5, 9, sample) - 11
+            index = pickle.loads(pickle.dumps(index, protocol))
+            assert (index, index.seed, index.epoch, index.sample) == (3, 5, 9, sample)
+
+    def test_wrappers_leave_the_sample(self):
+        index = (SampleIndex(np.int64(25), 5, 9) % 20 - 4) % 3
+        assert (index, index.seed, index.epoch, index.sample) == (1, 5, 9, 25)
+        assert 'sample=25' in repr(index)
 
     def test_survives_a_concatenation_of_datasets(self):
         class Probe(torch.utils.data.Dataset):
@@ -79,7 +87,7 @@ class TestSampleIndex:
         joined.datasets, joined.cumulative_sizes = [Probe(), Probe()], [4, 8]
         joined._fully_initialized = True
         which, index = joined._get_ori_dataset_idx(SampleIndex(6, 5, 9))
-        assert (which, index, index.seed, index.epoch) == (1, 2, 5, 9)
+        assert (which, index, index.seed, index.epoch, index.sample) == (1, 2, 5, 9, 6)
 
 
 class TestViewKey:

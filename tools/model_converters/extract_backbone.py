@@ -2,13 +2,14 @@
 
 The file goes into any mmpretrain, mmseg, mmdet, mmrotate or open-cd config with
 init_cfg=dict(type='Pretrained', checkpoint=OUT, prefix='backbone.'). Its `meta` says
-source, config, bands and normalisation.
+source, config, bands, normalisation and how raw values became 0..255.
 """
 import argparse
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import _errors  # noqa: E402
 
 
 def parse_args(arguments=None):
@@ -23,15 +24,13 @@ def parse_args(arguments=None):
 
 def main(arguments=None):
     args = parse_args(arguments)
-    import cmid_mm  # noqa: F401  (prepares safe loading)
     import torch
 
-    from cmid_mm.utils.backbone_export import extract_backbone, load_checkpoint_file
-    try:
-        exported = extract_backbone(
-            load_checkpoint_file(args.checkpoint), args.encoder, Path(args.checkpoint).name)
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f'extract_backbone.py: error: {error}')
+    import cmid_mm  # noqa: F401  (prepares safe loading)
+    from cmid_mm.utils.backbone_export import extract_backbone
+    from cmid_mm.utils.checkpoint_file import load_checkpoint_file
+    exported = extract_backbone(
+        load_checkpoint_file(args.checkpoint), args.encoder, Path(args.checkpoint).name)
     Path(args.out).parent.mkdir(parents=True, exist_ok=True)
     torch.save(exported, args.out)
     meta = exported['meta']
@@ -40,4 +39,4 @@ def main(arguments=None):
 
 
 if __name__ == '__main__':
-    main()
+    _errors.run(main)

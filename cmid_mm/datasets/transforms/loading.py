@@ -82,6 +82,22 @@ class LoadRSImage(BaseTransform):
                          f'bands={bands} here and in the model, or pick with '
                          'band_indices=(...), or move the file away')
 
+    def settings(self) -> dict:
+        """What decides how raw values become 0..255, of plain numbers and lists.
+
+        Returns:
+            dict: ``bands`` int; ``band_indices`` list[int] or None; ``value_range``, one
+            [low, high] per band in the file's units, or None.
+        """
+        value_range = self.value_range
+        if value_range is not None:
+            # The shortest decimals of a float32 are those that the config has.
+            value_range = [[float(str(bound)) for bound in pair] for pair in value_range]
+        indices = self.band_indices
+        return dict(bands=int(self.bands),
+                    band_indices=None if indices is None else [int(i) for i in indices],
+                    value_range=value_range)
+
     def _to_8_bits(self, path: str, raster: Raster) -> np.ndarray:
         pixels = raster.pixels
         if pixels.dtype.kind == 'c':

@@ -45,8 +45,7 @@ class CMIDTwoViews(BaseTransform):
             (top / (H - h), left / (W - w)), for parity with it. Defaults to 'pixel'.
 
     Raises:
-        ValueError: An argument has no meaning.
-        KeyError: ``sample_key`` is absent.
+        ValueError: An argument has no meaning, or ``sample_key`` is absent.
     """
 
     def __init__(self,
@@ -79,7 +78,7 @@ class CMIDTwoViews(BaseTransform):
             rows (top, left, height, width, flip); ``view_keys``, int64 (2,).
         """
         if 'sample_key' not in results:
-            raise KeyError(
+            raise ValueError(
                 'CMIDTwoViews needs sample_key: read the images with ImageFolder and set '
                 "sampler=dict(type='KeyedSampler', shuffle=True) in the dataloader")
         image = results['img']

@@ -1,9 +1,10 @@
 from .checkpoint_guard_hook import CheckpointGuardHook
+from .first_sample_hook import FirstSampleHook
 from .teacher_momentum_hook import CMIDTeacherMomentumHook
 from .teacher_temperature_hook import CMIDTeacherTemperatureHook
 from .training_report_hook import TrainingReportHook
 
 __all__ = [
     'CMIDTeacherMomentumHook', 'CMIDTeacherTemperatureHook', 'CheckpointGuardHook',
-    'TrainingReportHook'
+    'FirstSampleHook', 'TrainingReportHook'
 ]

@@ -8,6 +8,8 @@ from mmpretrain.registry import HOOKS
 class CMIDTeacherTemperatureHook(Hook):
     """Sets the temperature of the local head's target at the start of every epoch.
 
+    An epoch is a pass over the data, whatever the loop counts.
+
     It rises linearly from ``start`` to ``end`` over ``warmup_epochs`` values and stays.
     Source: DINO, arXiv 2104.14294.
 
@@ -36,6 +38,7 @@ class CMIDTeacherTemperatureHook(Hook):
         self.end = end
         self.warmup_epochs = warmup_epochs
         self.first_epoch = first_epoch
+        self.shown = None
 
     def temperature(self, epoch: int) -> float:
         """Temperature of an epoch (from 0)."""
@@ -44,8 +47,14 @@ class CMIDTeacherTemperatureHook(Hook):
             return self.start if self.warmup_epochs == 1 and place == 0 else self.end
         return self.start + (self.end - self.start) * place / (self.warmup_epochs - 1)
 
-    def before_train_epoch(self, runner) -> None:
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        temperature = self.temperature(runner.epoch)
-        model.local_head.teacher_temperature.fill_(temperature)
-        runner.message_hub.update_scalar('train/teacher_temperature', temperature)
+    def before_train(self, runner) -> None:
+        self.shown = None
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
+        # by the samples seen, because an iteration-based loop counts no epochs
+        temperature = self.temperature(runner.iter // len(runner.train_dataloader))
+        if temperature != self.shown:
+            model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+            model.local_head.teacher_temperature.fill_(temperature)
+            runner.message_hub.update_scalar('train/teacher_temperature', temperature)
+            self.shown = temperature

@@ -1,4 +1,5 @@
 """What a run is about to do, in a few lines at the start of its log."""
+import math
 import time
 from datetime import timedelta
 
@@ -27,13 +28,15 @@ class TrainingReportHook(Hook):
         accumulation = runner.optim_wrapper._accumulative_counts
         processes = get_world_size()
         batch = loader.batch_size * processes * accumulation
-        rate = max(group['initial_lr'] for group in runner.optim_wrapper.param_groups)
+        rate = max(group.get('initial_lr', group['lr'])
+                   for group in runner.optim_wrapper.param_groups)
         images = len(loader.dataset)
         self.first_iter = runner.iter
         runner.logger.info(
             f'learning rate {rate:.3g} (peak), effective batch {batch} = {processes} processes '
             f'x {loader.batch_size} x {accumulation} accumulated; {images:,} images, '
-            f'{runner.max_epochs} epochs, {runner.max_iters // accumulation:,} optimiser steps, '
+            f'{runner.max_iters / len(loader):.4g} epochs, '
+            f'{math.ceil(runner.max_iters / accumulation):,} optimiser steps, '
             f'{runner.max_iters * loader.batch_size * processes:,} samples to see')
 
     @master_only

@@ -63,4 +63,4 @@ def best_precision() -> tuple:
     features = getattr(torch.cpu, 'get_capabilities', dict)()
     if features.get('amx_bf16') or features.get('avx512_bf16'):
         return 'bfloat16', 'this CPU multiplies bfloat16 matrices'
-    return 'float32', f'this CPU would emulate bfloat16'
+    return 'float32', 'this CPU would emulate bfloat16'

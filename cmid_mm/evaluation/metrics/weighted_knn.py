@@ -1,5 +1,5 @@
 """Scene classification by nearest neighbours, without any training."""
-from typing import Optional, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -35,7 +35,7 @@ class WeightedKNN(BaseMetric):
                  temperature: float = 0.07,
                  topk: Sequence[int] = (1, 5),
                  collect_device: str = 'cpu',
-                 prefix: Optional[str] = None):
+                 prefix: str | None = None):
         super().__init__(collect_device, prefix)
         if k < 1:
             raise ValueError(f'k must be at least 1, not {k}')

@@ -1,5 +1,4 @@
 """Head of CMID's reconstruction branch: pixels and spectrum of the hidden places."""
-from typing import Optional
 
 import torch
 from mmengine.model import BaseModule
@@ -40,10 +39,10 @@ class CMIDReconstructionHead(BaseModule):
 
     def __init__(self,
                  pixel_loss: dict = dict(type='FocalL1Loss'),
-                 frequency_loss: Optional[dict] = dict(type='FocalFrequencyLoss'),
+                 frequency_loss: dict | None = dict(type='FocalFrequencyLoss'),
                  visible_weight: float = 0.0,
                  frequency_visible_weight: float = 0.001,
-                 frequency_fill: Optional[str] = 'mixed',
+                 frequency_fill: str | None = 'mixed',
                  init_cfg=None):
         super().__init__(init_cfg)
         needs_fill = frequency_loss is not None and frequency_visible_weight != 1

@@ -1,11 +1,10 @@
 """Focal frequency loss: distance of spectra, hard frequencies weigh more."""
-from typing import Optional
 
 import torch
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
-from ..utils.distributed import global_mean
+from ..utils.distributed import global_max, global_mean
 from ..utils.precision import widen
 
 
@@ -21,8 +20,8 @@ class FocalFrequencyLoss(nn.Module):
 
     The transform and the average over the batch are linear, so with
     ``average_spectrum`` one transform of the mean difference image does the work of two
-    transforms per image. That mean is taken over all processes: the loss does not
-    depend on how a batch is spread over them.
+    transforms per image. That mean and the maximum are taken over all processes: the
+    loss does not depend on how a batch is spread over them.
 
     Args:
         alpha (float): Exponent of the weight. Defaults to 1.
@@ -46,7 +45,7 @@ class FocalFrequencyLoss(nn.Module):
     def forward(self,
                 prediction: Tensor,
                 target: Tensor,
-                weight: Optional[Tensor] = None) -> Tensor:
+                weight: Tensor | None = None) -> Tensor:
         """Compare two batches of images.
 
         Args:
@@ -75,5 +74,5 @@ class FocalFrequencyLoss(nn.Module):
         weight = energy.sqrt()**self.alpha
         if self.log_weight:
             weight = torch.log(weight + 1)
-        largest = weight.max()
+        largest = global_max(weight)
         return torch.where(largest > 0, weight / largest, 0).clamp(0, 1)

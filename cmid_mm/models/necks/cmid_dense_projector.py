@@ -1,5 +1,4 @@
 """Projector of CMID's local branch: every cell against learned prototypes."""
-from typing import Optional
 
 import torch
 import torch.nn.functional as F
@@ -38,8 +37,8 @@ class CMIDDenseProjector(BaseModule):
                  bottleneck_channels: int = 256,
                  num_prototypes: int = 2048,
                  num_layers: int = 3,
-                 norm_cfg: Optional[dict] = None,
-                 init_std: Optional[float] = 0.02,
+                 norm_cfg: dict | None = None,
+                 init_std: float | None = 0.02,
                  init_cfg=None):
         if num_layers < 1:
             raise ValueError(f'num_layers must be at least 1, not {num_layers}')

@@ -1,5 +1,4 @@
 """Projector of CMID's global branch."""
-from typing import Optional
 
 import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
@@ -24,7 +23,7 @@ class CMIDGlobalProjector(BaseModule):
                  in_channels: int,
                  hidden_channels: int = 2048,
                  out_channels: int = 256,
-                 norm_cfg: Optional[dict] = None,
+                 norm_cfg: dict | None = None,
                  init_cfg=None):
         super().__init__(init_cfg)
         self.hidden = nn.Linear(in_channels, hidden_channels)

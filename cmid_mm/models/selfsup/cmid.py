@@ -1,7 +1,6 @@
 """Contrastive Mask Image Distillation."""
 import copy
 from contextlib import nullcontext
-from typing import List, Optional
 
 import torch
 from mmpretrain.models.selfsup.base import BaseSelfSupervisor
@@ -62,9 +61,9 @@ class CMID(BaseSelfSupervisor):
                  image_size: int = 224,
                  num_matches: int = 20,
                  mask_mode: str = 'add',
-                 mask_stem: Optional[str] = None,
+                 mask_stem: str | None = None,
                  feature_of: str = 'student',
-                 init_cfg: Optional[dict] = None):
+                 init_cfg: dict | None = None):
         super().__init__(
             backbone=backbone, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         if mask_mode not in ('add', 'replace'):
@@ -126,7 +125,7 @@ class CMID(BaseSelfSupervisor):
 
     def forward(self,
                 inputs,
-                data_samples: Optional[List[DataSample]] = None,
+                data_samples: list[DataSample] | None = None,
                 mode: str = 'tensor'):
         """Entry of mmengine: ``'loss'``, ``'predict'`` (scene vectors) or ``'tensor'``."""
         if mode == 'predict':
@@ -138,14 +137,14 @@ class CMID(BaseSelfSupervisor):
         encoder = self.teacher['backbone'] if self.feature_of == 'teacher' else self.backbone
         return encoder(inputs)
 
-    def predict(self, inputs: Tensor, data_samples: List[DataSample]) -> List[DataSample]:
+    def predict(self, inputs: Tensor, data_samples: list[DataSample]) -> list[DataSample]:
         """Set ``feature``, (C,) float32, the spatial mean of the last map, of each sample."""
         features = self.extract_feat(inputs)[-1].mean((2, 3)).float()
         for sample, feature in zip(data_samples, features):
             sample.set_field(feature, 'feature', dtype=Tensor)
         return data_samples
 
-    def student_map(self, images: Tensor, mask: Optional[Tensor] = None) -> Tensor:
+    def student_map(self, images: Tensor, mask: Tensor | None = None) -> Tensor:
         """Last feature map of the student.
 
         Args:
@@ -178,9 +177,7 @@ class CMID(BaseSelfSupervisor):
             dict: loss_reconstruction, loss_global, loss_local; scalars.
         """
         images, masks = inputs['images'], inputs['masks']
-        if images[0].shape[-1] != self.image_size:
-            raise ValueError(f'views of {images[0].shape[-1]} px, but the model was built for '
-                             f'{self.image_size} px: set model.image_size to the pipeline\'s')
+        self.check_size(images[0])
         student = [
             self.student_map(image, mask)
             for image, mask in zip(inputs['masked_images'], masks)
@@ -192,6 +189,12 @@ class CMID(BaseSelfSupervisor):
             loss_reconstruction=self.reconstruction_loss(student, images, masks),
             loss_global=self.global_loss(student, teacher),
             loss_local=self.local_loss(student, teacher, inputs['boxes']))
+
+    def check_size(self, images: Tensor) -> None:
+        """ValueError where views of (B, C, H, W) are not what the model was built for."""
+        if images.shape[-2:] != (self.image_size, self.image_size):
+            raise ValueError(f'views of {images.shape[-1]} px, but model.image_size is '
+                             f'{self.image_size}: both must be the same')
 
     def reconstruction_loss(self, student: list, images: list, masks: list) -> Tensor:
         """Mean over the views of how well hidden places were reconstructed."""

@@ -1,6 +1,5 @@
 """What a backbone makes of an image, read from the backbone itself."""
 from dataclasses import dataclass
-from typing import Optional
 
 import torch
 from torch import Tensor, nn
@@ -37,7 +36,7 @@ def stem_tokens(output):
     return tokens, tuple(size)
 
 
-def find_stem(backbone: nn.Module, name: Optional[str] = None) -> str:
+def find_stem(backbone: nn.Module, name: str | None = None) -> str:
     """Name of the stem's last module; raises ValueError where there is none."""
     modules = dict(backbone.named_modules())
     for candidate in STEMS if name is None else (name, ):
@@ -53,7 +52,7 @@ def find_stem(backbone: nn.Module, name: Optional[str] = None) -> str:
 def probe_backbone(backbone: nn.Module,
                    bands: int,
                    image_size: int,
-                   stem: Optional[str] = None) -> BackboneShape:
+                   stem: str | None = None) -> BackboneShape:
     """Send one blank image through a backbone and note the sizes.
 
     Args:

@@ -1,11 +1,10 @@
 """Which cell of one view shows the same place as which cell of the other."""
-from typing import Tuple
 
 import torch
 from torch import Tensor
 
 
-def location_grid(boxes: Tensor, grid_size: Tuple[int, int]) -> Tensor:
+def location_grid(boxes: Tensor, grid_size: tuple[int, int]) -> Tensor:
     r"""Centres of the feature cells of a cropped, resized and perhaps flipped view.
 
     Cell (a, b) of an N x M grid lies at row :math:`top + (a + 1/2)\,height/N` and column
@@ -29,7 +28,7 @@ def location_grid(boxes: Tensor, grid_size: Tuple[int, int]) -> Tensor:
 
 
 @torch.no_grad()
-def match_cells(source: Tensor, target: Tensor, num_matches: int = 20) -> Tuple[Tensor, Tensor]:
+def match_cells(source: Tensor, target: Tensor, num_matches: int = 20) -> tuple[Tensor, Tensor]:
     """The source cells that lie nearest to a target cell, and those target cells.
 
     Every source cell takes its nearest target cell; the ``num_matches`` source cells with

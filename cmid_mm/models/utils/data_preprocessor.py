@@ -1,5 +1,5 @@
 """From bytes of the loader to what CMID sees, on the batch and on the device."""
-from typing import Optional, Sequence
+from collections.abc import Sequence
 
 import torch
 from mmengine.model import BaseDataPreprocessor
@@ -44,8 +44,8 @@ class CMIDDataPreprocessor(BaseDataPreprocessor):
                  std: Sequence[float],
                  mask_cell: int = 32,
                  mask_ratio: float = 0.6,
-                 mask_fill: Optional[str] = 'mean',
-                 photometric: Optional[dict] = dict(),
+                 mask_fill: str | None = 'mean',
+                 photometric: dict | None = dict(),
                  symmetric: bool = False,
                  non_blocking: bool = True):
         super().__init__(non_blocking)

@@ -35,6 +35,14 @@ class _GlobalMean(torch.autograd.Function):
 
 
 @torch.no_grad()
+def global_max(x: Tensor) -> Tensor:
+    """Largest element of the tensors of all processes, a scalar without gradient."""
+    largest = x.max()
+    all_reduce(largest, op='max')
+    return largest
+
+
+@torch.no_grad()
 def gather_interleaved(x: Tensor) -> Tensor:
     """Rows of all processes, in the order of the global batch.
 

@@ -63,11 +63,35 @@ def test_palette_of_a_raster(write_tiff):
 @pytest.mark.parametrize('ending', ['png', 'tif', 'webp'])
 def test_alpha_is_dropped(scene, tmp_path, ending):
     rgba = np.dstack([scene, 255 - scene[..., 1] // 4])
+    if ending == 'tif':
+        rgba[..., 3] = np.where(scene[..., 1] > 99, 255, 0)
     options = dict(lossless=True, exact=True) if ending == 'webp' else {}
     Image.fromarray(rgba).save(tmp_path / f'x.{ending}', **options)
     path = str(tmp_path / f'x.{ending}')
     assert np.array_equal(load(path), scene)
     assert np.array_equal(load(path, bands=4), rgba)
+
+
+@pytest.mark.parametrize('writer', ['rasterio', 'pillow'])
+def test_fourth_band_of_a_tiff_is_alpha_only_as_a_mask(scene, write_tiff, tmp_path, writer):
+    def write(name, last):
+        pixels = np.dstack([scene, np.broadcast_to(last, scene.shape[:2])]).astype(np.uint8)
+        if writer == 'rasterio':
+            return write_tiff(name, pixels), pixels
+        Image.fromarray(pixels).save(tmp_path / name)
+        return str(tmp_path / name), pixels
+
+    levels = dict(opaque=255, empty=0, half=128, cut=np.where(scene[..., 1] > 99, 255, 0),
+                  ones=scene[..., 1] > 99)
+    for name, last in levels.items():
+        path, pixels = write(f'{name}.tif', last)
+        assert np.array_equal(load(path), scene), name
+        assert np.array_equal(load(path, bands=4), pixels), name
+    for name, last in dict(infrared=scene[..., 1], two_of_none=1 + levels['cut'] // 2).items():
+        path, pixels = write(f'{name}.tif', last)
+        refused(path, 'has 4 band.*set bands=4 .*band_indices')
+        assert np.array_equal(load(path, bands=4), pixels)
+        assert np.array_equal(load(path, band_indices=(3, 0, 1)), pixels[..., [3, 0, 1]])
 
 
 def test_grey_with_alpha(scene, tmp_path):

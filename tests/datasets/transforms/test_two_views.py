@@ -164,7 +164,7 @@ def test_any_size_and_aspect(shape):
 
 
 def test_absent_key_names_the_cure(noise):
-    with pytest.raises(KeyError, match="type='KeyedSampler', shuffle=True"):
+    with pytest.raises(ValueError, match="type='KeyedSampler', shuffle=True"):
         CMIDTwoViews()(dict(img=noise))
 
 

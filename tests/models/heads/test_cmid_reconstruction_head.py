@@ -1,26 +1,10 @@
 import pytest
 import torch
 from golden_files import Golden
+from mmpretrain.registry import MODELS
+from published_settings import reconstruction_head_of
 
 from cmid_mm.models.heads import CMIDReconstructionHead
-
-
-def head_of(case):
-    """The head that the published configuration means."""
-    frequency = dict(type='FocalFrequencyLoss', loss_weight=case['fft_weight'])
-    return CMIDReconstructionHead(
-        pixel_loss=dict(
-            type='FocalL1Loss',
-            alpha=case['alpha'],
-            gamma=case['focal_gamma'],
-            activation=case['activate'],
-            add_l1=case['residual'],
-            loss_weight=case['loss_weight']),
-        # published: fft_focal False takes the whole Fourier term away
-        frequency_loss=frequency if case['fft_weight'] > 0 and case['fft_focal'] else None,
-        visible_weight=case['unmask_weight'],
-        frequency_visible_weight=case['fft_unmask_weight'],
-        frequency_fill=case['fft_unmask_replace'])
 
 
 def test_golden():
@@ -28,7 +12,8 @@ def test_golden():
     target = golden.tensor('x', torch.float64)
     for i, case in enumerate(golden.json('cases')):
         reconstruction = golden.tensor('x_rec', torch.float64).requires_grad_()
-        loss = head_of(case).loss(reconstruction, target, golden.tensor(case['mask']))
+        head = MODELS.build(reconstruction_head_of(case))
+        loss = head.loss(reconstruction, target, golden.tensor(case['mask']))
         torch.testing.assert_close(loss, golden.tensor(f'out{i}'), rtol=1e-6, atol=0)
         if f'grad{i}' in golden:
             loss.backward()

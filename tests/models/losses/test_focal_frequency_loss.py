@@ -26,20 +26,14 @@ def test_golden():
 
 def test_golden_given_weights():
     golden = Golden('focal_frequency')
+    weights = golden.tensor('predefined_matrix', torch.float64)
+    name = next(name for name, _ in golden.matching(r'pred\d+')
+                if golden[name].shape[1:] == weights.shape[1:])
+    pair = [golden.tensor(key, torch.float64) for key in (name, name.replace('pred', 'target'))]
     for key, match in golden.matching(r'predefined_matrix_out_loss_weight(\d+)p(\d+)'):
-        # the file does not say which inputs and spectrum: one combination must fit
-        weights = golden.tensor('predefined_matrix', torch.float64)
-        results = []
-        for name, _ in golden.matching(r'pred\d+'):
-            pair = [golden.tensor(n, torch.float64)
-                    for n in (name, name.replace('pred', 'target'))]
-            if pair[0].shape[1:] == weights.shape[1:]:
-                for average in (True, False):
-                    loss = FocalFrequencyLoss(
-                        average_spectrum=average, loss_weight=float(f'{match[1]}.{match[2]}'))
-                    results.append(loss(*pair, weights).item())
-        expected = golden[key].item()
-        assert min(abs(result / expected - 1) for result in results) < 1e-6
+        loss = FocalFrequencyLoss(loss_weight=float(f'{match[1]}.{match[2]}'))
+        torch.testing.assert_close(
+            loss(*pair, weights), golden.tensor(key), rtol=1e-6, atol=0)
 
 
 @pytest.mark.parametrize('average', [True, False])

@@ -8,6 +8,7 @@ from small_models import STUDENTS, build_cmid, losses_of
 from torch.utils.data import DataLoader, default_collate
 
 STEPS = 50
+RATE = 5e-4
 THIN = dict(
     resnet50=STUDENTS['resnet50'],
     swin_tiny=(STUDENTS['swin_tiny'][0] | dict(window_size=2, img_size=64), 64),
@@ -33,15 +34,17 @@ def batches(root):
 def test_losses_fall_over_fifty_steps(name, real_data):
     backbone, size = THIN[name]
     norm_cfg = dict(type='BN1d') if 'resnet' in name else None
-    # no old keys: the contrast with a filling queue would hide the fall
+    # a queue of one step's keys: one that fills would raise the loss meanwhile
     model = build_cmid(backbone, size, norm_cfg=norm_cfg, global_head=dict(queue_size=8),
-                       data_preprocessor=dict(mask_cell=16 if size == 64 else 32))
+                       data_preprocessor=dict(mask_cell=16))
     wrapper = build_optim_wrapper(model, dict(
         type='AutoPrecisionOptimWrapper', precision='float32',
         constructor='TwoGroupOptimWrapperConstructor',
-        optimizer=dict(type='Adan', lr=1e-3, weight_decay=0.02)))
+        optimizer=dict(type='Adan', lr=RATE, weight_decay=0.02)))
     history = {}
-    for batch in batches(real_data / 'cls' / 'UCMerced'):
+    for step, batch in enumerate(batches(real_data / 'cls' / 'UCMerced')):
+        for group in wrapper.optimizer.param_groups:
+            group['lr'] = RATE * min(1, (step + 1) / 10)
         for key, value in model.train_step(batch, wrapper).items():
             history.setdefault(key, []).append(float(value))
         model.update_teacher(0.99)
@@ -56,10 +59,11 @@ def test_losses_fall_over_fifty_steps(name, real_data):
             assert parameter.grad is not None and parameter.grad.abs().sum() > 0, key
         else:
             assert parameter.grad is None, key
-    assert all(torch.isfinite(value).all() for value in model.state_dict().values())
+    assert all(torch.isfinite(value).all() for value in model.state_dict().values()
+               if value.is_floating_point())
 
 
 def falls(values):
-    """The last ten steps lie below the first ten by more than their scatter."""
-    first, last = np.array(values[:10]), np.array(values[-10:])
-    return last.mean() + last.std() / 10**0.5 < first.mean()
+    """The last twenty steps lie below the first ten by more than their scatter."""
+    first, last = np.array(values[:10]), np.array(values[-20:])
+    return last.mean() + last.std() / 20**0.5 < first.mean()

@@ -130,16 +130,16 @@ def neutral(batch, **changes):
 
 
 def test_jitter_in_the_published_order(golden):
-    (key, match), = golden.matching(r'jitter_order_(.*)_first_factors')
-    order = [JITTER_OPERATIONS.index(name) for name in match[1].split('_')]
     factors = {name: float(golden.matching(rf'{name}_(-?[\d.]+)')[0][1][1])
                for name in JITTER_OPERATIONS}
-    images, expected = pair(golden, key)
-    parameters = neutral(
-        2, order=torch.tensor([order[::-1], order]),
-        **{name: torch.tensor([1, value], dtype=torch.float64)
-           for name, value in factors.items()})
-    assert_equal_to_opencv(jitter(images, parameters)[1], expected, key)
+    for key, match in golden.matching(r'jitter_order_(.*)_first_factors'):
+        order = [JITTER_OPERATIONS.index(name) for name in match[1].split('_')]
+        images, expected = pair(golden, key)
+        parameters = neutral(
+            2, order=torch.tensor([order[::-1], order]),
+            **{name: torch.tensor([1, value], dtype=torch.float64)
+               for name, value in factors.items()})
+        assert_equal_to_opencv(jitter(images, parameters)[1], expected, key)
 
 
 def test_jitter_applies_every_order_as_the_single_operations_would():

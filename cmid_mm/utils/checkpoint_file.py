@@ -1,0 +1,45 @@
+"""Reads a checkpoint as the untrusted file that it is."""
+import re
+from pathlib import Path
+
+import torch
+
+# These tell of the machine and not of the file; other kinds of OSError come from both.
+_NOT_THE_FILE = (PermissionError, MemoryError, torch.OutOfMemoryError)
+
+
+def load_checkpoint_file(path: str, map_location='cpu') -> dict:
+    """Read a checkpoint without running anything that it holds.
+
+    Args:
+        path (str): File.
+        map_location (str | torch.device | Callable): As in ``torch.load``. Defaults to
+            'cpu'.
+
+    Returns:
+        dict: Its content.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no checkpoint, or would have to run code to be read.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'no such checkpoint: {path}')
+    try:
+        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+    except _NOT_THE_FILE:
+        raise
+    except Exception as error:
+        raise ValueError(f'{path} {_complaint(error)}') from error
+    if not isinstance(checkpoint, dict):
+        raise ValueError(f'{path} holds a {type(checkpoint).__name__}, no checkpoint')
+    return checkpoint
+
+
+def _complaint(error: Exception) -> str:
+    foreign = re.search(r'Unsupported global: GLOBAL (\S+)', str(error))
+    if foreign:
+        return (f'holds a {foreign[1]} and would have to run code to be read: save the '
+                'checkpoint again with tensors and plain values only')
+    return (f'cannot be read as a checkpoint ({type(error).__name__}): it is damaged, cut '
+            'off or of another format; take another file')
