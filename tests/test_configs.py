@@ -20,11 +20,9 @@ def test_builds_and_takes_a_step(path):
     model = MODELS.build(cfg.model).train()
     model.init_weights()
     wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
-    rates = []
     for group in wrapper.param_groups:
         # the peak of the full batch is no rate for two images
         group['lr'] = 1e-4
-        rates.append(group['lr'])
     before = model.decoder.project.weight.detach().clone()
     losses = model.train_step(loader_batch(2, size), wrapper)
     assert all(torch.isfinite(torch.as_tensor(value)).all() for value in losses.values())

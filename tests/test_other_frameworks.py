@@ -1,6 +1,7 @@
 """A CMID checkpoint in the backbones of the neighbouring frameworks."""
 import pytest
 import torch
+from mmengine.config import ConfigDict
 from mmengine.registry import MODELS as ROOT
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
@@ -39,7 +40,8 @@ def test_features_are_the_students(framework, scope, checkpoints):
             type='SwinTransformer', drop_path_rate=0., out_indices=(3, ),
             **(dict(arch=SWIN) if framework == 'mmpretrain' else SWIN))
         registry = MODELS if framework == 'mmpretrain' else ROOT
-        backbone = registry.build(dict(
+        # as out of a config: mmdet's Swin reads attributes
+        backbone = registry.build(ConfigDict(
             arguments, type=f'{scope}.{arguments["type"]}',
             init_cfg=dict(type='Pretrained', checkpoint=path, prefix='backbone.')))
         backbone.init_weights()

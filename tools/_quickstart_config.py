@@ -113,7 +113,7 @@ def epochs_in(cfg, images, seconds, say):
     steps = 0
     for views in loader:
         # reading the loss waits for the device
-        float(model.train_step(views, wrapper)['loss'])
+        model.train_step(views, wrapper)['loss'].item()
         steps += 1
         if steps == 2:
             started = time.perf_counter()

@@ -51,7 +51,8 @@ def scenes_folder(args):
     from cmid_mm.datasets.scenes import write_scenes
     folder = Path(args.work_dir) / 'scenes'
     say(f'no folder given: learning from generated scenes in {folder}')
-    write_scenes(folder, num=1500, size=128, seed=args.seed, tasks=('classification', ))
+    write_scenes(folder, num=1500, size=128, seed=args.seed, tasks=('classification', ),
+                 show_progress=sys.stderr.isatty())
     return str(folder / 'classification')
 
 

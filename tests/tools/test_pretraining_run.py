@@ -79,8 +79,7 @@ def scalars(work_dir):
     """Logged losses of every step."""
     file, = work_dir.glob('*/vis_data/scalars.json')
     lines = [json.loads(line) for line in file.read_text().splitlines()]
-    return [{key: line[key] for key in line if key.startswith('loss')}
-            for line in lines if 'loss' in line]
+    return [line['loss'] for line in lines if 'loss' in line]
 
 
 @pytest.fixture(scope='module')
@@ -103,9 +102,9 @@ def states(*folders, epoch=3):
 
 
 def test_two_processes_are_one_of_twice_the_batch(one_process, two_processes):
-    for one, two in zip(scalars(one_process), scalars(two_processes), strict=True):
-        # the log of a process holds its own half of the batch; the spectrum is global
-        assert two.keys() == one.keys()
+    # the log shows the first process's half of the batch, so only the steps are alike here;
+    # test_cmid_two_processes.py compares the losses of the whole batch
+    assert len(scalars(one_process)) == len(scalars(two_processes)) == 3 * 2
     start = states(one_process, two_processes, epoch=1)
     end = states(one_process, two_processes)
     assert set(end[0]) == set(end[1])

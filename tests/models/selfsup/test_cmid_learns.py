@@ -46,7 +46,7 @@ def test_losses_fall_over_fifty_steps(name, real_data):
         for group in wrapper.optimizer.param_groups:
             group['lr'] = RATE * min(1, (step + 1) / 10)
         for key, value in model.train_step(batch, wrapper).items():
-            history.setdefault(key, []).append(float(value))
+            history.setdefault(key, []).append(value.item())
         model.update_teacher(0.99)
     assert len(history['loss']) == STEPS
     for key, values in history.items():
