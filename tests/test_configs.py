@@ -19,6 +19,10 @@ def test_builds_and_takes_a_step(path):
     size = cfg.model.image_size
     model = MODELS.build(cfg.model).train()
     model.init_weights()
+    if cfg.model.data_preprocessor.mean is None:
+        # what MeasureStatisticsHook does at the start of a training
+        model.data_preprocessor.mean.fill_(100)
+        model.data_preprocessor.std.fill_(50)
     wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
     for group in wrapper.param_groups:
         # the peak of the full batch is no rate for two images

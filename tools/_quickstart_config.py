@@ -58,8 +58,8 @@ def make_config(args, dataset, classes, statistics):
     load = dict(type='LoadRSImage', bands=bands, band_indices=args.band_indices,
                 value_range=statistics['value_range'])
     cfg.model.backbone.in_channels = bands
-    cfg.model.data_preprocessor.mean = statistics['mean']
-    cfg.model.data_preprocessor.std = statistics['std']
+    cfg.model.data_preprocessor.update(
+        mean=statistics['mean'], std=statistics['std'], bands=bands)
     # on few cores a worker and the threads of the step would wait for each other
     cores = os.cpu_count() or 1
     number = min(8, cores // 2) if cores > 4 else 0

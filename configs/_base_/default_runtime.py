@@ -16,6 +16,7 @@ custom_hooks = [
     dict(type='FirstSampleHook'),
     dict(type='TrainingReportHook'),
     dict(type='CheckpointGuardHook'),
+    dict(type='MeasureStatisticsHook'),
 ]
 
 env_cfg = dict(

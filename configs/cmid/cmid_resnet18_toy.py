@@ -14,7 +14,8 @@ model = dict(
     image_size=96,
     # half the usual channels, a quarter of the work
     backbone=dict(depth=18, stem_channels=32, base_channels=32),
-    data_preprocessor=dict(mask_cell=16),
+    # the images' own statistics are measured before training
+    data_preprocessor=dict(mean=None, std=None, bands=3, mask_cell=16),
     global_projector=dict(hidden_channels=512, out_channels=128),
     dense_projector=dict(
         hidden_channels=512, bottleneck_channels=128, num_prototypes=512),
@@ -61,4 +62,5 @@ custom_hooks = [
     dict(type='FirstSampleHook'),
     dict(type='TrainingReportHook'),
     dict(type='CheckpointGuardHook'),
+    dict(type='MeasureStatisticsHook'),
 ]

@@ -1,4 +1,5 @@
 """From bytes of the loader to what CMID sees, on the batch and on the device."""
+import math
 from collections.abc import Sequence
 
 import torch
@@ -20,9 +21,10 @@ class CMIDDataPreprocessor(BaseDataPreprocessor):
     batch a sample lies in nor on the process or device that handles it.
 
     Args:
-        mean (Sequence[float]): Mean of every band, in 0..255. Their number is the number
-            of bands.
-        std (Sequence[float]): Standard deviation of every band, in 0..255.
+        mean (Sequence[float], optional): Mean of every band, in 0..255. Their number is
+            the number of bands. None leaves mean and std to ``MeasureStatisticsHook``.
+        std (Sequence[float], optional): Standard deviation of every band, in 0..255.
+        bands (int, optional): Number of bands; needed where mean is None.
         mask_cell (int): Side of a mask cell in pixels. Defaults to 32.
         mask_ratio (float): Share of masked cells, rounded up to whole cells. Defaults to
             0.6.
@@ -40,8 +42,9 @@ class CMIDDataPreprocessor(BaseDataPreprocessor):
     """
 
     def __init__(self,
-                 mean: Sequence[float],
-                 std: Sequence[float],
+                 mean: Sequence[float] | None = None,
+                 std: Sequence[float] | None = None,
+                 bands: int | None = None,
                  mask_cell: int = 32,
                  mask_ratio: float = 0.6,
                  mask_fill: str | None = 'mean',
@@ -49,6 +52,12 @@ class CMIDDataPreprocessor(BaseDataPreprocessor):
                  symmetric: bool = False,
                  non_blocking: bool = True):
         super().__init__(non_blocking)
+        if mean is None and std is None and bands:
+            # to be measured; until then whatever is normalised shows that it was not
+            mean = std = [math.nan] * bands
+        if mean is None or std is None or bands not in (None, len(mean)):
+            raise ValueError('data_preprocessor needs mean and std of every band, or neither '
+                             'of them and the number of bands')
         if len(mean) != len(std):
             raise ValueError(f'data_preprocessor: {len(mean)} means but {len(std)} stds')
         if min(std) <= 0:

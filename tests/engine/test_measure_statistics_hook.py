@@ -1,0 +1,65 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+from mmengine.logging import MMLogger
+from small_models import build_cmid, loader_batch
+
+from cmid_mm.engine.hooks import MeasureStatisticsHook
+
+
+def runner_of(model, samples=40):
+    """What the hook sees of a runner: samples of their own brightness and contrast."""
+    inputs = loader_batch(samples)['inputs']
+    gain = torch.linspace(0.2, 1, samples)[:, None, None, None, None]
+    inputs = (inputs * gain).to(torch.uint8)
+    return inputs, SimpleNamespace(
+        model=model, logger=MMLogger.get_current_instance(),
+        train_dataloader=SimpleNamespace(dataset=[dict(inputs=x) for x in inputs]))
+
+
+def test_statistics_are_those_of_the_views():
+    model = build_cmid(data_preprocessor=dict(mean=None, std=None, bands=3))
+    preprocessor = model.data_preprocessor
+    assert preprocessor.bands == 3 and preprocessor.mean.isnan().all()
+    inputs, runner = runner_of(model)
+    MeasureStatisticsHook().before_train(runner)
+    levels = inputs.double().transpose(0, 2).flatten(1)
+    torch.testing.assert_close(preprocessor.mean.double(), levels.mean(1), rtol=1e-5, atol=0)
+    torch.testing.assert_close(
+        preprocessor.std.double(), levels.std(1, unbiased=False), rtol=1e-5, atol=0)
+    # the views then have mean 0 and deviation 1
+    images = torch.cat([preprocessor.normalize(x) for x in inputs.unbind(1)])
+    torch.testing.assert_close(images.mean((0, 2, 3)), torch.zeros(3), rtol=0, atol=1e-4)
+    torch.testing.assert_close(images.std((0, 2, 3)), torch.ones(3), rtol=1e-4, atol=0)
+
+
+def test_an_even_choice_of_many_images():
+    model = build_cmid(data_preprocessor=dict(mean=None, std=None, bands=3))
+    inputs, runner = runner_of(model, 41)
+    MeasureStatisticsHook(images=5).before_train(runner)
+    expected = inputs[::10].float().mean((0, 1, 3, 4))
+    torch.testing.assert_close(model.data_preprocessor.mean, expected, rtol=1e-5, atol=0)
+
+
+def test_numbers_of_the_config_or_of_a_checkpoint_stay():
+    model = build_cmid()
+    before = model.data_preprocessor.mean.clone()
+    MeasureStatisticsHook().before_train(runner_of(model)[1])
+    assert torch.equal(model.data_preprocessor.mean, before)
+
+
+def test_a_constant_band_does_not_divide_by_zero():
+    model = build_cmid(data_preprocessor=dict(mean=None, std=None, bands=3))
+    _, runner = runner_of(model, 3)
+    for sample in runner.train_dataloader.dataset:
+        sample['inputs'][:, 1] = 7
+    MeasureStatisticsHook().before_train(runner)
+    assert model.data_preprocessor.std[1] == 1 and model.data_preprocessor.mean[1] == 7
+
+
+@pytest.mark.parametrize('settings', [
+    dict(mean=None, std=None), dict(mean=None), dict(std=None), dict(bands=4)])
+def test_half_a_statement_is_refused(settings):
+    with pytest.raises(ValueError, match='data_preprocessor'):
+        build_cmid(data_preprocessor=settings)
