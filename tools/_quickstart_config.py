@@ -29,8 +29,8 @@ def list_images(folder, work_dir, say):
                         'hundreds, the more the better')
     chosen = files[::math.ceil(len(files) / MOST_IMAGES)]
     counts = Counter(Path(file).parent.name for file in chosen)
-    # every fifth image of a class asks, so each class needs five
-    # images beside the class folders belong to no class
+    # images beside the class folders belong to no class, and every fifth image of a class
+    # asks, so each class needs five
     named = len(counts) > 1 and '' not in counts
     classes = sorted(counts) if named and min(counts.values()) >= 5 else []
     dataset = dict(type='ImageFolder', data_root=folder)

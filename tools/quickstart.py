@@ -157,15 +157,6 @@ def make_picture(runner, cfg, path):
     save_reconstructions(rows, path, f'after {runner.epoch} epochs')
 
 
-def export(checkpoint, path):
-    """Write the student's backbone to a file of its own."""
-    import torch
-
-    from cmid_mm.utils.backbone_export import extract_backbone
-    from cmid_mm.utils.checkpoint_file import load_checkpoint_file
-    torch.save(extract_backbone(load_checkpoint_file(checkpoint), source=checkpoint), path)
-
-
 def run(args):
     """The whole job; returns the summary."""
     import torch
@@ -173,6 +164,7 @@ def run(args):
 
     import cmid_mm  # noqa: F401
     from cmid_mm.datasets.image_statistics import folder_statistics
+    from cmid_mm.utils.backbone_export import export_backbone
     init_default_scope('mmpretrain')
     work_dir = Path(args.work_dir)
     work_dir.mkdir(parents=True, exist_ok=True)
@@ -205,7 +197,7 @@ def run(args):
 
     checkpoint = (work_dir / 'last_checkpoint').read_text().strip()
     backbone, picture = work_dir / 'backbone.pth', work_dir / 'reconstruction.png'
-    export(checkpoint, backbone)
+    export_backbone(checkpoint, backbone)
     make_picture(runner, cfg, picture)
     seen = runner.iter * cfg.train_dataloader.batch_size
     before, after = progress.accuracy or (None, None)

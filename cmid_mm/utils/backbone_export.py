@@ -1,9 +1,30 @@
 """A backbone out of a pre-training checkpoint."""
+from pathlib import Path
+
+import torch
+
+from ..version import __version__
 from .checkpoint_file import load_checkpoint_file
 
-__all__ = ['extract_backbone', 'load_checkpoint_file']
-
 ENCODERS = dict(student='backbone.', teacher='teacher.backbone.')
+
+
+def export_backbone(checkpoint: str, out: str, encoder: str = 'student') -> dict:
+    """Write a backbone to a file of its own; see ``extract_backbone``.
+
+    Args:
+        checkpoint (str): File of a CMID pre-training.
+        out (str): File to write; its folder is made where it is missing.
+        encoder (str): ``'student'`` or ``'teacher'``. Defaults to 'student'.
+
+    Returns:
+        dict: What was written.
+    """
+    exported = extract_backbone(
+        load_checkpoint_file(checkpoint), encoder, Path(checkpoint).name)
+    Path(out).parent.mkdir(parents=True, exist_ok=True)
+    torch.save(exported, out)
+    return exported
 
 
 def extract_backbone(checkpoint: dict, encoder: str = 'student', source: str = '') -> dict:
@@ -26,7 +47,6 @@ def extract_backbone(checkpoint: dict, encoder: str = 'student', source: str = '
     Raises:
         ValueError: The encoder is unknown, or the checkpoint is none of ``CMID``.
     """
-    from cmid_mm.version import __version__
     if encoder not in ENCODERS:
         raise ValueError(f'encoder must be one of {tuple(ENCODERS)}, not {encoder!r}')
     state = checkpoint.get('state_dict', {})

@@ -3,6 +3,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..models.utils.block_mask import upsample_mask
+
 
 @torch.no_grad()
 def reconstruction_panels(model, images: Tensor, keys: Tensor) -> list:
@@ -17,12 +19,10 @@ def reconstruction_panels(model, images: Tensor, keys: Tensor) -> list:
         list[list[ndarray]]: A row an image: image, masked image, reconstruction (visible
         places as they are), all (S, S, 3) uint8.
     """
-    from ..models.utils.block_mask import block_mask, fill_masked, upsample_mask
     preprocessor, training = model.data_preprocessor, model.training
     model.eval()
     normalized = preprocessor.normalize(images)
-    mask = block_mask(keys, preprocessor.mask_grid(images.shape[-1]), preprocessor.mask_ratio)
-    masked = fill_masked(normalized, mask, preprocessor.mask_fill)
+    mask, masked = preprocessor.hide(normalized, keys)
     fine = upsample_mask(mask, images.shape[-2:])[:, None]
     made = torch.where(fine, model.reconstruct(masked, mask), normalized)
     model.train(training)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from cmid_mm.utils.backbone_export import load_checkpoint_file
+from cmid_mm.utils.checkpoint_file import load_checkpoint_file
 
 REPOSITORY = Path(__file__).parents[2]
 CONFIG = """

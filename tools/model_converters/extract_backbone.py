@@ -24,15 +24,9 @@ def parse_args(arguments=None):
 
 def main(arguments=None):
     args = parse_args(arguments)
-    import torch
-
     import cmid_mm  # noqa: F401  (prepares safe loading)
-    from cmid_mm.utils.backbone_export import extract_backbone
-    from cmid_mm.utils.checkpoint_file import load_checkpoint_file
-    exported = extract_backbone(
-        load_checkpoint_file(args.checkpoint), args.encoder, Path(args.checkpoint).name)
-    Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-    torch.save(exported, args.out)
+    from cmid_mm.utils.backbone_export import export_backbone
+    exported = export_backbone(args.checkpoint, args.out, args.encoder)
     meta = exported['meta']
     print(f'{len(exported["state_dict"])} tensors of the {args.encoder} ({meta["bands"]} bands, '
           f'epoch {meta["epoch"]}) written to {args.out}')

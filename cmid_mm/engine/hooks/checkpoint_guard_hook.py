@@ -1,7 +1,7 @@
 """Refuses a checkpoint that does not belong to the model, before time is spent."""
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmpretrain.registry import HOOKS
+from mmpretrain.utils import get_ori_model
 
 
 @HOOKS.register_module()
@@ -12,7 +12,7 @@ class CheckpointGuardHook(Hook):
     """
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = get_ori_model(runner.model)
         found = checkpoint.get('state_dict', checkpoint)
         complaint = compare_states(model.state_dict(), found)
         if complaint:

@@ -1,8 +1,8 @@
 """Whether the pipeline and the model mean the same images, before time is spent."""
 from mmengine.dataset import default_collate
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmpretrain.registry import HOOKS
+from mmpretrain.utils import get_ori_model
 
 from cmid_mm.utils.keyed_random import SampleIndex
 
@@ -16,7 +16,7 @@ class FirstSampleHook(Hook):
     """
 
     def before_train(self, runner) -> None:
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = get_ori_model(runner.model)
         sample = runner.train_dataloader.dataset[SampleIndex(0, 0, 0)]
         inputs = model.data_preprocessor(default_collate([sample]), True)['inputs']
         model.check_size(inputs['images'][0])

@@ -3,8 +3,8 @@ import numpy as np
 import torch
 from mmengine.dist import all_reduce, get_dist_info
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmpretrain.registry import HOOKS
+from mmpretrain.utils import get_ori_model
 
 from cmid_mm.utils.keyed_random import SampleIndex
 
@@ -28,7 +28,7 @@ class MeasureStatisticsHook(Hook):
         self.images = images
 
     def before_train(self, runner) -> None:
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = get_ori_model(runner.model)
         preprocessor = model.data_preprocessor
         if not preprocessor.mean.isnan().any():
             return

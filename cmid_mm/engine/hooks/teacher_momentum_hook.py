@@ -2,8 +2,8 @@
 import math
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmpretrain.registry import HOOKS
+from mmpretrain.utils import get_ori_model
 
 
 @HOOKS.register_module()
@@ -49,6 +49,6 @@ class CMIDTeacherMomentumHook(Hook):
         accumulation = runner.optim_wrapper._accumulative_counts
         momentum = self.momentum(runner.iter // accumulation,
                                  math.ceil(runner.max_iters / accumulation))
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = get_ori_model(runner.model)
         model.update_teacher(momentum)
         runner.message_hub.update_scalar('train/teacher_momentum', momentum)

@@ -1,7 +1,7 @@
 """How sharp the teacher's assignments are."""
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmpretrain.registry import HOOKS
+from mmpretrain.utils import get_ori_model
 
 
 @HOOKS.register_module()
@@ -54,7 +54,7 @@ class CMIDTeacherTemperatureHook(Hook):
         # by the samples seen, because an iteration-based loop counts no epochs
         temperature = self.temperature(runner.iter // len(runner.train_dataloader))
         if temperature != self.shown:
-            model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+            model = get_ori_model(runner.model)
             model.local_head.teacher_temperature.fill_(temperature)
             runner.message_hub.update_scalar('train/teacher_temperature', temperature)
             self.shown = temperature

@@ -74,5 +74,6 @@ class FocalFrequencyLoss(nn.Module):
         weight = energy.sqrt()**self.alpha
         if self.log_weight:
             weight = torch.log(weight + 1)
-        largest = global_max(weight)
+        # averaged spectra are those of all processes already
+        largest = weight.max() if self.average_spectrum else global_max(weight)
         return torch.where(largest > 0, weight / largest, 0).clamp(0, 1)

@@ -117,17 +117,30 @@ class CMIDDataPreprocessor(BaseDataPreprocessor):
 
     def prepare_views(self, inputs: Tensor, view_boxes: Tensor, view_keys: Tensor) -> dict:
         """Two views of every sample; see ``forward`` for shapes."""
-        grid = self.mask_grid(inputs.shape[-1])
         views = dict(images=[], masked_images=[], masks=[], boxes=list(view_boxes.unbind(1)))
         for number, (image, key) in enumerate(zip(inputs.unbind(1), view_keys.unbind(1))):
             if self.distort is not None and (number == 1 or self.symmetric):
                 image = self.distort(image.contiguous(), key)
             image = self.normalize(image)
-            mask = block_mask(key, grid, self.mask_ratio)
+            mask, masked_image = self.hide(image, key)
             views['images'].append(image)
             views['masks'].append(mask)
-            views['masked_images'].append(fill_masked(image, mask, self.mask_fill))
+            views['masked_images'].append(masked_image)
         return views
+
+    def hide(self, images: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
+        """Draw masks and fill what they hide.
+
+        Args:
+            images (Tensor): (B, C, S, S), normalised.
+            keys (Tensor): (B,) int64, of the views.
+
+        Returns:
+            tuple[Tensor, Tensor]: Masks (B, h, w) bool, true = masked, and the images as
+            the student sees them.
+        """
+        mask = block_mask(keys, self.mask_grid(images.shape[-1]), self.mask_ratio)
+        return mask, fill_masked(images, mask, self.mask_fill)
 
     def normalize(self, images: Tensor) -> Tensor:
         """(B, C, H, W) of grey levels to zero mean and unit deviation, float32."""
