@@ -11,30 +11,29 @@ VERSION = runpy.run_path(str(HERE / 'cmid_mm' / 'version.py'))['__version__']
 # (and mmcv in two builds) that install into the same folders. A requirement by name
 # would put a second one on top of what an existing project already has;
 # cmid_mm/environment.py checks the versions at import, whatever their distribution.
+# The tasks need an mmcv with operators, which pip builds only without isolation:
+# docs/versions.md has the commands. Exact versions that belong together: requirements/.
+OFFICIAL = ['mmengine>=0.10.0,<0.11', 'mmpretrain>=1.2.0,<1.3']
+ONEDL = ['onedl-mmengine>=0.10.12,<0.11', 'onedl-mmpretrain>=1.3.6,<1.4']
 EXTRAS = {
-    'official': [
-        'mmengine>=0.10.0,<0.11',
-        'mmcv-lite>=2.1.0,<2.2',
-        'mmpretrain>=1.2.0,<1.3',
-    ],
+    'official': [*OFFICIAL, 'mmcv-lite>=2.1.0,<2.2'],
     'official-tasks': [
-        'mmengine>=0.10.0,<0.11',
+        *OFFICIAL,
         'mmcv>=2.1.0,<2.2',
-        'mmpretrain>=1.2.0,<1.3',
         'mmsegmentation>=1.2.2,<1.3',
         'mmdet>=3.2.0,<3.4',
         'ftfy',
         'regex',
     ],
-    'onedl': [
-        'onedl-mmengine>=0.10.12,<0.11',
+    'onedl': [*ONEDL, 'onedl-mmcv>=2.3.6,<2.4'],
+    'onedl-tasks': [
+        *ONEDL,
         'onedl-mmcv>=2.3.6,<2.4',
-        'onedl-mmpretrain>=1.3.6,<1.4',
         'onedl-mmsegmentation>=1.4.2,<1.5',
         'onedl-mmdetection>=3.5.1,<3.6',
         'onedl-mmrotate>=1.2.1,<1.3',
     ],
-    'tests': ['pytest>=8', 'pytest-timeout'],
+    'tests': ['pytest>=8', 'pytest-timeout', 'timm>=1.0'],
 }
 
 setup(
@@ -51,6 +50,7 @@ setup(
         'numpy',
         'pillow',
         'rasterio>=1.3,<2',
+        'safetensors>=0.4',
         # mmengine 0.10.7 imports pkg_resources, which 81 dropped
         'setuptools<81',
     ],

@@ -3,7 +3,8 @@
 :func:`prepare` is the first thing that ``import cmid_mm`` does:
 
 1. one family of the mm packages, not two in each other's folders;
-2. versions inside the window that this package is written for;
+2. versions inside the window that this package is written for, and an mmdet, where
+   there is one, that does not end mmpretrain's import;
 3. the schemas that torchvision's Python part needs are declared where its compiled
    part cannot load;
 4. torch's safe loading knows the classes that an mmengine checkpoint holds.
@@ -143,6 +144,35 @@ def check_versions(versions, installed=frozenset()):
         )
 
 
+def check_mmdet(mmdet, mmcv):
+    """Refuses an mmdet that refuses this mmcv.
+
+    mmpretrain imports mmdet where it is installed and forgives an ``ImportError`` only,
+    so mmdet's assertion about mmcv would end every import of mmpretrain's models: mmdet
+    3.0 to 3.3 want mmcv before 2.2, mmdet 2 wants mmcv 1.
+
+    Args:
+        mmdet (str | None): Version of mmdet; None where it is not installed.
+        mmcv (str): Version of mmcv, inside its window.
+
+    Raises:
+        UnsupportedEnvironment: Names both versions and the command that cures it.
+    """
+    if mmdet is None or is_inside(mmdet, '3.4', '99'):
+        return
+    if not is_inside(mmdet, '3.0', '99'):
+        wanted, cure = 'mmcv before 2.0', 'pip install mmdet==3.2.0'
+    elif not is_inside(mmcv, '0', '2.2'):
+        wanted = 'mmcv before 2.2'
+        cure = 'MMCV_WITH_OPS=1 pip install --no-build-isolation mmcv==2.1.0'
+    else:
+        return
+    raise UnsupportedEnvironment(
+        f'mmdet {mmdet} is installed, which needs {wanted}, beside mmcv {mmcv}, and '
+        f'mmpretrain imports it: `{cure}`, or `pip uninstall -y mmdet`'
+    )
+
+
 def is_inside(version, lowest, beyond):
     """Whether ``lowest <= version < beyond``."""
     from mmengine.utils import digit_version
@@ -258,7 +288,9 @@ def prepare():
     """
     installed = installed_distributions()
     check_families(installed)
-    check_versions({name: module_version(name) for name, *_ in SUPPORTED}, installed)
+    versions = {name: module_version(name) for name, *_ in SUPPORTED}
+    check_versions(versions, installed)
+    check_mmdet(module_version('mmdet'), versions['mmcv'])
     declare_torchvision_schemas()
 
     import torch

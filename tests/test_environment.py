@@ -1,6 +1,7 @@
 """The guards of cmid_mm/environment.py, each with fake inputs and in a real process."""
 import os
 import pickle
+import runpy
 import subprocess
 import sys
 import zipfile
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer, MessageHub
+from packaging.requirements import Requirement
 
 from cmid_mm import environment
 from cmid_mm.environment import UnsupportedEnvironment
@@ -126,12 +128,118 @@ def test_import_refuses_another_version_without_importing_it(tmp_path):
     assert 'was imported' not in result.stderr
 
 
+@pytest.mark.parametrize('mmdet, mmcv', [
+    (None, '2.2.0'), ('3.2.0', '2.1.0'), ('3.3.0', '2.1.0'), ('3.5.1', '2.3.6')])
+def test_an_mmdet_that_accepts_mmcv_passes(mmdet, mmcv):
+    environment.check_mmdet(mmdet, mmcv)
+
+
+@pytest.mark.parametrize('mmdet, mmcv, wanted, cure', [
+    ('3.3.0', '2.2.0', '2.2', 'mmcv==2.1.0'),
+    ('3.2.0', '2.3.6', '2.2', 'mmcv==2.1.0'),
+    ('2.28.2', '2.1.0', '2.0', 'mmdet==3.2.0'),
+])
+def test_an_mmdet_that_would_end_the_import_is_named(mmdet, mmcv, wanted, cure):
+    with pytest.raises(UnsupportedEnvironment) as error:
+        environment.check_mmdet(mmdet, mmcv)
+    message = str(error.value)
+    assert f'mmdet {mmdet} is installed, which needs mmcv before {wanted}' in message
+    assert f'mmcv {mmcv}, ' in message and cure in message and '\n' not in message
+
+
+def test_import_refuses_such_an_mmdet_without_importing_it(tmp_path):
+    package = tmp_path / 'mmdet'
+    package.mkdir()
+    (package / '__init__.py').write_text('assert False, "was imported"\n')
+    (package / 'version.py').write_text("__version__ = '2.28.2'\n")
+    result = run_python('import cmid_mm', tmp_path)
+    assert 'mmdet 2.28.2 is installed' in result.stderr.splitlines()[-1]
+    assert 'was imported' not in result.stderr
+
+
 def test_a_data_folder_is_no_package(tmp_path, monkeypatch):
     (tmp_path / 'just_a_folder').mkdir()
     monkeypatch.syspath_prepend(tmp_path)
     assert environment.module_version('just_a_folder') is None
     assert environment.module_version('no_such_module_at_all') is None
     assert environment.module_version('torch') == torch.__version__
+
+
+# ---------------------------------------------------------------- requirement files
+
+
+def requirements(file):
+    """Requirements of a file under requirements/ and of those it includes, by name."""
+    path = REPOSITORY / 'requirements' / file
+    found = {}
+    for line in path.read_text().splitlines():
+        if line.startswith('-r '):
+            included = path.parent / line[3:]
+            found.update(requirements(included.resolve().relative_to(
+                REPOSITORY / 'requirements')))
+        elif line and not line.startswith('#'):
+            found[Requirement(line).name] = Requirement(line)
+    return found
+
+
+def pinned(requirement):
+    """The version of a requirement by ``==``; None for any other."""
+    specifiers = [s for s in requirement.specifier if s.operator == '==']
+    return specifiers[0].version if specifiers else None
+
+
+@pytest.fixture
+def packaging_of_setup(monkeypatch):
+    """What setup.py gives to setuptools."""
+    given = {}
+    monkeypatch.setattr('setuptools.setup', given.update)
+    runpy.run_path(str(REPOSITORY / 'setup.py'))
+    return given
+
+
+@pytest.mark.parametrize('file, extra', [
+    ('official/pretrain.txt', 'official'),
+    ('official/tasks.txt', 'official-tasks'),
+    ('onedl/pretrain.txt', 'onedl'),
+    ('onedl/tasks.txt', 'onedl-tasks'),
+])
+def test_extras_admit_what_the_requirement_files_pin(packaging_of_setup, file, extra):
+    common = requirements('common.txt')
+    pins = {name: r for name, r in requirements(file).items() if name not in common}
+    ranges = {r.name: r for r in map(Requirement, packaging_of_setup['extras_require'][extra])}
+    assert set(ranges) == set(pins)
+    for name, requirement in pins.items():
+        version = pinned(requirement)
+        assert version is None or ranges[name].specifier.contains(version), name
+        assert version is not None or not ranges[name].specifier, name
+
+
+def test_packaging_requires_what_is_common(packaging_of_setup):
+    common = requirements('common.txt')
+    required = [Requirement(line) for line in packaging_of_setup['install_requires']]
+    assert {'torch', 'torchvision', 'safetensors'} <= {r.name for r in required}
+    for requirement in required:
+        assert requirement.name in common
+        version = pinned(common[requirement.name])
+        assert version is None or requirement.specifier.contains(version)
+    tests = [str(r) for r in requirements('tests.txt').values()]
+    assert packaging_of_setup['extras_require']['tests'] == tests
+
+
+@pytest.mark.parametrize('column, family, tried', [
+    (0, 'official', OFFICIAL), (1, 'onedl', ONEDL)], ids=['official', 'onedl'])
+@pytest.mark.parametrize('name', ['pretrain', 'tasks'])
+def test_pins_are_of_one_family_and_those_that_were_tried(column, family, tried, name):
+    pins = {key: pinned(r) for key, r in requirements(f'{family}/{name}.txt').items()}
+    assert tried['torch'].startswith(pins['torch'])
+    owners = {module: [n for n in families[column] if n in pins]
+              for module, families in environment.DISTRIBUTIONS.items()}
+    for module in ('mmengine', 'mmcv', 'mmpretrain'):
+        assert [pins[n] for n in owners[module]] == [tried[module]]
+    assert all(len(names) <= 1 for names in owners.values())
+    others = {n for families in environment.DISTRIBUTIONS.values()
+              for n in families[1 - column]}
+    assert not others & set(pins)
 
 
 # ---------------------------------------------------------------- torchvision

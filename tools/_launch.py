@@ -2,11 +2,14 @@
 import difflib
 import inspect
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 from _errors import UserError, say
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+
+FRAMEWORKS = ('mmpretrain', 'mmseg', 'mmdet', 'mmrotate', 'opencd')
 
 # Top-level keys that mmengine reads besides the arguments of its Runner.
 RUNNER_OPTIONS = {
@@ -76,11 +79,21 @@ def load_config(args):
             raise
         raise UserError(f'{path} imports {missing}, which was not found; install it or '
                         f'add its folder to PYTHONPATH') from error
+    require_framework(cfg)
     read_checkpoints_safely()
     apply_options(cfg, args.cfg_options)
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'./work_dirs/{path.stem}'
     return cfg
+
+
+def require_framework(cfg):
+    """Refuses a config whose framework is not installed."""
+    scope = cfg.get('default_scope')
+    # another scope may be that of a registry and no package
+    if scope in FRAMEWORKS and find_spec(scope) is None:
+        raise UserError(f'{cfg.filename} needs {scope}, which was not found; install it or '
+                        f'add its folder to PYTHONPATH (docs/versions.md)')
 
 
 def missing_module(error):

@@ -1,11 +1,11 @@
 """Config of the quickstart: everything that depends on the images and on the machine."""
 import math
 import os
-import time
 from collections import Counter
 from pathlib import Path
 
 from _errors import UserError
+from _quickstart_run import seconds_per_step
 
 TOY = Path(__file__).resolve().parents[1] / 'configs' / 'cmid' / 'cmid_resnet18_toy.py'
 # of more images an even choice is taken: a first try shall see each of them several times
@@ -102,26 +102,10 @@ def set_length(cfg, epochs):
 
 
 def epochs_in(cfg, images, seconds, say):
-    """Epochs that fit into a time, from a few real steps of a model that is thrown away."""
-    from mmengine.device import get_device
-    from mmengine.optim import build_optim_wrapper
-    from mmengine.runner import Runner
-    from mmpretrain.registry import MODELS
-    model = MODELS.build(cfg.model).to(get_device()).train()
-    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
-    loader = Runner.build_dataloader(cfg.train_dataloader, seed=cfg.randomness.seed)
-    steps = 0
-    for views in loader:
-        # reading the loss waits for the device
-        model.train_step(views, wrapper)['loss'].item()
-        steps += 1
-        if steps == 2:
-            started = time.perf_counter()
-        if steps == 8:
-            break
-    if steps < 3:
+    """Epochs that fit into a time."""
+    per_step, _ = seconds_per_step(cfg)
+    if per_step is None:
         return FEWEST_EPOCHS
-    per_step = (time.perf_counter() - started) / (steps - 2)
     say(f'{per_step:.2f} s a step of {cfg.train_dataloader.batch_size} images')
     # a margin for checkpoints and for a machine that has other work too
     epochs = int(seconds / (1.1 * per_step * (images // cfg.train_dataloader.batch_size)))

@@ -31,10 +31,53 @@ absolute() {
     case $1 in /*) printf '%s\n' "$1" ;; *) printf '%s/%s\n' "$PWD" "$1" ;; esac
 }
 
+# take_option NAME DEFAULT ARGUMENTS...: sets VALUE to what --NAME asks for and REST to
+# the other arguments. Expand REST as ${REST[@]+"${REST[@]}"}: older shells call an empty
+# list unset.
+take_option() {
+    local name=$1
+    VALUE=$2 REST=()
+    shift 2
+    while [ $# -gt 0 ]; do
+        case $1 in
+            "--$name")
+                [ $# -gt 1 ] || die "--$name needs a value"
+                VALUE=$2
+                shift
+                ;;
+            "--$name="*) VALUE=${1#*=} ;;
+            *) REST+=("$1") ;;
+        esac
+        shift
+    done
+}
+
+# ---------------------------------------------------------------- families
+
+# use_family official|onedl: the mm packages exist under two families of distribution
+# names; MM is what those of the family begin with.
+use_family() {
+    FAMILY=$1
+    case $FAMILY in
+        official) MM='' ;;
+        onedl) MM='onedl-' ;;
+        *) die "no such family: '$FAMILY'; the families are official and onedl" ;;
+    esac
+}
+
+other_family() {
+    if [ "$FAMILY" = official ]; then echo onedl; else echo official; fi
+}
+
+use_family official
+
 # ---------------------------------------------------------------- the environment
 
+# One folder for each family: they own the same folders and cannot live together.
 environment_folder() {
-    absolute "${CMID_VENV:-${VIRTUAL_ENV:-$CMID_ROOT/.venv}}"
+    local default="$CMID_ROOT/.venv"
+    [ "$FAMILY" = official ] || default="$default-$FAMILY"
+    absolute "${CMID_VENV:-${VIRTUAL_ENV:-$default}}"
 }
 
 suitable_python() {
@@ -62,9 +105,11 @@ choose_python() {
 
 # Requirement files of a set, in the order in which they are installed.
 requirement_files() {
+    local files="build.txt common.txt $FAMILY/base.txt"
     case $1 in
-        pretrain) echo build.txt base.txt pretrain.txt ;;
-        tests) echo build.txt base.txt tasks.txt tests.txt ;;
+        pretrain) echo "$files $FAMILY/pretrain.txt" ;;
+        tasks) echo "$files $FAMILY/tasks.txt" ;;
+        tests) echo "$files $FAMILY/tasks.txt tests.txt" ;;
         *) die "no such set of requirements: $1" ;;
     esac
 }
@@ -79,13 +124,17 @@ has_stamp() {
     [ -f "$VENV/.cmid-$1" ] && [ "$(cat "$VENV/.cmid-$1")" = "$(requirements_stamp "$1")" ]
 }
 
-# What the tests need includes what pre-training needs.
+# Every set includes those before it: pretrain, tasks, tests.
 environment_is_ready() {
     [ -x "$VENV/bin/python" ] || return 1
-    has_stamp tests || { [ "$1" = pretrain ] && has_stamp pretrain; }
+    has_stamp tests && return
+    [ "$1" = tests ] && return 1
+    has_stamp tasks && return
+    [ "$1" = pretrain ] && has_stamp pretrain
 }
 
-# use_environment pretrain|tests: makes or completes the environment, then activates it.
+# use_environment pretrain|tasks|tests: makes or completes the environment of the family,
+# then activates it.
 use_environment() {
     VENV=$(environment_folder)
     if ! environment_is_ready "$1"; then
@@ -98,34 +147,32 @@ use_environment() {
 # ---------------------------------------------------------------- installing
 
 install_environment() {
-    local set=$1 compile='' python=''
-    STEP=0 STEPS=6 LOG="$VENV/cmid-install.log"
-    [ "$set" = tests ] && STEPS=8
+    local set=$1 compile='' python='' modules='cmid_mm'
+    STEP=0 LOG="$VENV/cmid-install.log"
+    case $set in pretrain) STEPS=6 ;; tasks) STEPS=7 ;; tests) STEPS=8 ;; esac
     if [ -x "$VENV/bin/python" ]; then
         suitable_python "$VENV/bin/python" ||
             die "the environment $VENV has no Python 3.10, 3.11 or 3.12; set CMID_VENV" \
                 'to another folder'
-        refuse_second_family
+        refuse_other_family
     else
         if [ -d "$VENV" ] && [ ! -f "$VENV/pyvenv.cfg" ] && [ -n "$(ls -A "$VENV")" ]; then
             die "$VENV is not a virtual environment; set CMID_VENV to another folder"
         fi
         python=$(choose_python)
     fi
-    if [ "$set" = tests ] && ! has_compiled_mmcv; then
+    if [ "$set" != pretrain ] && ! has_compiled_mmcv; then
         compile=yes
         refuse_missing_compiler "${python:-$VENV/bin/python}"
     fi
 
     printf 'Setting up %s (once; log: %s)\n' "$VENV" "$LOG"
     if [ "$set" = pretrain ]; then
-        printf '%s\n' \
-            'Pre-training needs no compiled operator, so mmcv-lite is enough. The full mmcv' \
-            'replaces it when a task or the tests need it: a quarter of an hour of compiling, once.'
+        say_what_pretraining_needs
     fi
     mkdir -p "$VENV"
     : >"$LOG"
-    rm -f "$VENV/.cmid-pretrain" "$VENV/.cmid-tests"
+    rm -f "$VENV"/.cmid-{pretrain,tasks,tests}
 
     if [ -n "$python" ]; then
         step "making the environment with $("$python" -V 2>&1)" \
@@ -135,24 +182,28 @@ install_environment() {
     fi
     step 'installing build tools' "$PIP_CURE" pip_install -r build.txt
     step "installing torch $(pin torch), torchvision $(pin torchvision)" "$PIP_CURE" \
-        pip_install -c base.txt torch torchvision
-    step "installing mmengine $(pin mmengine), mmpretrain $(pin mmpretrain) and what they use" \
-        "$PIP_CURE" pip_install -r base.txt
+        pip_install -c common.txt torch torchvision
+    step "installing $(pins base.txt) and what they use" "$PIP_CURE" \
+        pip_install -r "$FAMILY/base.txt"
     if [ -n "$compile" ]; then
-        step "installing mmcv $(pin mmcv): a quarter of an hour of compiling, the first time" \
+        step "installing $(pins tasks.txt mmcv): a quarter of an hour of compiling, the first time" \
             "$COMPILE_CURE" compile_mmcv
     elif has_compiled_mmcv; then
-        step "mmcv $(pin mmcv) is there already" '' true
+        step "$(pins tasks.txt mmcv) is there already" '' true
     else
-        step "installing mmcv-lite $(pin mmcv-lite)" "$PIP_CURE" install_mmcv_lite
+        step "installing $(pins pretrain.txt)$(without_operators)" "$PIP_CURE" install_light_mmcv
+    fi
+    if [ "$set" != pretrain ]; then
+        modules='cmid_mm, mmseg.models, mmdet.models'
+        [ "$FAMILY" = official ] || modules="$modules, mmrotate.models"
+        step "installing $(pins tasks.txt 'mm[sdr][a-z]*')" "$PIP_CURE" \
+            pip_install -r "$FAMILY/tasks.txt"
     fi
     if [ "$set" = tests ]; then
-        step "installing mmsegmentation $(pin mmsegmentation), mmdet $(pin mmdet)" \
-            "$PIP_CURE" pip_install -r tasks.txt
         step 'installing pytest' "$PIP_CURE" pip_install -r tests.txt
     fi
     step 'checking that everything imports' \
-        "remove $VENV and run the same command again" check_imports
+        "remove $VENV and run the same command again" check_imports "$modules"
     requirements_stamp "$set" >"$VENV/.cmid-$set"
     printf 'The environment is ready after %s.\n' "$(elapsed)"
 }
@@ -167,28 +218,61 @@ pip_install() {
 
 # Version that the requirement files pin for a distribution.
 pin() {
-    sed -n "s/^$1==//p" "$CMID_ROOT"/requirements/*.txt
+    (cd "$CMID_ROOT/requirements" && sed -n "s/^$1==//p" common.txt "$FAMILY"/*.txt | head -n 1)
+}
+
+# pins FILE [PATTERN]: the distributions of the family that the file itself pins, with
+# their versions: "mmengine 0.10.7, mmpretrain 1.2.0".
+pins() {
+    sed -n "s/^\($MM${2:-mm[a-z-]*}\)==\(.*\)/\1 \2/p" \
+        "$CMID_ROOT/requirements/$FAMILY/$1" | paste -s -d , - | sed 's/,/, /g'
 }
 
 has_compiled_mmcv() {
     [ -x "$VENV/bin/python" ] && "$VENV/bin/python" -c "import mmcv
 from mmcv.utils import ext_loader
 ext_loader.load_ext('_ext', ['nms'])
-assert mmcv.__version__ == '$(pin mmcv)'" >/dev/null 2>&1
+assert mmcv.__version__ == '$(pin "${MM}mmcv")'" >/dev/null 2>&1
 }
 
-# mmcv and mmcv-lite own one folder: what removes one after the other was installed
-# leaves a wreck, so both go before either comes.
+say_what_pretraining_needs() {
+    if [ "$FAMILY" = official ]; then
+        printf '%s\n' 'Pre-training needs no compiled operator, so mmcv-lite is enough. The full mmcv'
+    else
+        printf '%s\n' 'Pre-training needs no compiled operator. There is no onedl-mmcv-lite, so onedl-mmcv' \
+            'is built without its operators, which takes a moment. The one with operators'
+    fi
+    printf '%s\n' \
+        'replaces it when a task or the tests need it: a quarter of an hour of compiling, once.'
+}
+
+without_operators() {
+    [ "$FAMILY" = official ] || printf ', without operators'
+}
+
+# The builds of mmcv own one folder: what removes one after the other was installed leaves
+# a wreck, so all go before any comes.
 remove_mmcv() {
-    "$VENV/bin/python" -m pip uninstall -y mmcv mmcv-lite
+    if [ "$FAMILY" = official ]; then
+        "$VENV/bin/python" -m pip uninstall -y mmcv mmcv-lite
+    else
+        "$VENV/bin/python" -m pip uninstall -y onedl-mmcv
+    fi
 }
 
-install_mmcv_lite() {
-    remove_mmcv && pip_install -r pretrain.txt
+install_light_mmcv() {
+    remove_mmcv || return
+    if [ "$FAMILY" = onedl ]; then
+        # pip builds in isolation, where there is no torch, and so without operators;
+        # without the cache, from which a later build with operators would take this one
+        pip_install --no-cache-dir --no-deps "onedl-mmcv==$(pin onedl-mmcv)" || return
+    fi
+    pip_install -r "$FAMILY/pretrain.txt"
 }
 
 # A subshell: its exports are for the build only.
 compile_mmcv() (
+    mmcv="${MM}mmcv"
     # With a GPU but no CUDA compiler mmcv's build would stop: the operators for the CPU
     # are what can be built then.
     if ! command -v nvcc && [ ! -x "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc" ]; then
@@ -196,24 +280,28 @@ compile_mmcv() (
     fi
     export MMCV_WITH_OPS=1
     remove_mmcv || exit
-    pip_install -v --no-build-isolation "mmcv==$(pin mmcv)" || exit
+    pip_install -v --no-build-isolation "$mmcv==$(pin "$mmcv")" || exit
     if ! has_compiled_mmcv; then
-        # pip keeps wheels by name and version only: this one was built for another torch
+        # pip keeps wheels by name and version only: this one was built for another torch,
+        # or without operators
         pip_install -v --no-build-isolation --no-deps --force-reinstall --no-cache-dir \
-            --no-binary mmcv "mmcv==$(pin mmcv)"
+            --no-binary "$mmcv" "$mmcv==$(pin "$mmcv")"
     fi
 )
 
+# check_imports MODULES: cmid_mm first, it prepares what the others need.
 check_imports() {
-    (cd "$CMID_ROOT" && "$VENV/bin/python" -c 'import cmid_mm')
+    (cd "$CMID_ROOT" && "$VENV/bin/python" -c "import $1")
 }
 
-refuse_second_family() {
-    "$VENV/bin/python" -c 'import sys
-from importlib.metadata import distributions
-sys.exit(any(d.metadata["Name"].startswith("onedl-") for d in distributions()))' ||
-        die "$VENV holds the onedl family of the mm packages, which cannot live beside the" \
-            'official one; set CMID_VENV to another folder'
+refuse_other_family() {
+    "$VENV/bin/python" -c 'import runpy, sys
+names = runpy.run_path(sys.argv[1])["installed_distributions"]()
+sys.exit(any(name.startswith("onedl-") != (sys.argv[2] == "onedl") for name in names))' \
+        "$CMID_ROOT/cmid_mm/environment.py" "$FAMILY" ||
+        die "$VENV holds the $(other_family) family of the mm packages, which cannot live" \
+            "beside the $FAMILY one; set CMID_VENV to another folder, or use it with" \
+            "--family $(other_family)"
 }
 
 refuse_missing_compiler() {
@@ -274,10 +362,11 @@ heartbeat() {
 # ---------------------------------------------------------------- launching
 
 # The Python of a launcher: PYTHON, else the one on PATH where it has mmengine, else that
-# of the environment which quickstart.sh made.
+# of the environment which quickstart.sh made, of the official family first.
 launcher_python() {
     local candidate
-    for candidate in ${PYTHON:+"$PYTHON"} python "$(environment_folder)/bin/python"; do
+    for candidate in ${PYTHON:+"$PYTHON"} python "$(environment_folder)/bin/python" \
+        "$(use_family onedl && environment_folder)/bin/python"; do
         if "$candidate" -c 'import importlib.util, sys
 sys.exit(importlib.util.find_spec("mmengine") is None)' >/dev/null 2>&1; then
             printf '%s\n' "$candidate"

@@ -2,11 +2,12 @@
 
 Without a folder it learns from generated scenes. What it makes lies in the work dir:
 config.py (`tools/train.py` repeats the training with it), checkpoints, backbone.pth,
-reconstruction.png and summary.json.
+reconstruction.png and summary.json. With --task it goes on: the backbone is trained for
+scene classification, segmentation, detection or change detection on labelled generated
+scenes, and compared with the same training from random weights.
 """
 import argparse
 import json
-import logging
 import sys
 import time
 from datetime import timedelta
@@ -14,6 +15,8 @@ from pathlib import Path
 
 import _errors
 from _quickstart_config import epochs_in, fit_batch, list_images, make_config, set_length
+from _quickstart_run import silent_runner
+from _quickstart_tasks import TASKS, require_frameworks, run_tasks, show_tasks
 
 LOSSES = ('reconstruction', 'global', 'local')
 SECONDS_BETWEEN_LINES = 15
@@ -35,6 +38,10 @@ def parse_args(arguments=None):
     parser.add_argument('--value-range', type=float, nargs=2, metavar=('LOW', 'HIGH'),
                         help='range that becomes 0..255 where images are not 8-bit '
                         '(default: the 0.1 and 99.9 percentiles of each band)')
+    parser.add_argument('--task', default='pretrain', choices=['pretrain', *TASKS, 'all'],
+                        help='what to do after the pre-training (default: nothing)')
+    parser.add_argument('--task-minutes', type=float, default=1.3,
+                        help='time for each of the two trainings of a task (default: 1.3)')
     parser.add_argument('--seed', type=int, default=0)
     return parser.parse_args(arguments)
 
@@ -120,22 +127,6 @@ def recent_losses(runner, first=False):
     return means
 
 
-def quiet_runner(cfg):
-    """Runner whose log goes to its file; the terminal shows warnings only."""
-    from cmid_mm.engine.runners import CMIDRunner
-
-    class QuietRunner(CMIDRunner):
-
-        def build_logger(self, *args, **kwargs):
-            logger = super().build_logger(*args, **kwargs)
-            for handler in logger.handlers:
-                if type(handler) is logging.StreamHandler:
-                    handler.setLevel(logging.ERROR)
-            return logger
-
-    return QuietRunner.from_cfg(cfg)
-
-
 def make_picture(runner, cfg, path):
     """Save reconstructions of some images that were spread over the folder."""
     import torch
@@ -166,6 +157,8 @@ def run(args):
     from cmid_mm.datasets.image_statistics import folder_statistics
     from cmid_mm.utils.backbone_export import export_backbone
     init_default_scope('mmpretrain')
+    tasks = dict(pretrain=[], all=list(TASKS)).get(args.task, [args.task])
+    require_frameworks(tasks)
     work_dir = Path(args.work_dir)
     work_dir.mkdir(parents=True, exist_ok=True)
     device = (torch.cuda.get_device_name() if torch.cuda.is_available() else
@@ -189,7 +182,7 @@ def run(args):
     say(f'{epochs} epochs of {images // cfg.train_dataloader.batch_size} steps; '
         f'config: {work_dir / "config.py"}')
 
-    runner = quiet_runner(cfg)
+    runner = silent_runner(cfg)
     progress = make_hook(
         cfg, classes, float('inf') if args.epochs else 1.25 * 60 * args.minutes)
     runner.register_hook(progress)
@@ -197,7 +190,7 @@ def run(args):
 
     checkpoint = (work_dir / 'last_checkpoint').read_text().strip()
     backbone, picture = work_dir / 'backbone.pth', work_dir / 'reconstruction.png'
-    export_backbone(checkpoint, backbone)
+    exported = export_backbone(checkpoint, backbone)
     make_picture(runner, cfg, picture)
     seen = runner.iter * cfg.train_dataloader.batch_size
     before, after = progress.accuracy or (None, None)
@@ -211,8 +204,15 @@ def run(args):
         checkpoint=checkpoint,
         backbone=str(backbone),
         picture=str(picture))
-    (work_dir / 'summary.json').write_text(json.dumps(summary, indent=2) + '\n')
+    write_summary(work_dir, summary)
+    if tasks:
+        summary['tasks'] = run_tasks(tasks, str(backbone), exported['meta'], args, say)
+        write_summary(work_dir, summary)
     return summary
+
+
+def write_summary(work_dir, summary):
+    (work_dir / 'summary.json').write_text(json.dumps(summary, indent=2) + '\n')
 
 
 def show(summary):
@@ -228,6 +228,8 @@ def show(summary):
         print('k-NN accuracy      {knn_before:.1f} % -> {knn_after:.1f} %'.format(**summary))
     for name in ('checkpoint', 'backbone', 'picture'):
         print(f'{name:<15}    {summary[name]}')
+    if 'tasks' in summary:
+        show_tasks(summary['tasks'])
 
 
 def main():

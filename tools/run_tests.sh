@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Runs the tests: tools/run_tests.sh [ARGUMENTS OF pytest]; paths start at the repository.
-# Makes or completes a virtual environment (.venv, an active one, or CMID_VENV) with every
-# task's packages; that compiles mmcv, a quarter of an hour on two cores, once.
+# Runs the tests: tools/run_tests.sh [--family official|onedl] [ARGUMENTS OF pytest]
+# Paths start at the repository. Makes or completes a virtual environment with every
+# task's packages; that compiles mmcv, a quarter of an hour on two cores, once. The
+# environment is .venv (.venv-onedl for the onedl family), an active one, or CMID_VENV.
 # Environment: CMID_GOLDEN (folder of golden files), CMID_DATA (folder of real images),
 # CMID_VENV (folder of the environment), PYTHON (3.10 to 3.12, to make it with).
 
@@ -13,6 +14,8 @@ if wants_help "$@"; then
     usage
     exit
 fi
+take_option family official "$@"
+use_family "$VALUE"
 for name in CMID_GOLDEN CMID_DATA; do
     if [ -n "${!name:-}" ]; then
         [ -d "${!name}" ] || die "$name is not a folder: ${!name}"
@@ -21,4 +24,4 @@ for name in CMID_GOLDEN CMID_DATA; do
 done
 use_environment tests
 cd "$CMID_ROOT"
-exec python -m pytest "$@"
+exec python -m pytest ${REST[@]+"${REST[@]}"}

@@ -1,6 +1,8 @@
 """Reading images: folder, order, transforms. Importing it fills mmpretrain's registries."""
+from .coco_boxes import CheckedCocoDataset
 from .image_folder import ImageFolder
+from .mask_folder import MaskFolder
 from .samplers import *  # noqa: F401,F403
 from .transforms import *  # noqa: F401,F403
 
-__all__ = ['ImageFolder']
+__all__ = ['CheckedCocoDataset', 'ImageFolder', 'MaskFolder']

@@ -42,8 +42,9 @@ class ImageFolder(CustomDataset):
             the root, or 'parent', the one that holds the image. Defaults to 'first'.
         split (str, optional): 'bank' keeps the images of a k-NN bank, 'query' the
             held-out ones, None all. Defaults to None.
-        query_every (int): Every ``query_every``-th image of each class is a query.
-            Defaults to 5.
+        query_every (int, optional): Every ``query_every``-th image of each class is a
+            query. None where the folder or list is one part as a whole, the one that
+            ``split`` names. Defaults to 5.
         allow_outside (bool): Whether the list may name files outside the folder.
             Defaults to False.
         remember (bool): Whether the scan is remembered. Defaults to True.
@@ -65,7 +66,7 @@ class ImageFolder(CustomDataset):
                  with_label: bool = False,
                  label_level: str = 'first',
                  split: str | None = None,
-                 query_every: int = 5,
+                 query_every: int | None = 5,
                  allow_outside: bool = False,
                  remember: bool = True,
                  extensions: Sequence[str] = IMAGE_EXTENSIONS,
@@ -76,7 +77,7 @@ class ImageFolder(CustomDataset):
             raise ValueError(f"label_level is 'first' or 'parent', not {label_level!r}")
         if split not in (None, 'bank', 'query'):
             raise ValueError(f"split is None, 'bank' or 'query', not {split!r}")
-        if query_every < 2:
+        if query_every is not None and query_every < 2:
             raise ValueError(f'query_every is {query_every}: from 2 on, some images stay '
                              'in the bank')
         self.label_level = label_level
@@ -122,10 +123,11 @@ class ImageFolder(CustomDataset):
                 info['gt_label'] = label = labels[position]
             if labels is not None or self.split is not None:
                 seen[label] += 1
-                part = 'bank' if seen[label] % self.query_every else 'query'
+                part = self._part(seen[label])
                 if self.split not in (None, part):
                     continue
-                info['split'] = part
+                if part is not None:
+                    info['split'] = part
             data_list.append(info)
         if not data_list:
             raise ValueError(
@@ -155,6 +157,12 @@ class ImageFolder(CustomDataset):
             raise RuntimeError(f'the pipeline gives nothing for '
                                f'{self.get_data_info(idx)["img_path"]}')
         return data
+
+    def _part(self, count: int) -> str | None:
+        """Part of the ``count``-th image of its class, counted from 1."""
+        if self.query_every is None:
+            return self.split
+        return 'bank' if count % self.query_every else 'query'
 
     def _labels_of_folders(self, files: list[str]) -> list[int]:
         """Index of the class of each file; sets the classes unless they are given."""

@@ -37,7 +37,10 @@ def load_checkpoint_file(path: str, map_location='cpu') -> dict:
 
 
 def _complaint(error: Exception) -> str:
-    foreign = re.search(r'Unsupported global: GLOBAL (\S+)', str(error))
+    foreign = re.search(r'[Uu]nsupported (?:global: )?GLOBAL (\S+)', str(error))
+    if foreign and foreign[1].startswith('Exploring.'):
+        return ('is a pre-training file of the published CMID code: convert it with '
+                'tools/model_converters/convert_published.py first')
     if foreign:
         return (f'holds a {foreign[1]} and would have to run code to be read: save the '
                 'checkpoint again with tensors and plain values only')

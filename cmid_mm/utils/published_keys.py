@@ -1,7 +1,16 @@
-"""Names of the published checkpoints and what they are called here."""
+"""Names of the published checkpoints and what they are called here.
 
-# prefixes of the published file -> prefixes here; first match wins
-PREFIXES = (
+Source: the list of keys in tests/golden/checkpoints, read off the published files.
+"""
+from collections import OrderedDict
+
+from torch import Tensor
+
+# (published, here) in the order of the published file; a name that ends in a dot is the
+# prefix of a module, any other is one tensor
+PLACES = (
+    ('queue', 'global_head.queue'),
+    ('queue_ptr', 'global_head.queue_ptr'),
     ('online_encoder.mask_token', 'mask_token'),
     ('online_encoder.model.', 'backbone.'),
     ('branch_encoder.', 'teacher.backbone.'),
@@ -11,36 +20,42 @@ PREFIXES = (
     ('class_projector.', 'dense_projector.'),
     ('branch_class_projector.', 'teacher.dense_projector.'),
     ('class_loss.center', 'local_head.center'),
-    ('queue_ptr', 'global_head.queue_ptr'),
-    ('queue', 'global_head.queue'),
 )
-# names inside the projectors
+# the same inside the projectors
 PARTS = (
     ('layer.0.0.', 'hidden.'),
     ('layer.0.1.', 'norm.'),
     ('layer.0.3.', 'out.'),
     ('last_layer.', 'prototypes.'),
-    # a single layer is no sequence in the published file
-    ('mlp.weight', 'mlp.0.weight'),
-    ('mlp.bias', 'mlp.0.bias'),
 )
+# A published projector of a single layer is no sequence; here it is one of one layer.
+SINGLE_LAYER, FIRST_LAYER = 'mlp.', 'mlp.0.'
+# statistics of the images are no part of a published file
+NOT_PUBLISHED = ('data_preprocessor.mean', 'data_preprocessor.std')
 
 
 def from_published(key: str) -> str:
     """This project's name of a published key; raises KeyError for an unknown one."""
-    for prefix, ours in PREFIXES:
-        if key.startswith(prefix):
-            rest = key[len(prefix):]
-            return ours + (part_from_published(rest) if 'projector.' in prefix else rest)
+    for theirs, ours in PLACES:
+        if covers(theirs, key):
+            rest = key[len(theirs):]
+            return ours + (part_from_published(rest) if 'projector.' in theirs else rest)
     raise KeyError(f'{key} is no key of a published CMID checkpoint')
 
 
 def part_from_published(key: str) -> str:
     """The same for a name inside a projector, without its prefix."""
-    for part, ours in PARTS:
-        if key.startswith(part):
-            return ours + key[len(part):]
+    for theirs, ours in PARTS:
+        if key.startswith(theirs):
+            return ours + key[len(theirs):]
+    if key in (f'{SINGLE_LAYER}weight', f'{SINGLE_LAYER}bias'):
+        return FIRST_LAYER + key[len(SINGLE_LAYER):]
     return key
+
+
+def covers(place: str, key: str) -> bool:
+    """Whether a row of ``PLACES`` is about a key."""
+    return key.startswith(place) if place.endswith('.') else key == place
 
 
 def convert_published(state: dict) -> dict:
@@ -48,9 +63,52 @@ def convert_published(state: dict) -> dict:
 
     Args:
         state (dict[str, Tensor]): Field ``model`` of the file.
+
+    Raises:
+        KeyError: A key is none of a published checkpoint.
     """
     converted = {from_published(key): value for key, value in state.items()}
-    if 'global_head.queue' in converted:
-        # published queues hold one key a column
-        converted['global_head.queue'] = converted['global_head.queue'].t().contiguous()
-    return converted
+    return with_turned_queue(converted, 'global_head.queue')
+
+
+def to_published(state: dict) -> OrderedDict:
+    """State dict of ``CMID`` to published names, layouts and order; inverse of the above.
+
+    Args:
+        state (dict[str, Tensor]): State of a model here; the data preprocessor's mean and
+            std, which published files lack, are left out.
+
+    Raises:
+        ValueError: A key has no place in a published file.
+    """
+    state = {key: value for key, value in state.items() if key not in NOT_PUBLISHED}
+    converted = OrderedDict()
+    for theirs, ours in PLACES:
+        keys = [key for key in state if covers(ours, key)]
+        layers = {key.split('.mlp.')[1].split('.')[0] for key in keys if '.mlp.' in key}
+        for key in keys:
+            rest = key[len(ours):]
+            if 'projector.' in theirs:
+                rest = part_to_published(rest, layers == {'0'})
+            converted[theirs + rest] = state.pop(key)
+    if state:
+        raise ValueError(f'{len(state)} tensors have no place in a published CMID '
+                         f'checkpoint, e.g. {next(iter(state))}')
+    return with_turned_queue(converted, 'queue')
+
+
+def part_to_published(key: str, single_layer: bool) -> str:
+    """Published name of a projector's part; see ``part_from_published``."""
+    for theirs, ours in PARTS:
+        if key.startswith(ours):
+            return theirs + key[len(ours):]
+    if single_layer and key.startswith(FIRST_LAYER):
+        return SINGLE_LAYER + key[len(FIRST_LAYER):]
+    return key
+
+
+def with_turned_queue(state: dict[str, Tensor], key: str) -> dict[str, Tensor]:
+    """Turn the queue over: published ones hold one scene a column, ours one a row."""
+    if key in state:
+        state[key] = state[key].t().contiguous()
+    return state

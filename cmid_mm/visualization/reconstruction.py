@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from ..models.utils.block_mask import upsample_mask
+from .grid import save_grid
 
 
 @torch.no_grad()
@@ -45,16 +46,4 @@ def save_reconstructions(rows: list, path: str, title: str = '') -> None:
         path (str): File to write, PNG by its ending.
         title (str): Line above the picture.
     """
-    # the object interface: pyplot would look for a display
-    from matplotlib.figure import Figure
-    heads = ('image', 'what the student sees', 'its reconstruction')
-    figure = Figure(figsize=(2.2 * len(heads), 2.2 * len(rows) + 0.6), layout='constrained')
-    axes = figure.subplots(len(rows), len(heads), squeeze=False)
-    for row, panels in zip(axes, rows):
-        for axis, panel in zip(row, panels):
-            axis.imshow(panel, interpolation='nearest')
-            axis.set_axis_off()
-    for axis, head in zip(axes[0], heads):
-        axis.set_title(head, fontsize=10)
-    figure.suptitle(title, fontsize=11)
-    figure.savefig(path, dpi=110)
+    save_grid(rows, path, ('image', 'what the student sees', 'its reconstruction'), title)

@@ -56,6 +56,15 @@ def test_classes_may_be_the_folder_of_the_image(tree):
     assert ImageFolder(root, with_label=True).CLASSES == ('set1', 'set2')
 
 
+@pytest.mark.parametrize('split', ['bank', 'query'])
+def test_a_list_may_be_one_part_as_a_whole(root, split):
+    dataset = ImageFolder(root, with_label=True, split=split, query_every=None)
+    assert names(dataset, root) == sorted(NAMES)
+    assert [info['split'] for info in infos(dataset)] == [split] * len(NAMES)
+    neither = ImageFolder(root, with_label=True, query_every=None)
+    assert all('split' not in info for info in infos(neither))
+
+
 def test_split_takes_every_nth_of_each_class(root):
     parts = {split: ImageFolder(root, with_label=True, split=split, query_every=3)
              for split in (None, 'bank', 'query')}

@@ -89,7 +89,7 @@ def test_work_dir_priority(trainer, launch, toy):
     assert work_dir('with_dir.py', '--cfg-options', 'work_dir=option') == 'option'
 
 
-def test_wrong_config_is_one_clear_error(trainer, errors, launch, toy):
+def test_wrong_config_is_one_clear_error(trainer, errors, launch, toy, monkeypatch):
     def refuse(match, *arguments):
         with pytest.raises(errors.UserError, match=match):
             launch.load_config(trainer.parse_args(arguments))
@@ -105,6 +105,9 @@ def test_wrong_config_is_one_clear_error(trainer, errors, launch, toy):
            '--cfg-options', 'trian_cfg.max_epochs=1')
     refuse('--cfg-options: .*exceed', 'toy_config.py',
            '--cfg-options', 'custom_imports.imports.7=x')
+    (toy / 'no_framework.py').write_text('default_scope = "mmrotate"')
+    monkeypatch.setattr(launch, 'find_spec', lambda name: None)
+    refuse('no_framework.py needs mmrotate, which was not found; install', 'no_framework.py')
 
 
 def test_cfg_options_say_what_they_add(launch, capsys):

@@ -1,14 +1,20 @@
 """Names and shapes of the published checkpoints, and what their backbones compute."""
-import json
+import shutil
+from collections import OrderedDict
 
 import pytest
 import torch
-from golden_files import GOLDEN, Golden, recipe
+from golden_files import Golden, recipe
 from mmengine.config import Config
 from mmpretrain.registry import MODELS
+from published_files import assert_same_file, full_shapes, keys_of, save_pretraining
 from test_configs import CONFIGS
 
-from cmid_mm.utils.published_keys import convert_published, from_published
+from cmid_mm.engine.hooks.checkpoint_guard_hook import compare_states
+from cmid_mm.utils.backbone_export import export_backbone
+from cmid_mm.utils.checkpoint_file import load_checkpoint_file
+from cmid_mm.utils.published_checkpoint import STUDENT, convert_published_file
+from cmid_mm.utils.published_keys import from_published, to_published
 
 PUBLISHED = dict(
     resnet50=(CONFIGS[0].with_name('cmid_resnet50_4xb64-amp-adan-coslr-200e_millionaid.py'),
@@ -17,21 +23,54 @@ PUBLISHED = dict(
                dict(type='SwinTransformer', arch='base', out_indices=(0, 1, 2, 3))))
 
 
-def keys(name):
-    return json.loads((GOLDEN / 'checkpoints' / f'{name}_keys.json').read_text())
+@pytest.fixture(scope='module', params=PUBLISHED)
+def converted(request, tmp_path_factory):
+    """A published file: the backbone as the recipe says, the rest in its true shapes.
+
+    Name, folder with theirs.pth, ours.pth and the backbone alone, and what theirs holds.
+    """
+    name, folder = request.param, tmp_path_factory.mktemp(request.param)
+    model = full_shapes(keys_of(name))
+    seed, weight = int(Golden(f'checkpoints/{name}_backbone_io')['seed']), recipe().weight
+    backbone = MODELS.build(dict(PUBLISHED[name][1])).state_dict()
+    for key, (shape, dtype) in keys_of(name, 'backbone').items():
+        # the recipe has no index tables
+        value = (backbone[key] if key.endswith('relative_position_index')
+                 else torch.as_tensor(weight(STUDENT + key, shape, seed)))
+        model[STUDENT + key] = value.to(dtype)
+    save_pretraining(folder / 'theirs.pth', model)
+    convert_published_file(folder / 'theirs.pth', folder / 'ours.pth')
+    alone = OrderedDict((key, model[STUDENT + key]) for key in keys_of(name, 'backbone'))
+    torch.save(alone, folder / 'their_backbone.pth')
+    convert_published_file(folder / 'their_backbone.pth', folder / 'our_backbone.pth')
+    yield name, folder, model
+    # gigabytes, of which pytest would keep those of three runs
+    shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize('name', PUBLISHED)
-def test_every_published_tensor_has_its_place(name):
+def test_every_published_tensor_has_its_place(converted):
+    name, folder, published = converted
     model = MODELS.build(Config.fromfile(PUBLISHED[name][0]).model)
-    own = {key: list(value.shape) for key, value in model.state_dict().items()}
-    published = {key: shape for key, (shape, _) in keys(name)['model'].items()}
-    found = {from_published(key): shape for key, shape in published.items()}
-    assert len(found) == len(published)
-    found['global_head.queue'] = found['global_head.queue'][::-1]
-    # statistics of the images are ours alone
-    assert found == {key: shape for key, shape in own.items()
-                     if not key.startswith('data_preprocessor.')}
+    state = load_checkpoint_file(folder / 'ours.pth')['state_dict']
+    # what tools/train.py and tools/test.py ask before they use a checkpoint
+    assert compare_states(model.state_dict(), state) == ''
+    own = model.state_dict()
+    assert {key: value.dtype for key, value in state.items()} == {
+        key: value.dtype for key, value in own.items()}
+    assert list(to_published(own)) == list(published)
+    assert len({from_published(key) for key in published}) == len(published)
+
+
+def test_the_way_back_is_exact(converted):
+    name, folder, published = converted
+    for ours, expected in (
+            ('ours.pth', published),
+            ('our_backbone.pth', load_checkpoint_file(folder / 'their_backbone.pth'))):
+        convert_published_file(folder / ours, folder / 'back.pth', 'published')
+        back = load_checkpoint_file(folder / 'back.pth')
+        assert_same_file(back.get('model', back), expected)
+    export_backbone(folder / 'ours.pth', folder / 'back.pth', fmt='published')
+    assert_same_file(load_checkpoint_file(folder / 'back.pth'), expected)
 
 
 @pytest.mark.parametrize('name', PUBLISHED)
@@ -40,27 +79,22 @@ def test_published_backbone_keys_are_mmpretrains(name):
     plain = MODELS.build(backbone | dict(
         out_indices=(3, )) if name == 'swin_base' else dict(backbone))
     own = {key: list(value.shape) for key, value in plain.state_dict().items()}
-    assert own == {key: shape for key, (shape, _) in keys(name)['backbone'].items()}
+    assert own == {key: shape for key, (shape, _) in keys_of(name, 'backbone').items()}
 
 
-@pytest.mark.parametrize('name', PUBLISHED)
-def test_converted_weights_give_the_published_features(name):
+@pytest.mark.parametrize('file', ['our_backbone.pth', 'exported.pth'])
+def test_converted_weights_give_the_published_features(converted, file):
+    """From the backbone-only file, and from the pre-training file by way of an export."""
+    name, folder, published = converted
+    export_backbone(folder / 'ours.pth', folder / 'exported.pth')
     golden = Golden(f'checkpoints/{name}_backbone_io')
-    backbone = MODELS.build(dict(PUBLISHED[name][1]))
-    prefix, seed = 'online_encoder.model.', int(golden['seed'])
-    weights = recipe()
-    state = {
-        prefix + key: torch.as_tensor(weights.weight(prefix + key, shape, seed))
-        for key, (shape, _) in keys(name)['backbone'].items()
-        if not key.endswith('relative_position_index')}
-    converted = {key.removeprefix('backbone.'): value
-                 for key, value in convert_published(state).items()}
-    result = backbone.load_state_dict(converted, strict=False)
-    assert not result.unexpected_keys
-    # an index table, and the norms of inner stages that pre-training does not have
-    fresh = ('norm0.', 'norm1.', 'norm2.')
-    assert all(key.endswith('relative_position_index') or key.startswith(fresh)
-               for key in result.missing_keys)
+    backbone = MODELS.build(PUBLISHED[name][1] | dict(init_cfg=dict(
+        type='Pretrained', checkpoint=str(folder / file), prefix='backbone.')))
+    backbone.init_weights()
+    for key, value in backbone.state_dict().items():
+        # the norms of inner stages are not pre-trained
+        fresh = key.startswith(('norm0.', 'norm1.', 'norm2.'))
+        assert fresh or torch.equal(value, published[STUDENT + key]), key
     backbone.eval()
     outputs = stages(name, backbone, golden.tensor('input'))
     for stage, out in outputs.items():

@@ -1,8 +1,12 @@
 """Exports the backbone of a CMID checkpoint: extract_backbone.py CHECKPOINT OUT
 
 The file goes into any mmpretrain, mmseg, mmdet, mmrotate or open-cd config with
-init_cfg=dict(type='Pretrained', checkpoint=OUT, prefix='backbone.'). Its `meta` says
-source, config, bands, normalisation and how raw values became 0..255.
+init_cfg=dict(type='CMIDPretrained', checkpoint=OUT). Its `meta` says source, config, bands,
+normalisation and how raw values became 0..255.
+
+--format torchvision and --format timm write the names and layouts of those libraries'
+models (ResNet, Swin, VisionTransformer, ConvNeXt; all but the classifier). An OUT that ends
+in .safetensors becomes a safetensors file.
 """
 import argparse
 import sys
@@ -11,14 +15,19 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import _errors  # noqa: E402
 
+FORMATS = ('mm', 'torchvision', 'timm', 'published')
+
 
 def parse_args(arguments=None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('checkpoint', help='checkpoint of a CMID pre-training')
-    parser.add_argument('out', help='file to write')
-    parser.add_argument('--encoder', choices=['student', 'teacher'], default='student',
+    parser.add_argument('checkpoint', help='checkpoint of a CMID pre-training, or a '
+                        'backbone exported from one')
+    parser.add_argument('out', help='file to write, .pth or .safetensors')
+    parser.add_argument('--encoder', choices=['student', 'teacher'],
                         help='whose backbone (default: student, as published)')
+    parser.add_argument('--format', choices=FORMATS, default='mm',
+                        help='whose names and layouts (default: mm, for the mm packages)')
     return parser.parse_args(arguments)
 
 
@@ -26,10 +35,18 @@ def main(arguments=None):
     args = parse_args(arguments)
     import cmid_mm  # noqa: F401  (prepares safe loading)
     from cmid_mm.utils.backbone_export import export_backbone
-    exported = export_backbone(args.checkpoint, args.out, args.encoder)
+    exported = export_backbone(args.checkpoint, args.out, args.encoder, args.format)
     meta = exported['meta']
-    print(f'{len(exported["state_dict"])} tensors of the {args.encoder} ({meta["bands"]} bands, '
-          f'epoch {meta["epoch"]}) written to {args.out}')
+    print(f'{len(exported["state_dict"])} tensors of the {meta["encoder"]} '
+          f'({meta["bands"]} bands, epoch {meta["epoch"]}) written to {args.out} '
+          f'in the format of {args.format}')
+    if args.format != 'mm':
+        print(f'normalise images by mean {rounded(meta["mean"])}, '
+              f'std {rounded(meta["std"])} (in 0..255)')
+
+
+def rounded(values):
+    return [round(value, 3) for value in values]
 
 
 if __name__ == '__main__':

@@ -1,4 +1,6 @@
+from .box_classes_hook import BoxClassesHook
 from .checkpoint_guard_hook import CheckpointGuardHook
+from .class_check_hook import ClassCheckHook
 from .first_sample_hook import FirstSampleHook
 from .measure_statistics_hook import MeasureStatisticsHook
 from .teacher_momentum_hook import CMIDTeacherMomentumHook
@@ -6,6 +8,7 @@ from .teacher_temperature_hook import CMIDTeacherTemperatureHook
 from .training_report_hook import TrainingReportHook
 
 __all__ = [
-    'CMIDTeacherMomentumHook', 'CMIDTeacherTemperatureHook', 'CheckpointGuardHook',
-    'FirstSampleHook', 'MeasureStatisticsHook', 'TrainingReportHook'
+    'BoxClassesHook', 'CMIDTeacherMomentumHook', 'CMIDTeacherTemperatureHook',
+    'CheckpointGuardHook', 'ClassCheckHook', 'FirstSampleHook', 'MeasureStatisticsHook',
+    'TrainingReportHook'
 ]

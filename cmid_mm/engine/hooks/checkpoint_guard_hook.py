@@ -19,8 +19,7 @@ class CheckpointGuardHook(Hook):
             raise ValueError(
                 f'the checkpoint does not belong to this {type(model).__name__}: {complaint}. '
                 'Use the config it was trained with; to start a backbone from other weights '
-                "set model.backbone.init_cfg=dict(type='Pretrained', checkpoint=..., "
-                "prefix='backbone.').")
+                "set model.backbone.init_cfg=dict(type='CMIDPretrained', checkpoint=...).")
 
 
 def compare_states(wanted: dict, found: dict) -> str:

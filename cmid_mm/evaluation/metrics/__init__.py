@@ -1,3 +1,4 @@
+from .change_metric import ChangeMetric
 from .weighted_knn import WeightedKNN
 
-__all__ = ['WeightedKNN']
+__all__ = ['ChangeMetric', 'WeightedKNN']

@@ -1,3 +1,4 @@
+from .cmid_pretrained import CMIDPretrained
 from .data_preprocessor import CMIDDataPreprocessor
 
-__all__ = ['CMIDDataPreprocessor']
+__all__ = ['CMIDDataPreprocessor', 'CMIDPretrained']

@@ -1,0 +1,168 @@
+"""mmdet's COCO data set, after a look at what its annotation file holds."""
+import json
+import os
+from collections import Counter
+
+import numpy as np
+from mmengine.logging import print_log
+from mmpretrain.registry import DATASETS
+
+_NEEDED = dict(
+    images=('id', 'file_name', 'height', 'width'),
+    annotations=('id', 'image_id', 'category_id', 'bbox', 'area'),
+    categories=('id', 'name'))
+
+
+@DATASETS.register_module()
+def CheckedCocoDataset(ann_file: str,
+                       metainfo: dict | None = None,
+                       data_root: str = '',
+                       data_prefix: dict = dict(img=''),
+                       oriented: bool = False,
+                       **kwargs):
+    """Build mmdet's ``CocoDataset``; what would fail late or silently fails here.
+
+    Category ids are free. mmdet numbers the classes in the order of the file, so the
+    order in ``metainfo`` must be the same. Boxes below one pixel and boxes outside of
+    their image are left out by mmdet; the log says how many.
+
+    Args:
+        ann_file (str): COCO json file, relative to ``data_root`` or absolute.
+        metainfo (dict): ``classes``, the names to detect.
+        data_root (str): Folder of the set. Defaults to ''.
+        data_prefix (dict): ``img``, where images lie, relative to ``data_root``.
+        oriented (bool): Whether the oriented quadrilaterals in ``segmentation`` are the
+            boxes, so that every annotation must have one. Defaults to False.
+        **kwargs: Further arguments of ``CocoDataset``.
+
+    Returns:
+        mmdet.datasets.CocoDataset: The data set.
+
+    Raises:
+        ValueError: In one line: the file is absent or no COCO file, has no images or no
+            usable boxes, names images that are absent, its categories are not the
+            classes, or an annotation belongs to no image or category or, where
+            ``oriented``, has no quadrilateral with an area.
+    """
+    path = os.path.join(data_root, ann_file)
+    content = _read(path)
+    classes = (metainfo or {}).get('classes')
+    _check_classes(path, classes, [entry['name'] for entry in content['categories']])
+    _check_files(path, content['images'], os.path.join(data_root, data_prefix['img']))
+    _check_annotations(path, content, classes, oriented)
+    return DATASETS.build(dict(
+        type='mmdet.CocoDataset', ann_file=ann_file, metainfo=metainfo,
+        data_root=data_root, data_prefix=data_prefix, **kwargs))
+
+
+def _read(path):
+    """Content of a COCO file, of which every part and key is there."""
+    try:
+        with open(path, encoding='utf-8') as file:
+            content = json.load(file)
+    except FileNotFoundError as error:
+        raise ValueError(f'{path} does not exist: set data_root and ann_file of the data '
+                         'set to where your COCO json file is') from error
+    except ValueError as error:
+        raise ValueError(f'{path} is no json file ({error}): is it cut off?') from error
+    for part, keys in _NEEDED.items():
+        if not isinstance(content, dict) or not isinstance(content.get(part), list):
+            raise ValueError(f'{path} is no COCO file: it has no list "{part}"')
+        for entry in content[part]:
+            absent = [key for key in keys if key not in entry]
+            if absent:
+                raise ValueError(f'{path}: an entry of "{part}" has no {absent[0]}: '
+                                 f'{json.dumps(entry)[:200]}')
+        repeated = [key for key, count in
+                    Counter(entry['id'] for entry in content[part]).items() if count > 1]
+        if repeated:
+            raise ValueError(f'{path}: "{part}" has {len(repeated)} id(s) twice, such as '
+                             f'{repeated[0]}: every id must be unique')
+    if not content['images']:
+        raise ValueError(f'{path} lists no images')
+    return content
+
+
+def _check_classes(path, classes, names):
+    if not classes:
+        raise ValueError(f'the data set of {path} names no classes: set metainfo='
+                         f'dict(classes=...); the file has {tuple(names)}')
+    classes = (classes,) if isinstance(classes, str) else tuple(classes)
+    absent = [name for name in classes if name not in names]
+    if absent:
+        raise ValueError(f'the classes {absent} are no categories of {path}, which has '
+                         f'{tuple(names)}: set metainfo=dict(classes=...)')
+    ordered = tuple(name for name in names if name in classes)
+    if ordered != classes:
+        raise ValueError(f'the classes must stand in the order of {path}, by which they '
+                         f'are numbered: set metainfo=dict(classes={ordered})')
+
+
+def _check_files(path, images, folder):
+    """Every image is there; one listing of each folder, however many images it has."""
+    listed, absent = {}, []
+    for image in images:
+        place, name = os.path.split(os.path.join(folder, image['file_name']))
+        if place not in listed:
+            listed[place] = set(os.listdir(place)) if os.path.isdir(place) else set()
+        if name not in listed[place]:
+            absent.append(os.path.join(place, name))
+    if absent:
+        raise ValueError(f'{path} lists {len(images):,} images, of which {len(absent):,} '
+                         f'do not exist, such as {absent[0]}: check data_root and '
+                         'data_prefix')
+
+
+def _check_annotations(path, content, classes, oriented):
+    images = {image['id']: image for image in content['images']}
+    names = {category['id']: category['name'] for category in content['categories']}
+    left_out, other, used = 0, 0, Counter()
+    for annotation in content['annotations']:
+        where = f'{path}: annotation {annotation["id"]}'
+        image = images.get(annotation['image_id'])
+        if image is None or annotation['category_id'] not in names:
+            key = 'category_id' if image else 'image_id'
+            raise ValueError(f'{where} has {key}={annotation[key]}, which the file does '
+                             'not list')
+        if len(annotation['bbox']) != 4:
+            raise ValueError(f'{where} has a bbox of {len(annotation["bbox"])} numbers '
+                             'instead of x, y, width, height')
+        if names[annotation['category_id']] not in classes:
+            other += 1
+        elif annotation.get('ignore') or not _usable(annotation, image):
+            left_out += 1
+        else:
+            used[annotation['image_id']] += 1
+            if oriented and not _has_area(annotation.get('segmentation')):
+                raise ValueError(f'{where} ({image["file_name"]}) has no quadrilateral '
+                                 'with an area in its segmentation: repair or remove it')
+    if not used:
+        raise ValueError(f'{path} holds no usable box of the classes {tuple(classes)} '
+                         f'({len(content["annotations"]):,} annotations, {left_out:,} '
+                         'without area or outside of their image)')
+    line = (f'{path}: {len(images):,} images, {len(images) - len(used):,} of them without '
+            f'boxes; {sum(used.values()):,} boxes')
+    if left_out:
+        line += f'; {left_out:,} left out: ignored, below one pixel or outside'
+    if other:
+        line += f'; {other:,} of other categories'
+    print_log(line, 'current')
+
+
+def _usable(annotation, image):
+    """Whether mmdet's data set uses a box: a pixel large, and partly in its image."""
+    x, y, width, height = annotation['bbox']
+    return (width >= 1 and height >= 1 and annotation['area'] > 0
+            and min(x + width, image['width']) > max(x, 0)
+            and min(y + height, image['height']) > max(y, 0))
+
+
+def _has_area(polygons):
+    """Whether a COCO segmentation is one polygon of three corners or more, and no line."""
+    if not isinstance(polygons, list) or len(polygons) != 1:
+        return False
+    corners = np.asarray(polygons[0], np.float64)
+    if corners.size < 6 or corners.size % 2:
+        return False
+    x, y = corners.reshape(-1, 2).T
+    return abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) > 1e-6

@@ -1,0 +1,119 @@
+"""Loads masks of classes and of change, and refuses what is no class."""
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmpretrain.registry import TRANSFORMS
+
+from cmid_mm.datasets.image_reading import MAX_PIXELS, ImageError
+from cmid_mm.datasets.mask_reading import LabelImage, read_labels
+
+IGNORED = 255
+_VALUES_IN_ERROR = 5
+
+
+class _LoadLabels(BaseTransform):
+    """Read ``seg_map_path`` to ``gt_seg_map``, uint8 (H, W).
+
+    Args:
+        max_pixels (int): Masks with more pixels are refused before they are decoded.
+            Defaults to 2**28.
+    """
+
+    def __init__(self, max_pixels: int = MAX_PIXELS) -> None:
+        self.max_pixels = max_pixels
+
+    def transform(self, results: dict) -> dict:
+        """Add ``gt_seg_map`` and name it in ``seg_fields``.
+
+        Raises:
+            ImageError: One line that names the mask and the cure.
+        """
+        path = results['seg_map_path']
+        image = read_labels(path, self.max_pixels)
+        shape = results.get('ori_shape', image.labels.shape)
+        if image.labels.shape != tuple(shape):
+            raise ImageError(
+                f'{path} has {_size(image.labels.shape)} pixels, but its image '
+                f'{results["img_path"]} has {_size(shape)}: the two must cover each other')
+        results['gt_seg_map'] = self.convert(image, path, results)
+        results.setdefault('seg_fields', []).append('gt_seg_map')
+        return results
+
+    def convert(self, image: LabelImage, path: str, results: dict) -> np.ndarray:
+        """Labels of the file to uint8 (H, W) of the numbers that the model learns."""
+        raise NotImplementedError
+
+
+@TRANSFORMS.register_module()
+class LoadMask(_LoadLabels):
+    """Read the class of every pixel; a number that is no class ends the run.
+
+    The classes are counted in ``results['num_classes']``, as ``MaskFolder`` writes it.
+    255 is ignored, and so is a GeoTIFF's nodata value where it is no class. With
+    ``results['reduce_zero_label']``, 0 is ignored and the classes count from 1 in the
+    file.
+
+    Args:
+        max_pixels (int): Masks with more pixels are refused before they are decoded.
+            Defaults to 2**28.
+    """
+
+    def convert(self, image: LabelImage, path: str, results: dict) -> np.ndarray:
+        """uint8 (H, W): 0 to ``num_classes`` - 1, and 255 for what is ignored."""
+        labels, first = image.labels, int(results.get('reduce_zero_label', False))
+        last = results['num_classes'] + first - 1
+        ignored = labels == IGNORED
+        if image.nodata is not None and not 0 <= image.nodata <= last:
+            ignored |= labels == image.nodata
+        wrong = ~ignored & ((labels < 0) | (labels > last))
+        if wrong.any():
+            values = np.unique(labels[wrong])
+            shown = ', '.join(str(value) for value in values[:_VALUES_IN_ERROR])
+            more = ', ...' if len(values) > _VALUES_IN_ERROR else ''
+            raise ImageError(
+                f'{path} holds {shown}{more} in {int(wrong.sum())} of {labels.size} '
+                f'pixels, but there are {results["num_classes"]} classes, {first} to '
+                f'{last}, and 255 for what is ignored: correct the mask, or classes in '
+                'the config')
+        if first:
+            ignored |= labels == 0
+        return np.where(ignored, IGNORED, labels.astype(np.int64) - first).astype(np.uint8)
+
+
+@TRANSFORMS.register_module()
+class LoadChangeMask(_LoadLabels):
+    """Read a mask of change: 0 where nothing changed, anything else where it did.
+
+    Args:
+        threshold (int): What exceeds it has changed; JPEGs, whose values waver, need
+            e.g. 127. Defaults to 0.
+        ignore_value (int, optional): Value in the file of pixels that are neither
+            learned nor scored. Defaults to None.
+        max_pixels (int): Masks with more pixels are refused before they are decoded.
+            Defaults to 2**28.
+    """
+
+    def __init__(self,
+                 threshold: int = 0,
+                 ignore_value: int | None = None,
+                 max_pixels: int = MAX_PIXELS) -> None:
+        super().__init__(max_pixels)
+        self.threshold = threshold
+        self.ignore_value = ignore_value
+
+    def convert(self, image: LabelImage, path: str, results: dict) -> np.ndarray:
+        """uint8 (H, W): 0 unchanged, 1 changed, 255 ignored."""
+        if image.lossy and self.threshold < 1:
+            raise ImageError(f'{path} is a JPEG, in which 0 is not always 0: set threshold='
+                             '127 in LoadChangeMask, or save masks as PNG')
+        changed = (image.labels > self.threshold).astype(np.uint8)
+        if self.ignore_value is not None:
+            changed[image.labels == self.ignore_value] = IGNORED
+        return changed
+
+    def __repr__(self) -> str:
+        return (f'{type(self).__name__}(threshold={self.threshold}, '
+                f'ignore_value={self.ignore_value})')
+
+
+def _size(shape: tuple) -> str:
+    return f'{shape[1]} x {shape[0]}'

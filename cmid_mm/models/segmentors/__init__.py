@@ -1,0 +1,9 @@
+"""Segmentors in mmseg's registry, for configs of mmseg's scope.
+
+mmseg need not be installed, so ``import cmid_mm`` does not import this: a config names it,
+``custom_imports = dict(imports=['cmid_mm', 'cmid_mm.models.segmentors'])``.
+"""
+from .data_preprocessor import BandsSegDataPreProcessor
+from .siamese_encoder_decoder import SiameseEncoderDecoder
+
+__all__ = ['BandsSegDataPreProcessor', 'SiameseEncoderDecoder']

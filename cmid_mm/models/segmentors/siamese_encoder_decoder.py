@@ -1,0 +1,58 @@
+"""Change detection with a segmentation head: one backbone sees both dates."""
+import torch
+from mmseg.models import EncoderDecoder
+from mmseg.registry import MODELS
+from torch import Tensor
+
+
+def absolute_difference(earlier: Tensor, later: Tensor) -> Tensor:
+    """|later - earlier|, (N, C, H, W): blind to the order of the dates."""
+    return (later - earlier).abs()
+
+
+def concatenation(earlier: Tensor, later: Tensor) -> Tensor:
+    """Both maps, (N, 2C, H, W), the earlier one first."""
+    return torch.cat([earlier, later], dim=1)
+
+
+FUSIONS = dict(abs_diff=absolute_difference, concat=concatenation)
+
+
+@MODELS.register_module()
+class SiameseEncoderDecoder(EncoderDecoder):
+    """An ``EncoderDecoder`` whose input holds two dates, each of half its bands.
+
+    Both dates go through one backbone, and neck, in one batch: the earlier images first.
+    Each level's two maps are fused before the heads see them.
+
+    Args:
+        *args: Of mmseg's ``EncoderDecoder``. ``BandsSegDataPreProcessor(dates=2)`` is the
+            data preprocessor that fits.
+        fusion (str): 'abs_diff', or 'concat', with which the heads need twice the
+            channels. Defaults to 'abs_diff'.
+        **kwargs: Of mmseg's ``EncoderDecoder``.
+
+    Raises:
+        ValueError: The fusion is unknown, or the bands do not make two dates.
+    """
+
+    def __init__(self, *args, fusion: str = 'abs_diff', **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        if fusion not in FUSIONS:
+            raise ValueError(f'fusion={fusion!r} is none of {", ".join(FUSIONS)}')
+        self.fuse = FUSIONS[fusion]
+
+    def extract_feat(self, inputs: Tensor) -> list[Tensor]:
+        """Fused maps of every level.
+
+        Args:
+            inputs (Tensor): (N, 2 * bands, H, W), normalised.
+
+        Returns:
+            list[Tensor]: (N, C, h, w), or (N, 2C, h, w) with 'concat', a level each.
+        """
+        if inputs.shape[1] % 2:
+            raise ValueError(f'{inputs.shape[1]} bands do not make two dates: load the '
+                             'images with LoadRSImagePair')
+        maps = super().extract_feat(torch.cat(inputs.chunk(2, dim=1)))
+        return [self.fuse(*level.chunk(2)) for level in maps]

@@ -1,0 +1,165 @@
+"""Whether a config normalises images as a checkpoint's pre-training did."""
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mmengine.config import Config
+from mmengine.logging import MessageHub
+
+# In which order the bands of a photograph come out of a loader; others are unknown.
+LOADERS = dict(
+    LoadRSImage='RGB', LoadRSImagePair='RGB',
+    LoadSingleRSImageFromFile='RGB', LoadMultipleRSImageFromFile='RGB',
+    LoadImageFromFile='BGR', MultiImgLoadImageFromFile='BGR')
+#: Units of 0..255; float32 of a config's decimals stays far below.
+TOLERANCE = 0.01
+
+
+@dataclass
+class Verdict:
+    """``agrees`` is None where something is unknown; ``text`` says it in one line."""
+    agrees: bool | None
+    text: str
+
+
+def running_config() -> Config | None:
+    """Config of the training that is about to start, from mmengine's ``MessageHub``.
+
+    Returns:
+        Config | None: None outside of a training, or where it cannot be read again.
+    """
+    text = MessageHub.get_current_instance().get_info('cfg')
+    if not isinstance(text, str):
+        return None
+    try:
+        return Config.fromstring(text, '.py')
+    except Exception:  # a config may print as anything; a comparison must not stop training
+        return None
+
+
+def check_normalisation(meta: dict, config: Config | None) -> Verdict:
+    """Compare a checkpoint's normalisation with a config's.
+
+    Args:
+        meta (dict): ``mean``, ``std`` (per band, in 0..255) and ``loading`` of the
+            checkpoint, as far as known; see ``BackboneFile``.
+        config (Config, optional): Of the training.
+    """
+    if not meta.get('mean') or not meta.get('std'):
+        return Verdict(None, 'normalisation unknown: the file does not tell it')
+    if config is None or not isinstance(config.get('model'), dict):
+        return Verdict(None, 'normalisation not compared: no running config; the file was '
+                       f'trained with mean {_numbers(meta["mean"])} std '
+                       f'{_numbers(meta["std"])}')
+    path, found = _find(config)
+    complaints = _about_numbers(meta, path, found)
+    if meta.get('bands', 3) == 3:
+        complaints += _about_order(path, found, config)
+    complaints += _about_range(meta, config)
+    if complaints:
+        return Verdict(False, 'normalisation differs: ' + '; '.join(complaints))
+    return Verdict(True, 'normalisation agrees')
+
+
+def _about_numbers(meta: dict, path: str, found: dict) -> list[str]:
+    wanted = {name: list(meta[name]) for name in ('mean', 'std')}
+    given = {name: list(found.get(name) or []) for name in wanted}
+    bands = len(wanted['mean'])
+    # Change detection puts two dates one behind the other.
+    dates = 2 if len(given['mean']) == 2 * bands else 1
+    wanted = {name: values * dates for name, values in wanted.items()}
+    given = {name: values * bands if len(values) == 1 else values
+             for name, values in given.items()}
+    if all(_close(given[name], wanted[name]) for name in wanted):
+        return []
+    has = (f'mean {_numbers(given["mean"])} std {_numbers(given["std"])}'
+           if given['mean'] else 'no mean and std')
+    cure = ' '.join(f'{path}.{name}={_numbers(values)}' for name, values in wanted.items())
+    if not path.startswith('model') and path != 'data_preprocessor':
+        cure = f'set the first in Normalize of every pipeline ({path})'
+    else:
+        cure = f'--cfg-options {cure}'
+    return [f'the checkpoint was trained with mean {_numbers(wanted["mean"])} std '
+            f'{_numbers(wanted["std"])}, {path} has {has}: {cure}']
+
+
+def _about_order(path: str, found: dict, config: Config) -> list[str]:
+    loader = _loader(config)
+    order = LOADERS.get(_type(loader))
+    if order is None or not found:
+        return []
+    if loader.get('imdecode_backend') == 'tifffile':
+        order = 'RGB'
+    switch = next((name for name in ('bgr_to_rgb', 'to_rgb', 'rgb_to_bgr') if found.get(name)),
+                  None)
+    if path.endswith('Normalize') and 'to_rgb' not in found:
+        switch = 'to_rgb'  # mmcv's default
+    if (order == 'RGB') != bool(switch):
+        return []
+    classifier = 'to_rgb' in found or 'Cls' in _type(found) or (
+        not _type(found) and config.get('default_scope') == 'mmpretrain')
+    switch = switch or ('to_rgb' if classifier else 'bgr_to_rgb')
+    return [f'the checkpoint was trained on RGB, this model is given BGR ({_type(loader)} '
+            f'reads {order}): {path}.{switch}={order == "BGR"}']
+
+
+def _about_range(meta: dict, config: Config) -> list[str]:
+    from ...datasets.transforms.loading import LoadRSImage
+    trained, loader = meta.get('loading'), _loader(config)
+    if not isinstance(trained, dict) or not loader:
+        return []
+    given = dict(value_range=None, band_indices=None)
+    if _type(loader) in ('LoadRSImage', 'LoadRSImagePair'):
+        arguments = {key: value for key, value in loader.items() if key != 'type'}
+        given = LoadRSImage(**arguments).settings()
+    return [f'raw values became 0..255 with {name}={trained.get(name)} in pre-training and '
+            f'with {given.get(name)} here: set it in mmpretrain.LoadRSImage'
+            for name in ('value_range', 'band_indices') if trained.get(name) != given.get(name)]
+
+
+def _find(config: Config) -> tuple[str, dict]:
+    """Where and with what a config normalises; an empty dict where nowhere."""
+    in_model = [(path, node) for path, node in _dicts(config['model'], 'model')
+                if path.endswith('.data_preprocessor')]
+    candidates = in_model or [('data_preprocessor', config.get('data_preprocessor') or {})]
+    for path, node in sorted(candidates, key=lambda item: item[0].count('.')):
+        if node.get('mean'):
+            return path, node
+    for path, node in _dicts(config.get('train_dataloader'), 'train_dataloader'):
+        if _type(node) == 'Normalize':
+            return f'{path}.Normalize', node
+    return 'model.data_preprocessor', {}
+
+
+def _loader(config: Config) -> dict:
+    """The first transform of the training that reads images; {} where none is known."""
+    for _, node in _dicts(config.get('train_dataloader'), 'train_dataloader'):
+        if _type(node) in LOADERS:
+            return node
+    return {}
+
+
+def _dicts(node, path: str) -> Iterator[tuple[str, dict]]:
+    """All dicts inside a config, from the outside in, with dotted paths."""
+    if isinstance(node, dict):
+        yield path, node
+        for key, value in node.items():
+            yield from _dicts(value, f'{path}.{key}')
+    elif isinstance(node, (list, tuple)):
+        for index, value in enumerate(node):
+            yield from _dicts(value, f'{path}.{index}')
+
+
+def _type(node: dict) -> str:
+    """Name of a class without its scope or module."""
+    kind = node.get('type') or ''
+    return (kind if isinstance(kind, str) else kind.__name__).split('.')[-1]
+
+
+def _close(first: list, second: list) -> bool:
+    return len(first) == len(second) and all(
+        abs(a - b) <= TOLERANCE for a, b in zip(first, second))
+
+
+def _numbers(values: list) -> str:
+    """Without spaces, as ``--cfg-options`` wants them."""
+    return '[' + ','.join(f'{value:.6g}' for value in values) + ']'

@@ -1,0 +1,157 @@
+"""Tensors of a backbone brought to other sizes: positions, windows, input bands."""
+import math
+import re
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+POSITIONS = re.compile(r'(^|\.)(absolute_)?pos_embed$')
+MOST_EXTRA_TOKENS = 2  # class and distillation
+BIAS_TABLE = re.compile(r'relative_position_bias_table$')
+
+
+def adapt(module: nn.Module, key: str, tensor: torch.Tensor,
+          own: torch.Tensor) -> tuple[str, torch.Tensor] | None:
+    """Bring a tensor of a file to the shape that the model has.
+
+    Args:
+        module (nn.Module): The backbone; says the grid of its positions.
+        key (str): Name of the tensor in ``module``.
+        tensor (torch.Tensor): What the file holds, of another shape than ``own``.
+        own (torch.Tensor): What the model holds.
+
+    Returns:
+        tuple[str, torch.Tensor] | None: What was done, and the tensor in the shape of
+        ``own``; None where no rule applies.
+    """
+    if POSITIONS.search(key):
+        return _positions(module, tensor, own)
+    if BIAS_TABLE.search(key) and tensor.shape[1:] == own.shape[1:]:
+        sides = [math.isqrt(len(table)) for table in (tensor, own)]
+        if all(side**2 == len(table) for side, table in zip(sides, (tensor, own))):
+            table = resize_bias_table(tensor, sides[1])
+            return 'relative position tables', table
+    if key == stem_of(module) and tensor.ndim == 4 and _same_but_bands(tensor, own):
+        return (f'stem of {tensor.shape[1]} bands to {own.shape[1]}',
+                adapt_stem(tensor, own.shape[1]))
+    return None
+
+
+def resize_grid(grid: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Bicubic interpolation between the centres of places, without aliasing.
+
+    Keys' kernel with a = -1/2, as Pillow's and timm's, which keeps a linear ramp linear;
+    the mm frameworks' (a = -3/4) makes steps in it.
+
+    Args:
+        grid (torch.Tensor): (1, C, h, w), float.
+        size (tuple[int, int]): Rows and columns of the result.
+
+    Returns:
+        torch.Tensor: (1, C, \\*size), dtype of ``grid``; ``grid`` itself at its own size.
+    """
+    if tuple(grid.shape[2:]) == tuple(size):
+        return grid
+    resized = F.interpolate(grid.float(), size=size, mode='bicubic', antialias=True)
+    return resized.to(grid.dtype)
+
+
+def resize_bias_table(table: torch.Tensor, side: int) -> torch.Tensor:
+    """Relative position biases of windows of another size, bicubic along both offsets.
+
+    Args:
+        table (torch.Tensor): (s * s, heads) with s = 2 * window - 1.
+        side (int): The s of the result.
+
+    Returns:
+        torch.Tensor: (side * side, heads).
+    """
+    old = math.isqrt(len(table))
+    grid = table.t().reshape(1, -1, old, old)
+    return resize_grid(grid, (side, side)).flatten(2)[0].t().contiguous()
+
+
+def resize_positions(positions: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Position embeddings on another grid; extra tokens in front stay as they are.
+
+    Args:
+        positions (torch.Tensor): (1, extra + s * s, C), of the largest square that fits.
+        size (tuple[int, int]): Rows and columns of the result.
+
+    Returns:
+        torch.Tensor: (1, extra + size[0] * size[1], C).
+    """
+    side = math.isqrt(positions.shape[1])
+    extra = positions.shape[1] - side**2
+    places = positions[:, extra:].transpose(1, 2).unflatten(2, (side, side))
+    places = resize_grid(places, size).flatten(2).transpose(1, 2)
+    return torch.cat([positions[:, :extra], places], dim=1)
+
+
+def adapt_stem(weight: torch.Tensor, bands: int) -> torch.Tensor:
+    """The first convolution on another number of bands.
+
+    Band b of the new stem looks through the weights of band b mod I of the old one; of
+    fewer bands each sums up the old ones that fall on it, of more bands those that share
+    an old one split it evenly::
+
+        bands <= I:  new[b] = sum of old[c] over c = b (mod bands)
+        bands >= I:  new[b] = old[b mod I] / #{b' : b' = b (mod I)}
+
+    So the sum over bands is the old one: an image with the same value in every band gives
+    the same response as before. One band sums over all of them.
+
+    Args:
+        weight (torch.Tensor): (out, I, k, k).
+        bands (int): Number of bands wanted.
+
+    Returns:
+        torch.Tensor: (out, bands, k, k).
+    """
+    old = weight.shape[1]
+    source = torch.arange(max(old, bands)) % old
+    target = torch.arange(max(old, bands)) % bands
+    share = 1 / torch.bincount(source)[source].to(weight)
+    new = weight.new_zeros(weight.shape[0], bands, *weight.shape[2:])
+    return new.index_add_(1, target.to(weight.device),
+                          weight[:, source] * share.view(-1, 1, 1))
+
+
+def stem_of(module: nn.Module) -> str | None:
+    """Name of the weight of the first convolution."""
+    for name, child in module.named_modules():
+        if isinstance(child, nn.Conv2d):
+            return f'{name}.weight'
+    return None
+
+
+def _same_but_bands(tensor: torch.Tensor, own: torch.Tensor) -> bool:
+    return tensor.shape[0] == own.shape[0] and tensor.shape[2:] == own.shape[2:]
+
+
+def _positions(module, tensor, own):
+    if tensor.ndim != 3 or own.ndim != 3 or tensor.shape[2] != own.shape[2]:
+        return None
+    if tensor.shape[1] - math.isqrt(tensor.shape[1])**2 > MOST_EXTRA_TOKENS:
+        return None
+    size = _grid_of(module, own.shape[1])
+    places = size[0] * size[1]
+    resized = resize_positions(tensor, size)
+    # Extra tokens that only the file has are dropped, those that only the model has stay.
+    extra = own.shape[1] - places
+    known = resized.shape[1] - places >= extra
+    front = resized[:, :extra] if known else own[:, :extra].to(resized)
+    return 'position embeddings', torch.cat([front, resized[:, -places:]], dim=1)
+
+
+def _grid_of(module: nn.Module, length: int) -> tuple[int, int]:
+    """Rows and columns of the model's positions."""
+    grid = getattr(getattr(module, 'patch_embed', None), 'init_out_size', None)
+    if grid is None and hasattr(module, 'img_size') and hasattr(module, 'patch_size'):
+        patch = module.patch_size
+        patch = patch if isinstance(patch, (tuple, list)) else (patch, patch)
+        grid = tuple(side // step for side, step in zip(module.img_size, patch))
+    if grid and 0 <= length - grid[0] * grid[1] <= MOST_EXTRA_TOKENS:
+        return tuple(grid)
+    return (math.isqrt(length), ) * 2

@@ -1,0 +1,104 @@
+"""Checkpoints to give away: nothing but what another machine can use."""
+import hashlib
+import os
+import re
+from datetime import date
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from tempfile import TemporaryDirectory
+
+from torch import Tensor
+
+from .backbone_export import as_exported
+from .checkpoint_file import load_checkpoint_file
+from .output_file import check_output, save_checkpoint_file
+
+# entries of meta that tell of one run on one machine
+OF_THE_RUN = ('time', 'experiment_name', 'hook_msgs', 'env_info')
+# a quoted absolute path in the text of a config; PATH is the same without its quotes
+PATH = r'(?:/|~[\w.-]*/|[A-Za-z]:[\\/])[^\'"\n]*'
+QUOTED_PATH = re.compile(rf'([\'"])({PATH})\1')
+
+
+def publish(checkpoint: str, out: str, keep: str = 'all',
+            encoder: str | None = None) -> dict:
+    """Write a checkpoint without what only its own training needs.
+
+    Of the content ``state_dict`` and ``meta`` stay; optimiser, schedules, logged values and
+    the averaged copies of weights go. Absolute paths in ``meta``, its config included,
+    become the names at their ends, and entries that describe the run are dropped.
+
+    Args:
+        checkpoint (str): Any mmengine checkpoint, or an exported backbone.
+        out (str): Beginning of the name to write: ``dir/name.pth`` becomes
+            ``dir/name_YYYYMMDD-xxxxxxxx.pth`` with today's date and the first eight digits
+            of the file's SHA-256. Equal content has equal digits.
+        keep (str): ``'all'`` tensors or, of a CMID pre-training, the ``'backbone'`` alone.
+            Defaults to 'all'.
+        encoder (str, optional): Whose backbone, see ``export_backbone``.
+
+    Returns:
+        dict: ``path`` (Path), ``sha256`` (whole), ``tensors`` (number), ``dropped`` (names
+        of fields).
+
+    Raises:
+        FileNotFoundError: There is no such checkpoint.
+        ValueError: It is none of mmengine, holds no such backbone, or ``out`` cannot be
+            written.
+    """
+    out = Path(out)
+    check_output(out, checkpoint)
+    content = load_checkpoint_file(checkpoint)
+    name = Path(checkpoint).name
+    state = content.get('state_dict')
+    if not (isinstance(state, dict) and state
+            and all(isinstance(value, Tensor) for value in state.values())):
+        raise ValueError(
+            f'{name} is no mmengine checkpoint: it has no state_dict of tensors; files of '
+            'the published CMID code go through '
+            'tools/model_converters/convert_published.py first')
+    kept = as_exported(content, name, encoder) if keep == 'backbone' else content
+    meta = {key: without_paths(value) for key, value in (kept.get('meta') or {}).items()
+            if key not in OF_THE_RUN}
+    published = dict(state_dict=kept['state_dict'], meta=meta)
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=out.parent, prefix='.publishing-') as folder:
+        unnamed = Path(folder, 'unnamed.pth')
+        save_checkpoint_file(published, unnamed)
+        digits = sha256(unnamed)
+        final = out.with_name(f'{out.stem}_{date.today():%Y%m%d}-{digits[:8]}.pth')
+        check_output(final, checkpoint)
+        os.replace(unnamed, final)
+    return dict(path=final, sha256=digits, tensors=len(published['state_dict']),
+                dropped=[key for key in content if key not in published])
+
+
+def without_paths(value):
+    """Absolute paths in a plain value become the names at their ends.
+
+    Args:
+        value: A string, the text of a config, or containers of such; others are kept.
+    """
+    if isinstance(value, dict):
+        return {key: without_paths(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(without_paths(item) for item in value)
+    if not isinstance(value, str):
+        return value
+    if re.fullmatch(PATH, value):
+        return end_of(value)
+    return QUOTED_PATH.sub(lambda found: found[1] + end_of(found[2]) + found[1], value)
+
+
+def end_of(path: str) -> str:
+    """Last part of a path of any system."""
+    return (PureWindowsPath(path) if '\\' in path else PurePosixPath(path)).name
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal digest of a file."""
+    digest = hashlib.sha256()
+    with path.open('rb') as file:
+        while chunk := file.read(2**22):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,6 @@
+# The small student that gives features. tools/test.py loads the exported backbone itself.
+_base_ = './resnet18.py'
+
+model = dict(
+    backbone=dict(init_cfg=None),
+    head=dict(_delete_=True, type='FeatureHead'))

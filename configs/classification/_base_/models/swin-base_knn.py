@@ -1,0 +1,7 @@
+# Swin-B that gives features. tools/test.py loads the exported backbone itself.
+_base_ = './swin-base.py'
+
+model = dict(
+    backbone=dict(init_cfg=None),
+    head=dict(_delete_=True, type='FeatureHead'),
+    train_cfg=None)

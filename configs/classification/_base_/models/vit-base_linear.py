@@ -1,0 +1,11 @@
+# ViT-B/16 frozen, batch norm without weights, and a linear layer to train.
+_base_ = './vit-base.py'
+
+model = dict(
+    backbone=dict(frozen_stages=12),
+    neck=[
+        dict(type='GlobalAveragePooling'),
+        dict(type='ClsBatchNormNeck', input_features=768),
+    ],
+    head=dict(loss=dict(_delete_=True, type='CrossEntropyLoss')),
+    train_cfg=None)

@@ -1,0 +1,18 @@
+# UPerNet on ISPRS Potsdam, ResNet-50: the paper's recipe (arXiv 2304.09670),
+# 1 GPU x 8 images, 50 epochs. mIoU of the paper, from MillionAID's 200 epochs: 87.35.
+#
+# Protocol: 24 images to train on, 14 to test, cut into tiles of 512 that are tested whole;
+# 5 classes are learned and scored, clutter and (with the converter's default labels) the
+# 3 pixels on either side of a boundary are ignored. Normalised as in pre-training, where
+# the paper used ImageNet's statistics. Its heads had a sixth logit that nothing trained.
+#
+#   python tools/dataset_converters/potsdam.py DOWNLOAD --out data/potsdam
+#   python tools/train.py \
+#       configs/segmentation/resnet50_upernet_1xb8-amp-sgd-50e_potsdam.py \
+#       --cfg-options model.backbone.init_cfg.checkpoint=backbone.pth
+_base_ = [
+    './_base_/models/upernet_resnet50.py',
+    './_base_/datasets/potsdam.py',
+    './_base_/schedules/sgd_50e.py',
+    './_base_/default_runtime.py',
+]

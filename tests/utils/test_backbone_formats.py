@@ -1,0 +1,165 @@
+"""Exports against the real models of torchvision and timm: what they compute."""
+import pytest
+import torch
+from mmpretrain.registry import MODELS
+from torch import nn
+
+from cmid_mm.utils.backbone_formats import LIBRARIES, convert_backbone, recognise, regroup
+
+DEPTHS, HEADS = [2, 2, 2, 2], [1, 2, 4, 8]
+# name: (backbone here, image size)
+BACKBONES = dict(
+    resnet18=(dict(type='ResNet', depth=18), 64),
+    resnet50=(dict(type='ResNet', depth=50), 64),
+    swin=(dict(
+        type='SwinTransformer', out_indices=(3, ),
+        arch=dict(embed_dims=16, depths=DEPTHS, num_heads=HEADS)), 224),
+    vit=(dict(
+        type='VisionTransformer', img_size=64, out_type='raw',
+        arch=dict(embed_dims=32, num_layers=2, num_heads=4, feedforward_channels=128)), 64),
+    convnext=(dict(
+        type='ConvNeXt', arch=dict(depths=[1, 2, 2, 1], channels=[8, 16, 32, 64]),
+        gap_before_final_norm=False), 64),
+)
+
+
+def backbone_of(name, **changes):
+    """Every tensor differs from its initial value, so that a wrong place shows."""
+    backbone = MODELS.build(dict(BACKBONES[name][0], **changes)).double()
+    backbone.eval()
+    with torch.no_grad():
+        for key, value in backbone.state_dict().items():
+            if value.is_floating_point():
+                spread = 0.2 if value.ndim > 1 or key.endswith('gamma') else 0.1
+                value.add_(spread * torch.rand_like(value))
+    return backbone
+
+
+def torchvision_model(name):
+    from torchvision import models
+    from torchvision.models.convnext import CNBlockConfig
+    if name.startswith('resnet'):
+        return getattr(models, name)(weights=None)
+    if name == 'swin':
+        return models.SwinTransformer([4, 4], 16, DEPTHS, HEADS, [7, 7])
+    if name == 'vit':
+        return models.VisionTransformer(64, 16, 2, 4, 32, 128)
+    return models.ConvNeXt([
+        CNBlockConfig(8, 16, 1), CNBlockConfig(16, 32, 2), CNBlockConfig(32, 64, 2),
+        CNBlockConfig(64, None, 1)])
+
+
+def torchvision_features(name, model, image):
+    if name.startswith('resnet'):
+        model.avgpool, model.fc = nn.Identity(), nn.Identity()
+        return model(image)
+    if name == 'swin':
+        return model.norm(model.features(image))
+    if name == 'vit':
+        tokens = model._process_input(image)
+        return model.encoder(torch.cat([model.class_token, tokens], 1))
+    return model.classifier[0](model.features(image))
+
+
+def timm_model(name):
+    timm = pytest.importorskip('timm')
+    if name.startswith('resnet'):
+        return timm.create_model(name)
+    if name == 'swin':
+        return timm.create_model('swin_tiny_patch4_window7_224', embed_dim=16, depths=DEPTHS,
+                                 num_heads=HEADS)
+    if name == 'vit':
+        return timm.create_model('vit_tiny_patch16_224', img_size=64, embed_dim=32, depth=2,
+                                 num_heads=4)
+    return timm.create_model('convnext_tiny', depths=[1, 2, 2, 1], dims=[8, 16, 32, 64])
+
+
+def timm_features(name, model, image):
+    features = model.forward_features(image)
+    return model.head.norm(features) if name == 'convnext' else features
+
+
+@pytest.mark.parametrize('library', LIBRARIES)
+@pytest.mark.parametrize('name', BACKBONES)
+@torch.no_grad()
+def test_features_are_the_same(name, library):
+    backbone = backbone_of(name)
+    image = torch.randn(1, 3, *[BACKBONES[name][1]] * 2, dtype=torch.float64)
+    model = globals()[f'{library}_model'](name).double().eval()
+    result = model.load_state_dict(convert_backbone(backbone.state_dict(), library), False)
+    assert not result.unexpected_keys
+    # the classifier is not ours
+    head = ('fc.', 'head.weight', 'head.bias', 'heads.', 'head.fc.', 'classifier.2.')
+    assert all(key.startswith(head) for key in result.missing_keys), result.missing_keys
+    expected = backbone(image)[-1]
+    found = globals()[f'{library}_features'](name, model, image)
+    if name == 'swin':
+        found = found.permute(0, 3, 1, 2)
+    if name.startswith('resnet'):
+        found = found.reshape(expected.shape)
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+    # the image matters, so equality is no accident
+    other = backbone(image.flip(-1))[-1]
+    assert (other - expected).norm() > 1e-3 * expected.norm()
+
+
+@pytest.mark.parametrize('library', LIBRARIES)
+def test_exports_stand_alone(library):
+    for name in ('swin', 'convnext'):
+        backbone = backbone_of(name, out_indices=(0, 1, 2, 3))
+        state = backbone.state_dict()
+        converted = convert_backbone(state, library)
+        # norms of inner stages are no part of a classifier
+        plain = convert_backbone(backbone_of(name).state_dict(), library)
+        assert list(converted) == list(plain)
+        storage = {value.untyped_storage().data_ptr() for value in state.values()}
+        for key, value in converted.items():
+            assert value.is_contiguous(), key
+            assert value.untyped_storage().data_ptr() not in storage, key
+
+
+def test_pointwise_convolutions_become_linear_layers():
+    linear = backbone_of('convnext').state_dict()
+    convolved = {key: value[:, :, None, None] if '.pointwise' in key and value.ndim == 2
+                 else value for key, value in linear.items()}
+    for library in LIBRARIES:
+        expected, found = (convert_backbone(s, library) for s in (linear, convolved))
+        assert all(torch.equal(found[key], value) for key, value in expected.items())
+
+
+def test_order_of_merged_neighbours():
+    """Channel c of neighbour (dy, dx), written as 100 c + 10 dy + dx."""
+    here = [100 * c + 10 * dy + dx for c in range(3) for dy in range(2) for dx in range(2)]
+    there = [100 * c + 10 * dy + dx for dy, dx in ((0, 0), (1, 0), (0, 1), (1, 1))
+             for c in range(3)]
+    assert regroup(torch.tensor(here)).tolist() == there
+    assert regroup(torch.tensor([here, here])).tolist() == [there, there]
+
+
+@pytest.mark.parametrize('backbone, strange', [
+    (dict(type='ResNetV1c', depth=18), r'none of mmpretrain.*stem\.0\.conv'),
+    (dict(type='ResNetV1d', depth=18), r'none of mmpretrain.*stem\.0\.conv'),
+    (dict(type='SEResNet', depth=50), 'plain ResNet.*se_layer'),
+    (dict(type='SwinTransformerV2', arch='tiny'), 'none of mmpretrain'),
+    (dict(type='VisionTransformer', arch='deit-tiny', layer_scale_init_value=1.),
+     'plain VisionTransformer.*gamma'),
+    (dict(type='VisionTransformer', arch='deit-tiny', with_cls_token=False,
+          out_type='featmap'), 'none of mmpretrain'),
+    (dict(type='ConvNeXt', arch='atto', use_grn=True, layer_scale_init_value=0.),
+     'none of mmpretrain'),
+])
+@pytest.mark.parametrize('library', LIBRARIES)
+def test_what_has_no_counterpart_is_refused(backbone, strange, library):
+    state = MODELS.build(backbone).state_dict()
+    with pytest.raises(ValueError, match=strange) as error:
+        convert_backbone(state, library)
+    assert str(error.value).startswith(f'this backbone has no counterpart in {library}: ')
+    assert '\n' not in str(error.value)
+
+
+def test_architectures_are_told_apart():
+    kinds = dict(resnet18='ResNet', resnet50='ResNet', swin='Swin', vit='VisionTransformer',
+                 convnext='ConvNeXt')
+    assert {name: recognise(backbone_of(name).state_dict(), '') for name in BACKBONES} == kinds
+    with pytest.raises(ValueError, match='it is: it is none of mmpretrain.s ResNet, Swin '):
+        recognise(backbone_of('vit').state_dict(), 'it is', ('ResNet', 'Swin'))

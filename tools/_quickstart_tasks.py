@@ -1,0 +1,227 @@
+"""The quickstart's second part: what the backbone is worth in the four tasks."""
+import sys
+import time
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+from _errors import UserError
+from _quickstart_run import seconds_per_step, silent_runner
+
+CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
+
+
+class Task(NamedTuple):
+    """A task and what is told of it."""
+
+    config: str
+    scenes: str
+    framework: str
+    metric: str
+    metric_name: str
+
+
+TASKS = dict(
+    classification=Task(
+        'classification/resnet18_finetune_1xb32-adamw-10e_scenes.py', 'classification',
+        'mmpretrain', 'accuracy/top1', 'accuracy, %'),
+    segmentation=Task(
+        'segmentation/resnet18_upernet_1xb16-adamw-10e_scenes.py', 'segmentation',
+        'mmseg', 'mIoU', 'mean IoU, %'),
+    detection=Task(
+        'detection/resnet18_faster-rcnn-fpn_1xb8-adamw-10e_scenes.py', 'detection',
+        'mmdet', 'coco/bbox_mAP_50', 'mAP at IoU 0.5, %'),
+    change_detection=Task(
+        'change_detection/resnet18_siamese-upernet_1xb16-adamw-10e_scenes.py', 'change',
+        'mmseg', 'change/f1', 'F1 of changed pixels, %'))
+# labels are what is scarce: a few hundred labelled scenes, as many to ask about as needed
+# for a steady number
+SCENES, VAL_SHARE, SIZE = 400, 0.4, 128
+PICTURES = 6
+MOST_EPOCHS = 40
+
+
+def require_frameworks(tasks):
+    """Refuses, before anything is trained, tasks whose framework is not installed."""
+    for task in tasks:
+        if find_spec(TASKS[task].framework) is None:
+            raise UserError(f'{task} needs {TASKS[task].framework}, which is not installed for '
+                            f'{sys.executable}; tools/quickstart.sh --task {task} installs it')
+
+
+def write_task_scenes(work_dir, tasks, bands, seed):
+    """Labelled scenes for the tasks, none of them among those of the pre-training."""
+    from cmid_mm.datasets.scenes import write_scenes
+    folder = Path(work_dir) / 'labelled_scenes'
+    write_scenes(folder, num=SCENES, size=SIZE, bands=bands, seed=seed + 1,
+                 tasks=sorted({TASKS[task].scenes for task in tasks}), val_share=VAL_SHARE,
+                 show_progress=sys.stderr.isatty())
+    return folder
+
+
+def task_config(task, scenes, backbone, meta, work_dir, seed):
+    """The tiny config of a task, on these scenes and with this backbone.
+
+    Args:
+        task (str): One of ``TASKS``.
+        scenes (Path): Of ``write_task_scenes``.
+        backbone (str | None): Exported file; None starts from random weights.
+        meta (dict): Of the exported file; both starts normalise as it says.
+        work_dir (Path): For logs and checkpoints.
+        seed (int): Of weights and order.
+    """
+    from mmengine.config import Config
+    cfg = Config.fromfile(CONFIGS / TASKS[task].config)
+    relocate(cfg, 'data/scenes', str(scenes.resolve()))
+    cfg.model.data_preprocessor.update(mean=meta['mean'], std=meta['std'])
+    cfg.model.backbone.in_channels = meta['bands']
+    for loader in loaders(cfg):
+        loader.update(num_workers=0, persistent_workers=False)
+        for step in loader.dataset.pipeline:
+            if 'bands' in step or 'LoadRSImage' in step.type:
+                step.bands = meta['bands']
+    cfg.model.backbone.init_cfg = backbone and dict(
+        type='CMIDPretrained', checkpoint=str(backbone))
+    cfg.work_dir = str(work_dir)
+    cfg.randomness = dict(seed=seed)
+    cfg.launcher = 'none'
+    cfg.default_hooks.checkpoint.update(interval=1, max_keep_ckpts=1, save_best=None)
+    # asked before and after the training; on the way it would only take time
+    cfg.train_cfg.val_interval = 10**6
+    return cfg
+
+
+def relocate(node, old, new):
+    """Put another folder in place of ``old`` wherever a string of a config begins with it."""
+    items = node.items() if isinstance(node, dict) or hasattr(node, 'items') else enumerate(node)
+    for key, value in list(items):
+        if isinstance(value, str) and value.startswith(old):
+            node[key] = new + value[len(old):]
+        elif isinstance(value, (dict, list)):
+            relocate(value, old, new)
+
+
+def loaders(cfg):
+    return [cfg[name] for name in ('train_dataloader', 'val_dataloader', 'test_dataloader')]
+
+
+def fit_epochs(cfg, seconds):
+    """Set the epochs that fit into a time, and stretch the config's timetable to them."""
+    per_step, steps = seconds_per_step(cfg)
+    planned = cfg.train_cfg.max_epochs
+    epochs = planned
+    if per_step:
+        epochs = min(max(int(seconds / (per_step * steps)), 1), MOST_EPOCHS)
+    cfg.train_cfg.max_epochs = epochs
+    for scheduler in cfg.param_scheduler:
+        for name in ('begin', 'end', 'T_max'):
+            if scheduler.get(name) and scheduler.get('by_epoch', True):
+                scheduler[name] = max(1, round(scheduler[name] * epochs / planned))
+    return epochs
+
+
+def train(cfg, metric, say, label):
+    """Train one model; return its metric before and after, in percent, and the runner."""
+    from mmengine.hooks import Hook
+
+    class Asker(Hook):
+        priority = 'LOWEST'
+
+        def before_train(self, runner):
+            self.before = runner.test_loop.run()[metric]
+            self.started = self.last = time.perf_counter()
+
+        def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+            now = time.perf_counter()
+            if now - self.last > 15:
+                self.last = now
+                done, most = runner.iter + 1, runner.max_iters
+                left = (now - self.started) / done * (most - done)
+                say(f'  {label}: step {done}/{most}, loss {float(outputs["loss"]):.3f}, '
+                    f'{left:.0f} s left')
+
+        def after_train(self, runner):
+            self.after = runner.test_loop.run()[metric]
+
+    asker = Asker()
+    runner = silent_runner(cfg)
+    runner.register_hook(asker)
+    runner.train()
+    scale = 100. if metric.startswith('coco') else 1.
+    return scale * asker.before, scale * asker.after, runner
+
+
+def draw(task, runner, path, title):
+    """Picture of predictions beside the truth, spread over the validation scenes."""
+    import torch
+    from mmengine.dataset import pseudo_collate
+
+    from cmid_mm.visualization import PREDICTION_PICTURES
+    dataset = runner.test_dataloader.dataset
+    collate = runner.test_dataloader.collate_fn or pseudo_collate
+    count = 2 * PICTURES if task == 'classification' else PICTURES
+    places = range(0, len(dataset), max(1, len(dataset) // count))
+    runner.model.eval()
+    samples, infos = [], []
+    for place in list(places)[:count]:
+        with torch.no_grad():
+            samples += runner.model.test_step(collate([dataset[place]]))
+        infos.append(dataset.get_data_info(place))
+    loading = next((dict(bands=step.bands) for step in dataset.pipeline.transforms
+                    if hasattr(step, 'bands')), None)
+    PREDICTION_PICTURES[task](samples, infos, dataset.metainfo, path, title, loading)
+
+
+def run_tasks(tasks, backbone, meta, args, say):
+    """Train every task from the backbone and from random weights.
+
+    Args:
+        tasks (list[str]): Some of ``TASKS``.
+        backbone (str): Exported file.
+        meta (dict): Its ``meta``.
+        args (argparse.Namespace): Of the quickstart.
+        say (Callable): Prints a line.
+
+    Returns:
+        dict: Task -> metric (its name), cmid, scratch, untrained (in percent), epochs and
+        picture (path).
+    """
+    # advice for those who write heads and hooks, not for those who run the quickstart
+    warnings.filterwarnings('ignore', category=UserWarning, module=r'mm(cv|det|engine|seg)\.')
+    work_dir = Path(args.work_dir)
+    say(f'labelled scenes for {", ".join(tasks)} ...')
+    scenes = write_task_scenes(work_dir, tasks, meta['bands'], args.seed)
+    results = {}
+    for task in tasks:
+        metric, name = TASKS[task].metric, TASKS[task].metric_name
+        configs = {
+            start: task_config(task, scenes, weights, meta, work_dir / 'tasks' / task / start,
+                               args.seed)
+            for start, weights in dict(cmid=backbone, scratch=None).items()}
+        epochs = fit_epochs(configs['cmid'], 60 * args.task_minutes)
+        configs['scratch'].train_cfg.max_epochs = epochs
+        configs['scratch'].param_scheduler = configs['cmid'].param_scheduler
+        say(f'{task}: {epochs} epochs from the CMID backbone, then from random weights')
+        for cfg in configs.values():
+            Path(cfg.work_dir).mkdir(parents=True, exist_ok=True)
+            cfg.dump(str(Path(cfg.work_dir) / 'config.py'))
+        untrained, cmid, runner = train(configs['cmid'], metric, say, f'{task}, CMID')
+        picture = work_dir / f'{task}.png'
+        draw(task, runner, str(picture), f'{task} from CMID: {name} {cmid:.1f}')
+        scratch = train(configs['scratch'], metric, say, f'{task}, random weights')[1]
+        results[task] = dict(metric=name, cmid=cmid, scratch=scratch,
+                             untrained=untrained, epochs=epochs, picture=str(picture))
+        say(f'{task}: {name}: CMID {cmid:.1f}, random weights {scratch:.1f}, '
+            f'untrained head {untrained:.1f}')
+    return results
+
+
+def show_tasks(results):
+    """Print the results as a table."""
+    print(f'\n{"task":<18}{"metric":<26}{"CMID":>7}{"random":>9}{"untrained":>11}')
+    for task, row in results.items():
+        print(f'{task:<18}{row["metric"]:<26}{row["cmid"]:>7.1f}{row["scratch"]:>9.1f}'
+              f'{row["untrained"]:>11.1f}')
+    for task, row in results.items():
+        print(f'{task:<18} {row["picture"]}')

@@ -1,0 +1,97 @@
+"""Boxes on their way to a COCO file, and what else the tools for detection share."""
+import json
+import os
+import shutil
+
+import numpy as np
+
+
+def bounding_box(quad, height, width):
+    """Smallest horizontal box around a polygon, cut at the borders of its image.
+
+    Args:
+        quad (array-like): (4, 2) x, y of the corners.
+        height (int): Of the image, in pixels.
+        width (int): Of the image, in pixels.
+
+    Returns:
+        list[float]: x, y, width, height.
+    """
+    left, top = np.maximum(np.min(quad, 0), 0)
+    right, bottom = np.minimum(np.max(quad, 0), (width, height))
+    return [float(left), float(top), float(right - left), float(bottom - top)]
+
+
+def area(polygon):
+    """Area of a polygon (n, 2) by the shoelace formula."""
+    x, y = np.asarray(polygon, np.float64).reshape(-1, 2).T
+    return abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2
+
+
+def share_inside(quad, left, top, right, bottom):
+    """Share of a quadrilateral's area that lies in a window, from 0 to 1.
+
+    The quadrilateral is cut at one side of the window after the other (Sutherland and
+    Hodgman 1974). One without area has no share.
+
+    Args:
+        quad (np.ndarray): (4, 2) corners.
+        left, top, right, bottom (float): The window, same units.
+    """
+    if (quad.min(0) >= (left, top)).all() and \
+            (quad.max(0) <= (right, bottom)).all():
+        return 1.0 if area(quad) > 0 else 0.0
+    if (quad.max(0) <= (left, top)).any() or (quad.min(0) >= (right, bottom)).any():
+        return 0.0
+    corners = list(quad.astype(np.float64))
+    for axis, border, sign in ((0, left, 1), (1, top, 1), (0, right, -1), (1, bottom, -1)):
+        kept = []
+        for i, here in enumerate(corners):
+            before = corners[i - 1]
+            depth, depth_before = (sign * (point[axis] - border) for point in (here, before))
+            if (depth < 0) != (depth_before < 0):
+                kept.append(before + (here - before) * depth_before
+                            / (depth_before - depth))
+            if depth >= 0:
+                kept.append(here)
+        corners = kept
+    whole = area(quad)
+    return area(corners) / whole if corners and whole else 0.0
+
+
+def write_coco(path, images, classes):
+    """Write a COCO file; category ids count from 1 in the order of the classes.
+
+    Args:
+        path (Path): The json file.
+        images (list[dict]): ``file_name``, ``height``, ``width`` and ``objects``, a list
+            of dicts with ``label`` (position in ``classes``), ``bbox`` (x, y, width,
+            height) and, where known, ``quad`` (8 numbers) and ``difficult`` (int).
+        classes (Sequence[str]): Names.
+    """
+    annotations = []
+    for image_id, image in enumerate(images, 1):
+        for item in image['objects']:
+            x, y, width, height = (round(number, 2) for number in item['bbox'])
+            annotation = dict(
+                id=len(annotations) + 1, image_id=image_id, category_id=item['label'] + 1,
+                bbox=[x, y, width, height], area=round(width * height, 2), iscrowd=0,
+                segmentation=[[round(number, 2) for number in item['quad']]]
+                if 'quad' in item else [])
+            if 'difficult' in item:
+                annotation['difficult'] = item['difficult']
+            annotations.append(annotation)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(dict(
+        images=[dict(id=image_id, file_name=image['file_name'], height=image['height'],
+                     width=image['width']) for image_id, image in enumerate(images, 1)],
+        annotations=annotations,
+        categories=[dict(id=i, name=name) for i, name in enumerate(classes, 1)])))
+
+
+def link_or_copy(source, target):
+    """A second name for a file; a copy where the file system has no hard links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

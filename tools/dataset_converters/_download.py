@@ -1,0 +1,102 @@
+"""The files of a download, unpacked or still in its zip archives."""
+import io
+import re
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from _preparation import UserError
+from PIL import Image
+
+
+class Entry(NamedTuple):
+    """A file of a download.
+
+    Attributes:
+        place (str): Path below the download, from '/' on; an archive counts as a folder
+            of its name without the ending.
+        file (Path): The file, or the archive that holds it.
+        member (str): Name in the archive, '' for a file.
+    """
+    place: str
+    file: Path
+    member: str
+
+    def __str__(self):
+        return f'{self.file}, {self.member}' if self.member else str(self.file)
+
+    @property
+    def gdal_path(self):
+        """What rasterio opens."""
+        path = self.file.resolve()
+        return f'/vsizip/{{{path}}}/{self.member}' if self.member else str(path)
+
+    def read(self):
+        """Content of the file, bytes."""
+        if not self.member:
+            return self.file.read_bytes()
+        try:
+            with zipfile.ZipFile(self.file) as archive:
+                return archive.read(self.member)
+        except (zipfile.BadZipFile, EOFError) as error:
+            raise UserError(f'{self} is damaged ({error}); download it again') from error
+
+    def decode(self):
+        """Pixels of a PNG or JPEG, (H, W) or (H, W, 3) in the order RGB, and the bytes."""
+        data = self.read()
+        try:
+            with Image.open(io.BytesIO(data)) as picture:
+                return np.asarray(picture), data
+        except (OSError, SyntaxError) as error:
+            raise UserError(f'{self} is damaged or cut off ({error}); download or unpack it '
+                            'again') from error
+
+
+def list_download(folder):
+    """Every file below a folder and in the archives there, files first.
+
+    Args:
+        folder (Path): The download.
+
+    Returns:
+        list[Entry]: In the order of their places, files before members of archives.
+
+    Raises:
+        UserError: An archive is cut off.
+    """
+    files, members = [], []
+    for path in sorted(folder.rglob('*')):
+        if not path.is_file() or path.name.startswith('.'):
+            continue
+        place = f'/{path.relative_to(folder).as_posix()}'
+        if path.suffix.lower() != '.zip':
+            files.append(Entry(place, path, ''))
+            continue
+        try:
+            with zipfile.ZipFile(path) as archive:
+                names = sorted(archive.namelist())
+        except zipfile.BadZipFile as error:
+            raise UserError(f'{path} is no complete zip archive; download it '
+                            'again') from error
+        members += [Entry(f'{place[:-len(path.suffix)]}/{name}', path, name)
+                    for name in names if not name.endswith('/')]
+    return files + members
+
+
+def find(entries, pattern):
+    """Entries whose place matches a pattern, by its groups; the first of a kind counts.
+
+    Args:
+        entries (list[Entry]): Of :func:`list_download`.
+        pattern (str): Regular expression with groups; case does not matter.
+
+    Returns:
+        dict[tuple[str], Entry]: Groups of the match -> entry.
+    """
+    found = {}
+    for entry in entries:
+        match = re.search(pattern, entry.place, re.IGNORECASE)
+        if match and '/__MACOSX/' not in entry.place:
+            found.setdefault(match.groups(), entry)
+    return found

@@ -1,0 +1,29 @@
+"""Prepares CDD (SVCD): cdd.py DOWNLOAD_FOLDER [--out data/cdd]
+
+Brings the real, season-varying subset into the tree of the other pairs. The download folder
+holds the archive ChangeDetectionDataset or its tree, or is its folder Real/subset, with
+{train,val,test}/{A,B,OUT}: 10,000, 3,000 and 3,000 pairs of 256 x 256 pixels (the copy that
+is passed around has 2,998 to validate on). Masks are JPEGs there; here they become PNGs,
+changed from 128 on.
+"""
+from _pairs import PairSet, prepare
+from _preparation import parse_args, run
+
+CDD = PairSet(
+    name='CDD',
+    counts=dict(train=(10000, ), val=(3000, 2998), test=(3000, )),
+    # the archive has further sets, whose trees look alike, beside this one
+    pattern=r'^(?:.*/subset)?/(train|val|test)/(A|B|OUT)/([^/]+)\.jpg$',
+    label='OUT',
+    size=256,
+    tile=256,
+    threshold=127)
+
+
+def main(arguments=None):
+    args = parse_args(__doc__, 'data/cdd', arguments)
+    prepare(args.folder, args.out, CDD, args.workers)
+
+
+if __name__ == '__main__':
+    run(main)
