@@ -39,7 +39,6 @@ TASKS = dict(
 # for a steady number
 SCENES, VAL_SHARE, SIZE = 400, 0.4, 128
 PICTURES = 6
-MOST_EPOCHS = 40
 
 
 def require_frameworks(tasks):
@@ -107,17 +106,20 @@ def loaders(cfg):
 
 
 def fit_epochs(cfg, seconds):
-    """Set the epochs that fit into a time, and stretch the config's timetable to them."""
+    """Set the epochs that fit into a time, at most those of the config.
+
+    The config's timetable shrinks with them.
+    """
     per_step, steps = seconds_per_step(cfg)
-    planned = cfg.train_cfg.max_epochs
-    epochs = planned
+    most = cfg.train_cfg.max_epochs
+    epochs = most
     if per_step:
-        epochs = min(max(int(seconds / (per_step * steps)), 1), MOST_EPOCHS)
+        epochs = min(max(int(seconds / (per_step * steps)), 1), most)
     cfg.train_cfg.max_epochs = epochs
     for scheduler in cfg.param_scheduler:
         for name in ('begin', 'end', 'T_max'):
             if scheduler.get(name) and scheduler.get('by_epoch', True):
-                scheduler[name] = max(1, round(scheduler[name] * epochs / planned))
+                scheduler[name] = max(1, round(scheduler[name] * epochs / most))
     return epochs
 
 
@@ -138,7 +140,7 @@ def train(cfg, metric, say, label):
                 self.last = now
                 done, most = runner.iter + 1, runner.max_iters
                 left = (now - self.started) / done * (most - done)
-                say(f'  {label}: step {done}/{most}, loss {float(outputs["loss"]):.3f}, '
+                say(f'  {label}: step {done}/{most}, loss {float(outputs["loss"].detach()):.3f}, '
                     f'{left:.0f} s left')
 
         def after_train(self, runner):

@@ -41,7 +41,7 @@ def parse_args(arguments=None):
     parser.add_argument('--task', default='pretrain', choices=['pretrain', *TASKS, 'all'],
                         help='what to do after the pre-training (default: nothing)')
     parser.add_argument('--task-minutes', type=float, default=1.3,
-                        help='time for each of the two trainings of a task (default: 1.3)')
+                        help='most time for one of the two trainings of a task (default: 1.3)')
     parser.add_argument('--seed', type=int, default=0)
     return parser.parse_args(arguments)
 

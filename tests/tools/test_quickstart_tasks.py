@@ -86,11 +86,11 @@ def test_folders_are_replaced_at_any_depth(tasks):
     assert cfg.a == '/new/x' and cfg.b[0].c == '/new/y/' and cfg.b[1] == 'data/other'
 
 
-def test_other_epochs_keep_the_shape_of_the_timetable(tasks, monkeypatch):
+def test_fewer_epochs_keep_the_shape_of_the_timetable(tasks, monkeypatch):
     path = Path(tasks.CONFIGS) / tasks.TASKS['segmentation'].config
     # six seconds an epoch
     monkeypatch.setattr(tasks, 'seconds_per_step', lambda cfg: (1., 6))
-    for seconds, epochs in ((30, 5), (1, 1), (1e6, tasks.MOST_EPOCHS)):
+    for seconds, epochs in ((30, 5), (1, 1), (1e6, 10)):
         cfg = Config.fromfile(path)
         warmup, cosine = cfg.param_scheduler
         assert tasks.fit_epochs(cfg, seconds) == epochs == cfg.train_cfg.max_epochs
