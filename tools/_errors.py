@@ -2,6 +2,7 @@
 
 Every tool imports this module first, which also lets a clone serve without installation.
 """
+import atexit
 import json
 import os
 import re
@@ -94,7 +95,21 @@ def run(main):
             raise
         sys.exit(f'{Path(sys.argv[0]).name}: error: {line}')
     if 'torch' in sys.modules and sys.modules['torch'].distributed.is_initialized():
-        sys.modules['torch'].distributed.destroy_process_group()
+        leave_group(sys.modules['torch'].distributed)
+
+
+def leave_group(distributed):
+    """Ends the part of this process in its group."""
+    on_cpu = distributed.get_backend() == 'gloo'
+    distributed.destroy_process_group()
+    if on_cpu:
+        # Now and then the C++ side aborts in the interpreter's end, on a thread of gloo that
+        # still runs, and torchrun reports a failure after everything has been written. So
+        # what Python registered for the end runs, and nothing after it.
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def tell_launcher(message):
