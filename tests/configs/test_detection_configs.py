@@ -9,7 +9,7 @@ from box_trees import coco_of, coco_tree, thin
 from downstream_steps import small, train_and_test
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmpretrain.registry import DATASETS, HOOKS, MODELS
+from mmpretrain.registry import DATASETS, MODELS
 
 pytest.importorskip('mmdet')
 
@@ -214,36 +214,6 @@ def test_quadrilaterals_are_wanted_where_boxes_are_oriented(content, tmp_path):
         assert len(dataset_of(content, tmp_path)) == 2
 
 
-class Run:
-    """As much of a runner as the hook looks at."""
-
-    def __init__(self, head, **classes):
-        class Box:
-            pass
-        for use in ('train', 'val', 'test'):
-            loop = dict()
-            if use in classes:
-                loop = Box()
-                loop.dataloader = Box()
-                loop.dataloader.dataset = Box()
-                loop.dataloader.dataset.metainfo = dict(classes=classes[use])
-            setattr(self, f'_{use}_loop', loop)
-        self.model = torch.nn.ModuleDict(dict(rpn_head=torch.nn.Identity(),
-                                              roi_head=torch.nn.Identity()))
-        self.model['rpn_head'].num_classes = 1
-        self.model['roi_head'].num_classes = head
-
-
-def test_heads_and_data_sets_must_have_the_same_classes():
-    hook = HOOKS.build(dict(type='mmpretrain.BoxClassesHook'))
-    hook.before_run(Run(2, train=('a', 'b'), val=('a', 'b')))
-    hook.before_run(Run(1, test=('a', )))
-    with pytest.raises(ValueError, match=r'roi_head has num_classes=3.*test has 2 \(a, b\)'):
-        hook.before_run(Run(3, test=('a', 'b')))
-    with pytest.raises(ValueError, match='different classes'):
-        hook.before_run(Run(2, train=('a', 'b'), val=('b', 'a')))
-
-
 def test_every_detection_config_has_the_hook():
     for path in LEAVES:
-        assert dict(type='mmpretrain.BoxClassesHook') in Config.fromfile(path).custom_hooks
+        assert dict(type='mmpretrain.ClassCheckHook') in Config.fromfile(path).custom_hooks

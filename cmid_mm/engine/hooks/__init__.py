@@ -1,4 +1,3 @@
-from .box_classes_hook import BoxClassesHook
 from .checkpoint_guard_hook import CheckpointGuardHook
 from .class_check_hook import ClassCheckHook
 from .first_sample_hook import FirstSampleHook
@@ -8,7 +7,6 @@ from .teacher_temperature_hook import CMIDTeacherTemperatureHook
 from .training_report_hook import TrainingReportHook
 
 __all__ = [
-    'BoxClassesHook', 'CMIDTeacherMomentumHook', 'CMIDTeacherTemperatureHook',
-    'CheckpointGuardHook', 'ClassCheckHook', 'FirstSampleHook', 'MeasureStatisticsHook',
-    'TrainingReportHook'
+    'CMIDTeacherMomentumHook', 'CMIDTeacherTemperatureHook', 'CheckpointGuardHook',
+    'ClassCheckHook', 'FirstSampleHook', 'MeasureStatisticsHook', 'TrainingReportHook'
 ]

@@ -11,7 +11,7 @@ default_hooks = dict(
         type='CheckpointHook', interval=1, max_keep_ckpts=2, save_best='coco/bbox_mAP'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='DetVisualizationHook'))
-custom_hooks = [dict(type='mmpretrain.BoxClassesHook')]
+custom_hooks = [dict(type='mmpretrain.ClassCheckHook')]
 
 env_cfg = dict(
     cudnn_benchmark=False,
