@@ -86,8 +86,13 @@ def run(main):
 
     ``CMID_TRACEBACK=1`` shows the traceback all the same.
     """
+    status = 0
     try:
         main()
+    except SystemExit as end:
+        if not isinstance(end.code, int):
+            raise
+        status = end.code
     except Exception as error:
         line = clear_line(error)
         tell_launcher(line or f'{type(error).__name__}: {error}')
@@ -95,10 +100,11 @@ def run(main):
             raise
         sys.exit(f'{Path(sys.argv[0]).name}: error: {line}')
     if 'torch' in sys.modules and sys.modules['torch'].distributed.is_initialized():
-        leave_group(sys.modules['torch'].distributed)
+        leave_group(sys.modules['torch'].distributed, status)
+    sys.exit(status)
 
 
-def leave_group(distributed):
+def leave_group(distributed, status):
     """Ends the part of this process in its group."""
     on_cpu = distributed.get_backend() == 'gloo'
     distributed.destroy_process_group()
@@ -109,7 +115,7 @@ def leave_group(distributed):
         atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(0)
+        os._exit(status)
 
 
 def tell_launcher(message):

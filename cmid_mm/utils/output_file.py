@@ -1,10 +1,14 @@
 """Files that are there complete or not at all."""
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+
+# ending of files that are being written
+UNFINISHED = '.part'
 
 
 def check_output(out: str, source: str) -> None:
@@ -28,16 +32,32 @@ def check_output(out: str, source: str) -> None:
 def complete_or_absent(out: str) -> Iterator[Path]:
     """Context manager: a path to write to, which becomes ``out`` where nothing failed.
 
-    The folder of ``out`` is made where it is missing.
+    The folder of ``out`` is made where it is missing. What was written is on the disk
+    before it gets its name, so that not even a power cut leaves half a file under it.
     """
     out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = out.with_name(f'{out.name}.{os.getpid()}.part')
+    unfinished = out.with_name(f'{out.name}.{os.getpid()}{UNFINISHED}')
     try:
         yield unfinished
+        _flush(unfinished)
         os.replace(unfinished, out)
+        _flush(out.parent)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file or the names in a folder are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        # some network file systems know no such wish for folders
+        if error.errno != errno.EINVAL:
+            raise
+    finally:
+        os.close(handle)
 
 
 def save_checkpoint_file(content: dict, out: str) -> None:

@@ -7,9 +7,12 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=3),
+    # set minutes=30 to save within long epochs too
+    checkpoint=dict(type='SafeCheckpointHook', interval=1, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'),
-    visualization=dict(type='VisualizationHook', enable=False))
+    visualization=dict(type='VisualizationHook', enable=False),
+    step_seed=dict(type='StepSeedHook'),
+    finite_step=dict(type='FiniteStepHook'))
 custom_hooks = [
     dict(type='CMIDTeacherMomentumHook', base_momentum=0.996),
     dict(type='CMIDTeacherTemperatureHook', start=0.04, end=0.07, warmup_epochs=50),

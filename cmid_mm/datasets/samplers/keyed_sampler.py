@@ -30,6 +30,10 @@ class KeyedSampler(Sampler):
             leaves out up to W - 1 samples at the end of the order; together with the
             loader's ``drop_last=True`` the steps of an epoch then depend on the global
             batch alone and not on W. Defaults to False.
+
+    Attributes:
+        start (int): So many samples of this process are left out of a pass, because a run
+            that was cut in the middle of an epoch has seen them.
     """
 
     def __init__(self,
@@ -43,11 +47,12 @@ class KeyedSampler(Sampler):
         self.seed = sync_random_seed() if seed is None else int(seed)
         self.round_up = round_up
         self.epoch = 0
+        self.start = 0
 
     def __iter__(self) -> Iterator[SampleIndex]:
         """Yield this process's :class:`SampleIndex` objects of the current epoch."""
         epoch = self.epoch
-        for index in self._global_order()[self.rank::self.world_size]:
+        for index in self.order()[self.rank::self.world_size][self.start:]:
             yield SampleIndex(index, self.seed, epoch)
 
     def __len__(self) -> int:
@@ -59,7 +64,7 @@ class KeyedSampler(Sampler):
         """Choose the epoch of the next pass; mmengine's hook calls it before each."""
         self.epoch = epoch
 
-    def _global_order(self) -> np.ndarray:
+    def order(self) -> np.ndarray:
         """int64 (W * len(self),): the sample at every position of the global order."""
         count = len(self.dataset)
         if self.shuffle:

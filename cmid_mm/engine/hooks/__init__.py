@@ -1,12 +1,16 @@
 from .checkpoint_guard_hook import CheckpointGuardHook
 from .class_check_hook import ClassCheckHook
+from .finite_step_hook import FiniteStepHook
 from .first_sample_hook import FirstSampleHook
 from .measure_statistics_hook import MeasureStatisticsHook
+from .safe_checkpoint_hook import SafeCheckpointHook
+from .step_seed_hook import StepSeedHook
 from .teacher_momentum_hook import CMIDTeacherMomentumHook
 from .teacher_temperature_hook import CMIDTeacherTemperatureHook
 from .training_report_hook import TrainingReportHook
 
 __all__ = [
     'CMIDTeacherMomentumHook', 'CMIDTeacherTemperatureHook', 'CheckpointGuardHook',
-    'ClassCheckHook', 'FirstSampleHook', 'MeasureStatisticsHook', 'TrainingReportHook'
+    'ClassCheckHook', 'FiniteStepHook', 'FirstSampleHook', 'MeasureStatisticsHook',
+    'SafeCheckpointHook', 'StepSeedHook', 'TrainingReportHook'
 ]

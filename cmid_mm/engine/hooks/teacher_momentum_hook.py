@@ -44,9 +44,10 @@ class CMIDTeacherMomentumHook(Hook):
         return self.end_momentum - (self.end_momentum - self.base_momentum) * distance
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
-        if not runner.optim_wrapper.should_update():
+        wrapper = runner.optim_wrapper
+        if not wrapper.should_update() or getattr(wrapper, 'skipped', False):
             return
-        accumulation = runner.optim_wrapper._accumulative_counts
+        accumulation = wrapper._accumulative_counts
         momentum = self.momentum(runner.iter // accumulation,
                                  math.ceil(runner.max_iters / accumulation))
         model = get_ori_model(runner.model)

@@ -3,18 +3,19 @@ from contextlib import contextmanager
 
 import torch
 from mmengine.logging import print_log
-from mmengine.optim import AmpOptimWrapper, OptimWrapper
+from mmengine.optim import OptimWrapper
 from mmpretrain.registry import OPTIM_WRAPPERS
+
+from .finite_step import FiniteAmpOptimWrapper, FiniteOptimWrapper
 
 PRECISIONS = ('auto', 'float32', 'bfloat16', 'float16')
 
 
 @OPTIM_WRAPPERS.register_module()
-class BFloat16OptimWrapper(OptimWrapper):
+class BFloat16OptimWrapper(FiniteOptimWrapper):
     """Forward passes in bfloat16 where autocast deems it safe, on any device.
 
-    bfloat16 has float32's range: no loss scale, so no check for overflow that would make
-    the host wait for the device in every step.
+    bfloat16 has float32's range, so it needs no loss scale.
     """
 
     @contextmanager
@@ -35,7 +36,7 @@ def AutoPrecisionOptimWrapper(precision: str = 'auto', **kwargs) -> OptimWrapper
         **kwargs: Arguments of mmengine's ``OptimWrapper``.
 
     Returns:
-        OptimWrapper: The wrapper.
+        OptimWrapper: The wrapper; it leaves out steps that are not finite.
 
     Raises:
         ValueError: The precision is unknown.
@@ -47,8 +48,8 @@ def AutoPrecisionOptimWrapper(precision: str = 'auto', **kwargs) -> OptimWrapper
         precision, reason = best_precision()
     print_log(f'precision: {precision} ({reason})', 'current')
     if precision == 'float16':
-        return AmpOptimWrapper(loss_scale='dynamic', dtype='float16', **kwargs)
-    wrapper = BFloat16OptimWrapper if precision == 'bfloat16' else OptimWrapper
+        return FiniteAmpOptimWrapper(loss_scale='dynamic', dtype='float16', **kwargs)
+    wrapper = BFloat16OptimWrapper if precision == 'bfloat16' else FiniteOptimWrapper
     return wrapper(**kwargs)
 
 

@@ -1,9 +1,14 @@
 """mmengine's Runner, with what a CMID run must not leave to chance."""
 import math
+import os
+from functools import partial
 
 from mmengine.device import get_device
+from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+
+from cmid_mm.utils.latest_checkpoint import damage, latest_checkpoint
 
 RULES = dict(linear=lambda ratio: ratio, sqrt=math.sqrt)
 
@@ -11,11 +16,52 @@ RULES = dict(linear=lambda ratio: ratio, sqrt=math.sqrt)
 # in mmengine's own registry: runners are built before the config's scope is known
 @RUNNERS.register_module()
 class CMIDRunner(Runner):
-    """Scales the rate with the effective batch and refuses a loader without a batch.
+    """Resumes from the newest whole checkpoint, scales the rate with the effective batch and
+    refuses a loader without a batch.
 
     Chosen by ``runner_type = 'CMIDRunner'`` in a config. Under a plain ``Runner`` the same
     config trains too, with mmengine's own rule.
     """
+
+    def load_or_resume(self) -> None:
+        """As mmengine's, but a damaged checkpoint is passed over for the one before.
+
+        Raises:
+            ValueError: The checkpoint that was named is damaged, or all of them are.
+        """
+        if self._resume and self._load_from is None:
+            # one process decides; the folder may look different to another
+            found = [latest_checkpoint(self.work_dir) if is_main_process() else None]
+            broadcast_object_list(found)
+            if found[0] is None:
+                self.logger.info(f'{self.work_dir} holds no checkpoint: starting from the '
+                                 'beginning')
+                return
+            self._load_from = found[0]
+        elif self._resume and os.path.isfile(self._load_from):
+            complaint = damage(self._load_from)
+            if complaint:
+                raise ValueError(f'{self._load_from} is damaged ({complaint}): take another '
+                                 'checkpoint, or --resume without a name for the newest '
+                                 'whole one')
+        super().load_or_resume()
+
+    def load_checkpoint(self, *args, **kwargs) -> dict:
+        """As mmengine's, without the config that an old checkpoint may hold.
+
+        mmengine's ``resume`` would run it as Python.
+        """
+        checkpoint = super().load_checkpoint(*args, **kwargs)
+        checkpoint.get('meta', {}).pop('config', None)
+        return checkpoint
+
+    def resume(self, filename, *args, **kwargs) -> None:
+        """As mmengine's; the order of the samples follows the seed of the checkpoint."""
+        super().resume(filename, *args, **kwargs)
+        sampler = self.train_dataloader.sampler
+        if hasattr(sampler, 'seed'):
+            sampler.seed = self.seed
+        self.logger.info(f'going on after epoch {self.epoch}, step {self.iter}')
 
     def scale_lr(self, optim_wrapper, auto_scale_lr=None) -> None:
         """Scale the rate of the config to the batch that one optimiser step sees.
@@ -62,4 +108,16 @@ class CMIDRunner(Runner):
             raise ValueError(
                 f'{len(loader.dataset)} images on all processes are fewer than one batch of '
                 f'{loader.batch_size} on each: lower train_dataloader.batch_size or add images')
+        loader.worker_init_fn = partial(_in_own_group, loader.worker_init_fn)
         return loader
+
+
+def _in_own_group(init, worker: int) -> None:
+    """Start of a loader's worker: what a scheduler sends to the run is not for it.
+
+    Schedulers signal the whole process group. The main process saves and ends its workers;
+    without them it could not finish the step.
+    """
+    os.setpgrp()
+    if init is not None:
+        init(worker)

@@ -1,0 +1,128 @@
+"""When a checkpoint is written, and that no kill, full disk or damage loses the last good one."""
+import math
+import os.path as osp
+import time
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import CheckpointHook
+from mmpretrain.registry import HOOKS
+
+from cmid_mm.engine.checkpoint_backend import CompleteFileBackend
+from cmid_mm.engine.stop_request import StopRequest
+from cmid_mm.utils.latest_checkpoint import POINTER, clear_unfinished, damage
+
+_KEPT = 'kept_checkpoints'
+
+
+@HOOKS.register_module()
+class SafeCheckpointHook(CheckpointHook):
+    """mmengine's hook, which also saves by time and on a signal, and never in place.
+
+    A checkpoint is written beside, brought to the disk and renamed; then the file
+    ``last_checkpoint`` moves; then, after the new one was read back and its checksums are
+    right, old ones are removed. mmengine removes first.
+
+    On SIGTERM or SIGUSR1 the run saves after the current optimiser step and ends with exit
+    status 75. Checkpoints by time and by signal are ``iter_N.pth``, also within an epoch;
+    ``ResumableTrainLoop`` goes on from there.
+
+    A checkpoint that cannot be written, for example because the disk is full, is an error
+    in the log, and the run goes on: the last one stays. Only where nothing else could save
+    what was computed (a signal, the end of the run) the run ends with the error.
+
+    Args:
+        minutes (float, optional): Time between two checkpoints, whatever the epochs.
+            Defaults to None.
+        **kwargs: Of mmengine's ``CheckpointHook``.
+
+    Raises:
+        ValueError: ``minutes`` is not positive.
+    """
+
+    def __init__(self, minutes: float | None = None, **kwargs):
+        if minutes is not None and minutes <= 0:
+            raise ValueError(f'minutes between checkpoints must be positive, not {minutes}')
+        super().__init__(**kwargs)
+        self.minutes = minutes
+        self.request = StopRequest()
+        self.next_at = math.inf
+        self.wanted = False
+
+    def before_train(self, runner) -> None:
+        out_dir = str(self.out_dir or runner.work_dir)
+        if self.backend_args is None and '://' not in out_dir:
+            self.backend_args = dict(backend=CompleteFileBackend.__name__)
+            if is_main_process():
+                clear_unfinished(out_dir)
+        super().before_train(runner)
+        self.next_at = self._later()
+        self.request.listen()
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        super().after_train_iter(runner, batch_idx, data_batch, outputs)
+        stop, due = self.request.agree(self._due())
+        self.wanted = self.wanted or due
+        # in the middle of accumulated gradients there is nothing that can be resumed
+        if not (stop or self.wanted) or not runner.optim_wrapper.should_update():
+            return
+        step = runner.iter + 1
+        runner.logger.info(f'Saving checkpoint at {step} iterations'
+                           + (f': stopping on {self.request.reason}' if stop else ''))
+        self._save(runner, f'iter_{step}.pth', dict(epoch=runner.epoch, iter=step), must=stop)
+        self.wanted = False
+        if stop:
+            self.request.end()
+
+    def after_train(self, runner) -> None:
+        self.request.leave()
+        super().after_train(runner)
+
+    def _later(self) -> float:
+        return math.inf if self.minutes is None else time.monotonic() + 60 * self.minutes
+
+    def _due(self) -> bool:
+        """Whether the time has come, once each time."""
+        due = time.monotonic() >= self.next_at
+        if due:
+            self.next_at = self._later()
+        return due
+
+    def _save_checkpoint_with_step(self, runner, step, meta) -> None:
+        last = runner.iter + 1 >= runner.max_iters
+        self._save(runner, self.filename_tmpl.format(step), meta, must=last)
+
+    def _save(self, runner, name: str, meta: dict, must: bool) -> None:
+        """Write a checkpoint, point at it, remove what is older than the newest few."""
+        hub = runner.message_hub
+        kept = [old for old in hub.runtime_info.get(_KEPT, []) if old != name]
+        hub.update_info(_KEPT, [*kept, name])
+        path = self.file_backend.join_path(self.out_dir, name)
+        try:
+            runner.save_checkpoint(
+                self.out_dir, name, save_optimizer=self.save_optimizer,
+                save_param_scheduler=self.save_param_scheduler, meta=meta,
+                backend_args=self.backend_args, **self.args)
+        except OSError as error:
+            hub.update_info(_KEPT, kept)
+            line = (f'{path} could not be written ({error.strerror or error}); the last good '
+                    f'checkpoint is {self.last_ckpt or "none"}: make room, or give another '
+                    'work dir')
+            if must:
+                raise OSError(line) from error
+            runner.logger.error(line)
+            return
+        self.last_ckpt = path
+        hub.update_info('last_ckpt', path)
+        if is_main_process():
+            self.file_backend.put_text(path, osp.join(runner.work_dir, POINTER))
+            hub.update_info(_KEPT, self._prune([*kept, name]))
+
+    def _prune(self, names: list) -> list:
+        """Remove all but the newest few, if the newest is whole; return what is left."""
+        if not 0 < self.max_keep_ckpts < len(names) or damage(self.last_ckpt):
+            return names
+        for name in names[:-self.max_keep_ckpts]:
+            path = self.file_backend.join_path(self.out_dir, name)
+            if self.file_backend.isfile(path):
+                self.file_backend.remove(path)
+        return names[-self.max_keep_ckpts:]

@@ -1,0 +1,59 @@
+"""Epochs that can be entered in their middle."""
+from mmengine.dist import get_world_size
+from mmengine.registry import LOOPS
+from mmengine.runner import EpochBasedTrainLoop
+
+_INFO = 'data_of_run'
+
+
+# in mmengine's own registry, as its other loops
+@LOOPS.register_module()
+class ResumableTrainLoop(EpochBasedTrainLoop):
+    """As mmengine's, but goes on with the very batch at which a run was cut.
+
+    mmengine's loop begins a resumed epoch with its first batch. Here the sampler is told
+    how many samples of the epoch have been seen; they are not even read.
+    """
+
+    def run(self):
+        """Train from ``iter`` on.
+
+        Raises:
+            ValueError: The run that is resumed had other images or another batch, so that
+                its place in an epoch means nothing here, or the sampler cannot start in
+                the middle of an epoch.
+        """
+        self.check_data()
+        return super().run()
+
+    def run_epoch(self) -> None:
+        """One epoch, or what is left of it."""
+        self.runner.call_hook('before_train_epoch')
+        self.runner.model.train()
+        first = self._iter - self._epoch * len(self.dataloader)
+        sampler = self.dataloader.sampler
+        if hasattr(sampler, 'start'):
+            sampler.start = first * self.dataloader.batch_size
+        elif first:
+            raise ValueError(
+                f'{type(sampler).__name__} cannot start in the middle of an epoch: set '
+                "train_dataloader.sampler.type='KeyedSampler', or resume from a checkpoint of "
+                'the end of an epoch')
+        for place, data_batch in enumerate(self.dataloader, first):
+            self.run_iter(place, data_batch)
+        self.runner.call_hook('after_train_epoch')
+        self._epoch += 1
+
+    def check_data(self) -> None:
+        """Compare images and batch with those of the run that is resumed, and note them."""
+        hub = self.runner.message_hub
+        now = dict(images=len(self.dataloader.dataset),
+                   batch=self.dataloader.batch_size * get_world_size())
+        then = hub.runtime_info.get(_INFO, now) if self._iter else now
+        if then != now:
+            raise ValueError(
+                f'the run to resume had {then["images"]:,} images and batches of '
+                f'{then["batch"]} over all processes, now there are {now["images"]:,} and '
+                f'{now["batch"]}: go on with the same (train_dataloader.batch_size counts for '
+                'one process), or start a new run from these weights with load_from')
+        hub.update_info(_INFO, now)

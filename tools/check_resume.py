@@ -1,0 +1,229 @@
+"""Shows that a run that was killed ends as one that was not: check_resume.py --kills N
+
+Trains a tiny CMID once without a break. Then again with the same command, which is killed
+N times at random moments and started again after each. Weights of student, teacher and
+heads, queue, centre, state of the optimiser and every logged loss must be bitwise equal.
+
+Exit status 0: all equal. 1: something differs, or a run failed.
+"""
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import _errors
+from _errors import UserError
+
+TOOLS = Path(__file__).resolve().parent
+# of every process of a run, also of torchrun
+ENDED_ON_REQUEST = 75
+CONFIG = """_base_ = {toy!r}
+# batch norm, drop path and accumulation: what could depend on a state
+model = dict(
+    image_size=64,
+    backbone=dict(
+        _delete_=True, type='SwinTransformer', img_size=64, window_size=2, out_indices=(3, ),
+        arch=dict(embed_dims=16, depths=[2, 2, 2, 2], num_heads=[1, 2, 4, 8]),
+        drop_path_rate=0.2),
+    global_projector=dict(hidden_channels=64, out_channels=32),
+    dense_projector=dict(
+        hidden_channels=64, bottleneck_channels=32, num_prototypes=64,
+        norm_cfg=dict(type='BN1d')),
+    global_head=dict(embed_dims=32, queue_size=100),
+    local_head=dict(num_prototypes=64))
+pipeline = [
+    dict(type='LoadRSImage', bands=3),
+    dict(type='CMIDTwoViews', size=64),
+    dict(type='PackViews'),
+]
+train_dataloader = dict(
+    batch_size={batch}, num_workers={workers}, persistent_workers={workers} > 0,
+    dataset=dict(data_root={images!r}, remember=False, pipeline=pipeline))
+optim_wrapper = dict(precision={precision!r}, accumulative_counts=2)
+train_cfg = dict(max_epochs={epochs})
+default_hooks = dict(
+    checkpoint=dict(minutes={minutes}, max_keep_ckpts=2), logger=dict(interval=1))
+"""
+IMAGES, BATCH, SIZE = 64, 8, 96
+
+
+def parse_args(arguments=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--kills', type=int, default=20)
+    parser.add_argument('--signal', default='KILL', choices=['KILL', 'TERM', 'USR1'],
+                        help='KILL ends at once, the others save first (default: KILL)')
+    parser.add_argument('--workers', type=int, default=0, help='of the loader (default: 0)')
+    parser.add_argument('--processes', type=int, default=1, help='of the run (default: 1)')
+    parser.add_argument('--epochs', type=int, default=6, help='of 8 steps (default: 6)')
+    parser.add_argument('--seconds', type=float, default=1.0,
+                        help='between two checkpoints (default: 1)')
+    parser.add_argument('--precision', default='float32', choices=['float32', 'bfloat16'],
+                        help='of the passes (default: float32)')
+    parser.add_argument('--seed', type=int, default=0, help='of the moments')
+    parser.add_argument('--work-dir', type=Path, help='kept; default: a temporary folder')
+    return parser.parse_args(arguments)
+
+
+def write_config(args, folder):
+    """Images and a config; returns the path of the config."""
+    from cmid_mm.datasets.scenes import write_scenes
+    write_scenes(folder / 'scenes', num=IMAGES, size=SIZE, tasks=('classification', ),
+                 show_progress=False)
+    config = folder / 'config.py'
+    config.write_text(CONFIG.format(
+        toy=str(TOOLS.parent / 'configs' / 'cmid' / 'cmid_resnet18_toy.py'),
+        images=str(folder / 'scenes' / 'classification'), batch=BATCH // args.processes,
+        workers=args.workers, epochs=args.epochs, precision=args.precision,
+        minutes=args.seconds / 60))
+    return config
+
+
+def start(args, config, work_dir):
+    """The training as a process group of its own, its output in a file."""
+    command = [sys.executable, str(TOOLS / 'train.py'), str(config), '--resume',
+               '--work-dir', str(work_dir)]
+    if args.processes > 1:
+        command[1:2] = ['-m', 'torch.distributed.run', '--standalone',
+                        f'--nproc_per_node={args.processes}', command[1]]
+        command += ['--launcher', 'pytorch']
+    work_dir.mkdir(parents=True, exist_ok=True)
+    with (work_dir / 'output.txt').open('a') as output:
+        environment = dict(os.environ, OMP_NUM_THREADS='1')
+        return subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT,
+                                env=environment, start_new_session=True)
+
+
+def finish(process, work_dir):
+    """Wait for the end of a run that nobody disturbs."""
+    if process.wait():
+        lines = (work_dir / 'output.txt').read_text().splitlines()
+        raise UserError(f'a run ended with status {process.returncode}; its last lines:\n  '
+                        + '\n  '.join(lines[-5:]))
+
+
+def end_at_random(process, work_dir, number, dice, longest):
+    """Signal a run at some moment after its first step, every other time during a save.
+
+    Returns:
+        bool: False where the run was done before.
+    """
+    begun = len((work_dir / 'output.txt').read_text())
+    while process.poll() is None and 'Epoch(train)' not in \
+            (work_dir / 'output.txt').read_text()[begun:]:
+        time.sleep(0.05)
+    moment = time.monotonic() + dice.random() * longest
+    while process.poll() is None and time.monotonic() < moment:
+        time.sleep(0.001)
+    saving = dice.random() < 0.5
+    while saving and process.poll() is None and not list(work_dir.glob('*.part')):
+        time.sleep(0.0005)
+    if process.poll() is not None:
+        return False
+    os.killpg(process.pid, number)
+    process.wait()
+    return True
+
+
+def state_of(work_dir):
+    """All that must be equal, as name -> tensor, and the number of steps."""
+    import torch
+
+    import cmid_mm  # noqa: F401
+    from cmid_mm.utils.checkpoint_file import load_checkpoint_file
+    from cmid_mm.utils.latest_checkpoint import latest_checkpoint
+    checkpoint = load_checkpoint_file(latest_checkpoint(str(work_dir)))
+    found = {f'weights {key}': value for key, value in checkpoint['state_dict'].items()}
+    for number, state in checkpoint['optimizer']['state'].items():
+        found |= {f'optimiser {number} {key}': torch.as_tensor(value)
+                  for key, value in state.items()}
+    for number, group in enumerate(checkpoint['optimizer']['param_groups']):
+        found |= {f'optimiser group {number} {key}': torch.as_tensor(value)
+                  for key, value in group.items() if isinstance(value, (int, float))}
+    scalars = checkpoint['message_hub']['log_scalars']
+    found |= {f'log {key}': torch.as_tensor(scalars[key]._log_history)
+              for key in scalars if 'loss' in key or 'momentum' in key or key.endswith('lr')}
+    return found, checkpoint['meta']['iter']
+
+
+def compare(one, other):
+    """Names of what is not bitwise equal."""
+    import torch
+    return [name for name in sorted(set(one) | set(other))
+            if name not in one or name not in other or one[name].shape != other[name].shape
+            or not torch.equal(one[name].nan_to_num(), other[name].nan_to_num())]
+
+
+def check(args, folder):
+    """The two runs and their comparison; returns what differs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = write_config(args, folder)
+    whole, cut = folder / 'whole', folder / 'cut'
+    for old in (whole, cut):
+        shutil.rmtree(old, ignore_errors=True)
+    begun = time.monotonic()
+    finish(start(args, config, whole), whole)
+    seconds = time.monotonic() - begun
+    print(f'without a break: {seconds:.0f} s', flush=True)
+    number = signal.Signals[f'SIG{args.signal}']
+    dice, kills = random.Random(args.seed), 0
+    # a run that is ended too early each time would never come to its end
+    longest = max(2.0, 3 * args.seconds)
+    while kills < args.kills:
+        process = start(args, config, cut)
+        try:
+            if not end_at_random(process, cut, number, dice, longest):
+                break
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+        kills += 1
+        print(f'{kills}/{args.kills}: {args.signal}, status {process.returncode}, '
+              f'{progress(cut)}', flush=True)
+        wanted = {'KILL': -signal.SIGKILL}.get(args.signal, ENDED_ON_REQUEST)
+        if args.processes == 1 and process.returncode != wanted:
+            raise UserError(f'status {process.returncode} instead of {wanted}; see '
+                            f'{cut / "output.txt"}')
+    process = start(args, config, cut)
+    finish(process, cut)
+    (one, steps), (other, other_steps) = state_of(whole), state_of(cut)
+    different = compare(one, other)
+    print(json.dumps(dict(kills=kills, signal=args.signal, workers=args.workers,
+                          processes=args.processes, steps=[steps, other_steps],
+                          compared=len(one), different=len(different))))
+    for name in different[:10]:
+        print(f'different: {name}')
+    if kills < args.kills:
+        print(f'the run was done after {kills} kills: more epochs take more of them')
+    return different
+
+
+def progress(work_dir):
+    pointer = work_dir / 'last_checkpoint'
+    return (f'last checkpoint {Path(pointer.read_text()).name}' if pointer.exists()
+            else 'no checkpoint yet')
+
+
+def main():
+    args = parse_args()
+    if BATCH % args.processes:
+        raise UserError(f'{args.processes} processes do not divide the batch of {BATCH}')
+    if args.work_dir:
+        different = check(args, args.work_dir)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            different = check(args, Path(folder))
+    if different:
+        sys.exit(1)
+    print('all equal')
+
+
+if __name__ == '__main__':
+    _errors.run(main)
