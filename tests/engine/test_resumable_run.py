@@ -1,0 +1,151 @@
+"""Runs that are cut within an epoch, in one process."""
+import errno
+import os
+import signal
+
+import pytest
+import torch
+from mmengine.hooks import Hook
+from tiny_run import tiny_runner
+
+from cmid_mm.engine.checkpoint_backend import CompleteFileBackend
+from cmid_mm.engine.stop_request import EXIT_STATUS, StopRequested
+from cmid_mm.utils.checkpoint_file import load_checkpoint_file
+
+
+class At(Hook):
+    """Does something before a step (from 1)."""
+
+    def __init__(self, step, what):
+        self.step = step
+        self.what = what
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter + 1 == self.step:
+            self.what()
+
+
+def terminate():
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def train(folder, work_dir, at=None, **options):
+    runner = tiny_runner(folder, work_dir, options)
+    if at:
+        runner.register_hook(At(*at))
+    runner.train()
+    return runner
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp('runs')
+
+
+@pytest.fixture(scope='module')
+def whole(folder):
+    """The run that nobody disturbs: its last checkpoint."""
+    train(folder, 'whole')
+    return load_checkpoint_file(folder / 'whole' / 'epoch_2.pth')
+
+
+def losses(checkpoint):
+    return checkpoint['message_hub']['log_scalars']['train/loss']._log_history.tolist()
+
+
+def assert_same(one, other):
+    assert losses(one) == losses(other) and len(losses(one)) == 8
+    for key, value in one['state_dict'].items():
+        assert torch.equal(value, other['state_dict'][key]), key
+    for number, state in one['optimizer']['state'].items():
+        for key, value in state.items():
+            assert torch.equal(value, other['optimizer']['state'][number][key]), key
+
+
+@pytest.mark.parametrize('step', [2, 4, 5])
+def test_sigterm_saves_and_the_same_command_goes_on(folder, whole, step):
+    with pytest.raises(StopRequested) as stop:
+        train(folder, f'term{step}', (step, terminate))
+    assert stop.value.code == EXIT_STATUS == 75
+    assert (folder / f'term{step}' / f'iter_{step}.pth').is_file()
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    train(folder, f'term{step}', resume=True)
+    assert_same(whole, load_checkpoint_file(folder / f'term{step}' / 'epoch_2.pth'))
+
+
+def test_steps_would_differ_if_they_began_the_epoch_again(whole):
+    # the shape of the proof above: these four losses are four different batches
+    assert len(set(losses(whole))) == 8
+
+
+def test_accumulated_gradients_are_never_cut(folder):
+    options = {'optim_wrapper.accumulative_counts': 4}
+    with pytest.raises(StopRequested):
+        train(folder, 'accumulated', (2, terminate), **options)
+    assert [path.name for path in (folder / 'accumulated').glob('*.pth')] == ['iter_4.pth']
+
+
+def test_by_time_and_no_more_than_asked_for(folder):
+    options = {'default_hooks.checkpoint.minutes': 1e-6,
+               'default_hooks.checkpoint.max_keep_ckpts': 2}
+    train(folder, 'often', **options)
+    names = sorted(path.name for path in (folder / 'often').glob('*.pth'))
+    assert names == ['epoch_2.pth', 'iter_8.pth']
+
+
+def test_another_batch_or_other_images_are_refused(folder, whole):
+    with pytest.raises(StopRequested):
+        train(folder, 'other', (3, terminate))
+    with pytest.raises(ValueError, match='batches of 4 .* now there are 16 and 8'):
+        train(folder, 'other', resume=True, **{'train_dataloader.batch_size': 8})
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(folder, whole, caplog):
+    train(folder, 'damaged')
+    last = folder / 'damaged' / 'epoch_2.pth'
+    content = bytearray(last.read_bytes())
+    content[len(content) // 2] ^= 1
+    last.write_bytes(content)
+    train(folder, 'damaged', resume=True)
+    assert_same(whole, load_checkpoint_file(last))
+    log = ''.join(path.read_text() for path in (folder / 'damaged').glob('*/*.log'))
+    assert 'epoch_2.pth is damaged (checksum of' in log
+    with pytest.raises(ValueError, match='cut.pth is damaged'):
+        (folder / 'cut.pth').write_bytes(content[:-50])
+        train(folder, 'cut', resume=True, load_from=str(folder / 'cut.pth'))
+
+
+def fill_disk(monkeypatch, names):
+    """Files of these names do not fit on the disk any more; half of them is written."""
+    put = CompleteFileBackend.put
+
+    def full(self, obj, filepath):
+        if os.path.basename(filepath) in names:
+            raise OSError(errno.ENOSPC, 'No space left on device', filepath)
+        put(self, obj, filepath)
+    monkeypatch.setattr(CompleteFileBackend, 'put', full)
+
+
+def test_a_full_disk_is_told_and_the_last_good_checkpoint_stays(folder, whole, monkeypatch):
+    options = {'default_hooks.checkpoint.max_keep_ckpts': 1, 'train_cfg.max_epochs': 3}
+    fill_disk(monkeypatch, ['epoch_2.pth'])
+    train(folder, 'full', **options)
+    log = ''.join(path.read_text() for path in (folder / 'full').glob('*/*.log'))
+    assert 'epoch_2.pth could not be written (No space left on device); the last good ' \
+        f'checkpoint is {folder / "full" / "epoch_1.pth"}' in log
+    assert [path.name for path in (folder / 'full').glob('*.pth')] == ['epoch_3.pth']
+
+
+def test_where_nothing_else_would_save_it_a_full_disk_is_an_error(folder, monkeypatch):
+    fill_disk(monkeypatch, ['epoch_2.pth'])
+    with pytest.raises(OSError, match='epoch_2.pth could not be written'):
+        train(folder, 'full_at_the_end')
+    assert (folder / 'full_at_the_end' / 'last_checkpoint').read_text().endswith('epoch_1.pth')
+
+
+def test_the_config_in_a_checkpoint_is_never_run(folder, whole):
+    evil = dict(whole, meta=dict(whole['meta'], epoch=1, iter=4, config=(
+        f'import pathlib\npathlib.Path({str(folder / "ran")!r}).touch()\n')))
+    torch.save(evil, folder / 'evil.pth')
+    train(folder, 'evil', resume=True, load_from=str(folder / 'evil.pth'))
+    assert not (folder / 'ran').exists()
