@@ -12,7 +12,8 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='VisualizationHook', enable=False),
     step_seed=dict(type='StepSeedHook'),
-    finite_step=dict(type='FiniteStepHook'))
+    finite_step=dict(type='FiniteStepHook'),
+    collapse_watch=dict(type='CollapseWatchHook'))
 custom_hooks = [
     dict(type='CMIDTeacherMomentumHook', base_momentum=0.996),
     dict(type='CMIDTeacherTemperatureHook', start=0.04, end=0.07, warmup_epochs=50),

@@ -1,5 +1,6 @@
 from .checkpoint_guard_hook import CheckpointGuardHook
 from .class_check_hook import ClassCheckHook
+from .collapse_watch_hook import CollapseWatchHook
 from .finite_step_hook import FiniteStepHook
 from .first_sample_hook import FirstSampleHook
 from .measure_statistics_hook import MeasureStatisticsHook
@@ -11,6 +12,6 @@ from .training_report_hook import TrainingReportHook
 
 __all__ = [
     'CMIDTeacherMomentumHook', 'CMIDTeacherTemperatureHook', 'CheckpointGuardHook',
-    'ClassCheckHook', 'FiniteStepHook', 'FirstSampleHook', 'MeasureStatisticsHook',
-    'SafeCheckpointHook', 'StepSeedHook', 'TrainingReportHook'
+    'ClassCheckHook', 'CollapseWatchHook', 'FiniteStepHook', 'FirstSampleHook',
+    'MeasureStatisticsHook', 'SafeCheckpointHook', 'StepSeedHook', 'TrainingReportHook'
 ]

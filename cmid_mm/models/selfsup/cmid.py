@@ -45,6 +45,11 @@ class CMID(BaseSelfSupervisor):
             ``'teacher'``. Defaults to 'student'.
         init_cfg (dict, optional): Initialisation.
 
+    Attributes:
+        seen (dict): What the last loss was made of, without gradient, for hooks that watch:
+            ``keys`` and ``scores`` of the teacher, ``grids`` and ``matches``, lists over
+            the two views or directions; see ``global_loss`` and ``local_loss``.
+
     Raises:
         ValueError: An unknown mode, or sizes that do not fit together.
     """
@@ -74,6 +79,7 @@ class CMID(BaseSelfSupervisor):
         self.num_matches = num_matches
         self.mask_mode = mask_mode
         self.feature_of = feature_of
+        self.seen = {}
 
         bands = self.data_preprocessor.bands
         shape = probe_backbone(self.backbone, bands, image_size, mask_stem)
@@ -209,6 +215,7 @@ class CMID(BaseSelfSupervisor):
         queries = [self.global_projector(features) for features in student]
         with torch.no_grad():
             keys = [self.teacher['global_projector'](features) for features in teacher]
+        self.seen['keys'] = keys
         return self.global_head.loss(queries, keys)
 
     def local_loss(self, student: list, teacher: list, boxes: list) -> Tensor:
@@ -233,5 +240,6 @@ class CMID(BaseSelfSupervisor):
                 self.teacher['dense_projector'](take_cells(features, index))
                 for features, (_, index) in zip(teacher[::-1], matches)
             ]
+        self.seen.update(scores=targets, grids=grids, matches=matches)
         losses = [self.local_head.loss(*pair) for pair in zip(scores, targets)]
         return 0.5 * (losses[0] + losses[1])
