@@ -101,24 +101,45 @@ def states(*folders, epoch=3):
             for folder in folders]
 
 
+def assert_alike(start, end):
+    """Equal but for rounding, measured by how far a tensor has come since ``start``."""
+    assert set(end[0]) == set(end[1])
+    for key in end[0]:
+        one, two = end[0][key], end[1][key]
+        if one.is_floating_point():
+            moved = (one - start[key]).abs().max().item()
+            torch.testing.assert_close(two, one, rtol=1e-4, atol=1e-3 * moved + 1e-6, msg=key)
+        else:
+            assert torch.equal(one, two), key
+
+
 def test_two_processes_are_one_of_twice_the_batch(one_process, two_processes):
     # the log shows the first process's half of the batch, so only the steps are alike here;
     # test_cmid_two_processes.py compares the losses of the whole batch
     assert len(scalars(one_process)) == len(scalars(two_processes)) == 3 * 2
     start = states(one_process, two_processes, epoch=1)
     end = states(one_process, two_processes)
-    assert set(end[0]) == set(end[1])
-    for key in end[0]:
-        one, two = end[0][key], end[1][key]
-        if one.is_floating_point():
-            moved = (one - start[0][key]).abs().max().item()
-            torch.testing.assert_close(two, one, rtol=1e-4, atol=1e-3 * moved + 1e-6, msg=key)
-        else:
-            assert torch.equal(one, two), key
+    assert_alike(start[0], end)
     assert end[0]['global_head.queue_ptr'].item() == 2 * 8 * 2 * 3 % 50
     for key in ('global_head.queue', 'local_head.center', 'mask_token',
                 'teacher.backbone.norm3.weight', 'backbone.norm3.weight'):
         assert not torch.equal(end[0][key], start[0][key]), f'{key} never moved'
+
+
+def test_a_run_moves_from_one_process_to_two_and_back(project, one_process):
+    """Epoch 1 by one process, epoch 2 by two, epoch 3 by one."""
+    moving = project / 'moving'
+    moving.mkdir()
+    (moving / 'epoch_1.pth').write_bytes((one_process / 'epoch_1.pth').read_bytes())
+    tool('dist_train.sh', project / 'tiny.py', 2, '--work-dir', moving, '--resume',
+         '--cfg-options', 'train_dataloader.batch_size=4')
+    (moving / 'epoch_3.pth').unlink()
+    # the pointer names a file that is not there any more
+    assert (moving / 'last_checkpoint').read_text().endswith('epoch_3.pth')
+    result = tool('train.py', project / 'tiny.py', '--work-dir', moving, '--resume')
+    assert 'going on after epoch 2, step 4' in result.stdout + result.stderr
+    start, = states(one_process, epoch=1)
+    assert_alike(start, states(one_process, moving))
 
 
 def test_resumed_training_ends_where_the_uninterrupted_one_does(project, one_process):

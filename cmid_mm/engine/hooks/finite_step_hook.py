@@ -1,9 +1,9 @@
 """Takes back steps whose numbers went bad, and writes them down for a replay."""
 import json
+import math
 import os.path as osp
 from pathlib import Path
 
-import numpy as np
 from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
@@ -95,8 +95,7 @@ class FiniteStepHook(Hook):
             step=first + 1, epoch=runner.epoch, seed=runner.seed, processes=get_world_size(),
             teacher_temperature=float(
                 get_ori_model(runner.model).local_head.teacher_temperature),
-            losses={name: float(value) for name, value in outputs.items()}, state=state,
-            batches=batches)
+            losses=_numbers(outputs), state=state, batches=batches)
         with complete_or_absent(path) as unfinished:
             unfinished.write_text(json.dumps(record, indent=1))
         return path
@@ -107,8 +106,12 @@ def _config(runner) -> str:
     return osp.join(runner.work_dir, osp.basename(runner.cfg.filename or 'CONFIG'))
 
 
+def _numbers(outputs: dict) -> dict:
+    return {name: float(value.detach()) for name, value in outputs.items()}
+
+
 def _not_finite(outputs: dict) -> list[str]:
-    return [name for name, value in outputs.items() if not np.isfinite(float(value))]
+    return [name for name, value in _numbers(outputs).items() if not math.isfinite(value)]
 
 
 def _batch(runner, step: int) -> dict:

@@ -1,0 +1,53 @@
+"""A signal that reaches one of two processes ends both after the same step."""
+import os
+import signal
+
+import pytest
+import torch
+import torch.multiprocessing as mp
+
+from cmid_mm.engine.stop_request import StopRequest, StopRequested
+
+
+def process(rank, folder):
+    torch.distributed.init_process_group(
+        'gloo', init_method=f'file://{folder}/meet', rank=rank, world_size=2)
+    request = StopRequest()
+    request.listen()
+    heard = []
+    for step in range(8):
+        if rank == 1 and step == 3:
+            os.kill(os.getpid(), signal.SIGUSR1)
+        # the clock of one process only says that a checkpoint is due
+        stop, due = request.agree(rank == 0 and step == 1)
+        heard.append((stop, due))
+        if stop:
+            break
+    torch.save(heard, f'{folder}/{rank}.pth')
+    try:
+        request.end()
+    except StopRequested as end:
+        torch.save(end.code, f'{folder}/{rank}_code.pth')
+    torch.distributed.destroy_process_group()
+
+
+def test_both_learn_of_it_at_the_next_step(tmp_path):
+    mp.spawn(process, (str(tmp_path), ), nprocs=2)
+    heard = [torch.load(tmp_path / f'{rank}.pth', weights_only=True) for rank in (0, 1)]
+    assert heard[0] == heard[1]
+    assert [due for _, due in heard[0]] == [False, False, True, False, False]
+    assert [stop for stop, _ in heard[0]] == [False] * 4 + [True]
+    assert torch.load(tmp_path / '1_code.pth', weights_only=True) == 75
+
+
+def test_one_process_knows_at_once_and_gives_the_signals_back():
+    before = signal.getsignal(signal.SIGTERM)
+    request = StopRequest()
+    request.listen()
+    assert request.agree(False) == (False, False)
+    assert request.agree(True) == (False, True)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert request.agree(False) == (True, False) and request.reason == 'SIGTERM'
+    with pytest.raises(StopRequested):
+        request.end()
+    assert signal.getsignal(signal.SIGTERM) is before
