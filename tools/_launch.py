@@ -61,7 +61,21 @@ def load_config(args):
         UserError: A missing file, a syntax error, an unknown setting.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    path = Path(args.config)
+    cfg = read_config(args.config, args.cfg_options)
+    cfg.launcher = args.launcher
+    cfg.work_dir = (args.work_dir or cfg.get('work_dir')
+                    or f'./work_dirs/{Path(args.config).stem}')
+    return cfg
+
+
+def read_config(config, options):
+    """As :func:`load_config`, without what concerns a run.
+
+    Args:
+        config (str): File.
+        options (dict[str, object]): Dotted key -> value.
+    """
+    path = Path(config)
     if not path.is_file():
         siblings = [entry.name for entry in path.parent.glob('*.py')]
         raise UserError(f'no such config: {path}{suggestion(path.name, siblings)}')
@@ -81,9 +95,7 @@ def load_config(args):
                         f'add its folder to PYTHONPATH') from error
     require_framework(cfg)
     read_checkpoints_safely()
-    apply_options(cfg, args.cfg_options)
-    cfg.launcher = args.launcher
-    cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'./work_dirs/{path.stem}'
+    apply_options(cfg, options)
     return cfg
 
 

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 import _errors
-from _launch import load_config
+from _launch import read_config
 
 
 def parse_args(arguments=None):
@@ -20,9 +20,6 @@ def parse_args(arguments=None):
                         'were kept with the record)')
     parser.add_argument('--precision', choices=['float32', 'bfloat16'],
                         help='default: that of the config')
-    parser.add_argument('--work-dir', help=argparse.SUPPRESS)
-    parser.add_argument('--cfg-options', default={}, help=argparse.SUPPRESS)
-    parser.add_argument('--launcher', default='none', help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
 
 
@@ -38,7 +35,7 @@ def weights_of(args, record):
 
 def main():
     args = parse_args()
-    cfg = load_config(args)
+    cfg = read_config(args.config, {})
     if not args.record.is_file():
         raise _errors.UserError(f'no such record: {args.record}')
     record = json.loads(args.record.read_text())
