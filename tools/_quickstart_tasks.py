@@ -1,7 +1,9 @@
 """The quickstart's second part: what the backbone is worth in the four tasks."""
+import os
 import sys
 import time
 import warnings
+from contextlib import redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -151,7 +153,7 @@ def train(cfg, metric, say, label):
     runner.register_hook(asker)
     runner.train()
     scale = 100. if metric.startswith('coco') else 1.
-    return scale * asker.before, scale * asker.after, runner
+    return scale * float(asker.before), scale * float(asker.after), runner
 
 
 def draw(task, runner, path, title):
@@ -185,22 +187,39 @@ def run_tasks(tasks, backbone, meta, args, say):
         args (argparse.Namespace): Of the quickstart.
         say (Callable): Prints a line.
 
-    Returns:
-        dict: Task -> metric (its name), cmid, scratch, untrained (in percent), epochs and
-        picture (path).
+    Yields:
+        tuple[str, dict]: Task, as soon as it is done, and its metric (the name), cmid,
+        scratch, untrained (in percent), epochs and picture (path).
     """
     # advice for those who write heads and hooks, not for those who run the quickstart
     warnings.filterwarnings('ignore', category=UserWarning, module=r'mm(cv|det|engine|seg)\.')
     work_dir = Path(args.work_dir)
     say(f'labelled scenes for {", ".join(tasks)} ...')
     scenes = write_task_scenes(work_dir, tasks, meta['bands'], args.seed)
-    results = {}
     for task in tasks:
-        metric, name = TASKS[task].metric, TASKS[task].metric_name
-        configs = {
-            start: task_config(task, scenes, weights, meta, work_dir / 'tasks' / task / start,
-                               args.seed)
-            for start, weights in dict(cmid=backbone, scratch=None).items()}
+        yield task, run_task(task, scenes, backbone, meta, args, aloud(say))
+
+
+def aloud(say):
+    """``say`` that is heard while what libraries print is not."""
+    terminal = sys.stdout
+
+    def say_there(line):
+        with redirect_stdout(terminal):
+            say(line)
+    return say_there
+
+
+def run_task(task, scenes, backbone, meta, args, say):
+    """One task of :func:`run_tasks`; returns its results."""
+    metric, name = TASKS[task].metric, TASKS[task].metric_name
+    work_dir = Path(args.work_dir)
+    configs = {
+        start: task_config(task, scenes, weights, meta, work_dir / 'tasks' / task / start,
+                           args.seed)
+        for start, weights in dict(cmid=backbone, scratch=None).items()}
+    # pycocotools prints whatever it does
+    with open(os.devnull, 'w') as nowhere, redirect_stdout(nowhere):
         epochs = fit_epochs(configs['cmid'], 60 * args.task_minutes)
         configs['scratch'].train_cfg.max_epochs = epochs
         configs['scratch'].param_scheduler = configs['cmid'].param_scheduler
@@ -212,11 +231,10 @@ def run_tasks(tasks, backbone, meta, args, say):
         picture = work_dir / f'{task}.png'
         draw(task, runner, str(picture), f'{task} from CMID: {name} {cmid:.1f}')
         scratch = train(configs['scratch'], metric, say, f'{task}, random weights')[1]
-        results[task] = dict(metric=name, cmid=cmid, scratch=scratch,
-                             untrained=untrained, epochs=epochs, picture=str(picture))
-        say(f'{task}: {name}: CMID {cmid:.1f}, random weights {scratch:.1f}, '
-            f'untrained head {untrained:.1f}')
-    return results
+    say(f'{task}: {name}: CMID {cmid:.1f}, random weights {scratch:.1f}, '
+        f'untrained head {untrained:.1f}')
+    return dict(metric=name, cmid=cmid, scratch=scratch, untrained=untrained, epochs=epochs,
+                picture=str(picture))
 
 
 def show_tasks(results):

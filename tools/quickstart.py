@@ -206,8 +206,10 @@ def run(args):
         picture=str(picture))
     write_summary(work_dir, summary)
     if tasks:
-        summary['tasks'] = run_tasks(tasks, str(backbone), exported['meta'], args, say)
-        write_summary(work_dir, summary)
+        summary['tasks'] = {}
+        for task, row in run_tasks(tasks, str(backbone), exported['meta'], args, say):
+            summary['tasks'][task] = row
+            write_summary(work_dir, summary)
     return summary
 
 

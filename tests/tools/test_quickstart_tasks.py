@@ -1,5 +1,6 @@
 """The quickstart's tasks: the same training from a backbone and from random weights."""
 import argparse
+import json
 from pathlib import Path
 
 import numpy as np
@@ -44,8 +45,10 @@ def test_a_task_is_trained_twice_and_told_in_numbers_and_a_picture(
     path, exported = backbone
     args = argparse.Namespace(work_dir=str(tmp_path), task_minutes=1.2, seed=0)
     lines = []
-    results = tasks.run_tasks([task], path, exported['meta'], args, lines.append)
-    row = results[task]
+    (name, row), = tasks.run_tasks([task], path, exported['meta'], args, lines.append)
+    assert name == task
+    # what goes into summary.json must be plain
+    assert json.loads(json.dumps(row)) == row
     assert row['metric'] == tasks.TASKS[task].metric_name
     assert all(0 <= row[start] <= 100 for start in ('cmid', 'scratch', 'untrained'))
     assert np.asarray(Image.open(row['picture'])).std() > 10
