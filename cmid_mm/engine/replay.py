@@ -62,7 +62,7 @@ def _run(model, wrapper, data: dict, files: list) -> dict:
     # an output of another length counts windows or cells, not images
     bad = rows.nonzero().flatten().tolist() if len(rows) == len(files) else []
     return dict(
-        losses={name: float(value) for name, value in losses.items()},
+        losses={name: float(value.detach()) for name, value in losses.items()},
         module=module,
         files=[files[row] for row in bad],
         gradients=[name for name, parameter in model.named_parameters()
