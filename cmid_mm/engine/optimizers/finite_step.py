@@ -1,6 +1,9 @@
 """A step whose loss or gradient is not finite is not taken."""
+import logging
+
 import torch
 from mmengine.dist import all_reduce
+from mmengine.logging import print_log
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from torch import Tensor
 
@@ -30,7 +33,10 @@ class FiniteStep:
         all_reduce(finite, op='min')
         self._loss = None
         self.skipped = not finite.item()
-        if not self.skipped:
+        if self.skipped:
+            print_log('optimiser step left out: loss or gradient is not finite',
+                      'current', logging.WARNING)
+        else:
             super().step(**kwargs)
 
     def _finite(self) -> Tensor:
