@@ -2,6 +2,7 @@ from .box_classes_hook import BoxClassesHook
 from .checkpoint_guard_hook import CheckpointGuardHook
 from .class_check_hook import ClassCheckHook
 from .first_sample_hook import FirstSampleHook
+from .list_paths_hook import ListPathsHook
 from .measure_statistics_hook import MeasureStatisticsHook
 from .teacher_momentum_hook import CMIDTeacherMomentumHook
 from .teacher_temperature_hook import CMIDTeacherTemperatureHook
@@ -9,6 +10,6 @@ from .training_report_hook import TrainingReportHook
 
 __all__ = [
     'BoxClassesHook', 'CMIDTeacherMomentumHook', 'CMIDTeacherTemperatureHook',
-    'CheckpointGuardHook', 'ClassCheckHook', 'FirstSampleHook', 'MeasureStatisticsHook',
-    'TrainingReportHook'
+    'CheckpointGuardHook', 'ClassCheckHook', 'FirstSampleHook', 'ListPathsHook',
+    'MeasureStatisticsHook', 'TrainingReportHook'
 ]
