@@ -17,6 +17,7 @@ custom_hooks = [
     dict(type='TrainingReportHook'),
     dict(type='CheckpointGuardHook'),
     dict(type='MeasureStatisticsHook'),
+    dict(type='BrokenImagesHook', max_share=0.1),
 ]
 
 env_cfg = dict(

@@ -63,4 +63,5 @@ custom_hooks = [
     dict(type='TrainingReportHook'),
     dict(type='CheckpointGuardHook'),
     dict(type='MeasureStatisticsHook'),
+    dict(type='BrokenImagesHook', max_share=0.1),
 ]

@@ -1,4 +1,5 @@
 from .box_classes_hook import BoxClassesHook
+from .broken_images_hook import BrokenImagesHook
 from .checkpoint_guard_hook import CheckpointGuardHook
 from .class_check_hook import ClassCheckHook
 from .first_sample_hook import FirstSampleHook
@@ -9,7 +10,7 @@ from .teacher_temperature_hook import CMIDTeacherTemperatureHook
 from .training_report_hook import TrainingReportHook
 
 __all__ = [
-    'BoxClassesHook', 'CMIDTeacherMomentumHook', 'CMIDTeacherTemperatureHook',
-    'CheckpointGuardHook', 'ClassCheckHook', 'FirstSampleHook', 'ListPathsHook',
-    'MeasureStatisticsHook', 'TrainingReportHook'
+    'BoxClassesHook', 'BrokenImagesHook', 'CMIDTeacherMomentumHook',
+    'CMIDTeacherTemperatureHook', 'CheckpointGuardHook', 'ClassCheckHook', 'FirstSampleHook',
+    'ListPathsHook', 'MeasureStatisticsHook', 'TrainingReportHook'
 ]
