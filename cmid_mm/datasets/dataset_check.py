@@ -17,7 +17,7 @@ from .list_file import read_list
 from .parallel_reading import read_in_parallel
 from .transforms.loading import LoadRSImage, map_to_255
 
-# Two files share a digest of 16 bytes by chance once in 10^26 pairs of a million files.
+# That two of a million files share a digest by chance has a probability of 10^-27.
 _DIGEST_BYTES = 16
 _CHUNK = 2**20
 
