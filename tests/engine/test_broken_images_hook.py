@@ -220,7 +220,7 @@ def hook_of(cfg):
 
 @pytest.fixture
 def damaged(tmp_path):
-    """Sixty images, the first of every ten damaged: the very first one, too."""
+    """Sixty images, every eighth of them damaged, the very first one, too."""
     paths = write_images(tmp_path / 'images', 60)
     return tmp_path / 'images', damage(paths[::len(paths) // 7])
 
