@@ -131,6 +131,16 @@ def test_few_bands_of_many_are_counted_alone(write_tiff):
     deep = write_tiff('deep.tif', np.zeros((16, 16, 40), np.float64), interleave='band')
     pixels = read_image(deep, lambda bands, alpha: (0, 1), max_pixels=256).pixels
     assert pixels.shape == (16, 16, 2)
+    # where bands lie together, one of them unfolds with all others
+    options = dict(tiled=True, blockxsize=64, blockysize=64)
+    for interleave in ('band', 'pixel'):
+        path = write_tiff(f'{interleave}.tif', np.zeros((64, 64, 64), np.uint8),
+                          interleave=interleave, **options)
+        if interleave == 'band':
+            assert read_image(path, lambda *_: (5,), max_pixels=10000).pixels.size == 64 * 64
+        else:
+            refused(lambda path, **limit: read_image(path, lambda *_: (5,), **limit), path,
+                    'unfolds to 262,144 bytes', max_pixels=10000)
 
 
 @READERS
@@ -149,6 +159,12 @@ def test_formats_that_run_programs_are_no_masks(tmp_path, monkeypatch):
     postscript = b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n%%EndComments\nshowpage\n'
     for content in (postscript, b'BM' + postscript, b'GIF89a' + bytes(30)):
         refused(read_labels, _file(tmp_path, content), r'damaged|is not a JPEG')
+    asked = []
+    opened = Image.open
+    monkeypatch.setattr(Image, 'open', lambda file, formats=None: (
+        asked.append(formats), opened(file, formats=formats))[1])
+    read_labels(_file(tmp_path, png(4, 4, zlib.compress((b'\0' + bytes(4)) * 4))))
+    assert asked == [('PNG', 'BMP', 'JPEG', 'WEBP')]
 
 
 def _file(folder, data):
