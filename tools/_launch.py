@@ -172,16 +172,21 @@ def has_key(cfg, key):
 
 
 def read_checkpoints_safely():
-    """Lets a damaged checkpoint, wherever mmengine reads it, be named in one line."""
-    from mmengine.runner import CheckpointLoader
+    """Lets a checkpoint, wherever mmengine reads it, run no code, and be named in one line.
 
-    from cmid_mm.utils.checkpoint_file import load_checkpoint_file
+    mmengine leaves it to torch whether a file may run code; over http, torch lets it.
+    """
+    from mmengine.runner import CheckpointLoader, checkpoint
+
+    from cmid_mm.utils.checkpoint_file import load_checkpoint_file, load_checkpoint_url
 
     # mmengine's log line takes the name of the backend from the function's name
     def load_from_local(filename, map_location):
         return load_checkpoint_file(os.path.expanduser(filename), map_location)
 
     CheckpointLoader.register_scheme('', load_from_local, force=True)
+    # behind http:// and https:// and behind every name of a model zoo
+    checkpoint.load_url = load_checkpoint_url
 
 
 def require_checkpoint(path):

@@ -1,6 +1,7 @@
 """Config of the quickstart: everything that depends on the images and on the machine."""
 import math
 import os
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -15,19 +16,31 @@ MOST_EPOCHS = 200
 FEWEST_EPOCHS = 20
 
 
-def list_images(folder, work_dir, say):
+def list_images(folder, work_dir, say, load=None):
     """What to learn from, as arguments of ``ImageFolder``, and the names of the classes.
+
+    Args:
+        folder (str): The images.
+        work_dir (Path): Where a list goes.
+        say (Callable): Prints a line.
+        load (dict, optional): Arguments of ``LoadRSImage``; images that it cannot use are
+            left out. None looks at names only.
 
     Returns:
         tuple[dict, list[str]]: Without classes the list is empty. Of a big folder an even
-        choice is written to a list file.
+        choice is written to a list file, and where images are left out, the others are.
     """
+    from cmid_mm.datasets.dataset_check import listable
     from cmid_mm.datasets.folder_scan import scan_folder
     files = scan_folder(folder)
     if len(files) < 2:
         raise UserError(f'{folder} holds {len(files)} images: pre-training needs some '
                         'hundreds, the more the better')
     chosen = files[::math.ceil(len(files) / MOST_IMAGES)]
+    if len(chosen) < len(files):
+        say(f'{len(files):,} images: an even choice of {len(chosen):,} of them')
+    if load is not None:
+        chosen = leave_out_broken(folder, chosen, load, say)
     counts = Counter(Path(file).parent.name for file in chosen)
     # images beside the class folders belong to no class, and every fifth image of a class
     # asks, so each class needs five
@@ -37,16 +50,31 @@ def list_images(folder, work_dir, say):
     if len(chosen) < len(files):
         number = {name: i for i, name in enumerate(classes)}
         lines = [f'{file} {number[Path(file).parent.name]}' if classes else file
-                 for file in chosen]
+                 for file in chosen if listable(file)]
         path = Path(work_dir).resolve() / 'images.txt'
-        path.write_text('\n'.join(lines) + '\n')
+        path.write_text('\n'.join(lines) + '\n', encoding='utf-8', errors='surrogateescape')
         dataset['ann_file'] = str(path)
-        say(f'{len(files):,} images: an even choice of {len(chosen):,} of them ({path.name})')
     elif classes:
         dataset['label_level'] = 'parent'
     if classes:
         dataset['with_label'] = True
     return dataset, classes
+
+
+def leave_out_broken(folder, files, load, say):
+    """The images that can be used; the accuracy of k-NN is that of a whole test set."""
+    from cmid_mm.datasets.dataset_check import check_images
+    from cmid_mm.utils.one_line import one_line
+    report, good = check_images(folder, files, **load, show_progress=sys.stderr.isatty())
+    if report['unusable']:
+        file, reason = report['unusable'][0]
+        say(one_line(f'{len(files) - len(good):,} of {len(files):,} images cannot be used and '
+                     f'are left out, for example {file}: {reason}; tools/check_dataset.py '
+                     'names all'))
+    if len(good) < 2:
+        raise UserError(f'{folder} holds {len(good)} images that can be used: pre-training '
+                        'needs some hundreds; tools/check_dataset.py tells why')
+    return good
 
 
 def make_config(args, dataset, classes, statistics):
@@ -68,8 +96,9 @@ def make_config(args, dataset, classes, statistics):
     # k-NN asks about images that the student has never seen
     learned = dict(dataset, split='bank') if classes else dataset
     cfg.train_pipeline[0] = load
-    cfg.train_dataloader.update(
-        workers, dataset=dict(learned, pipeline=cfg.train_pipeline))
+    # what breaks later, or in a repetition of the training, does not end it either
+    cfg.train_dataloader.update(workers, dataset=dict(
+        learned, replace_broken=True, pipeline=cfg.train_pipeline))
     if classes:
         cfg.test_pipeline[0] = load
         parts = [dict(dataset, split=split, pipeline=cfg.test_pipeline)

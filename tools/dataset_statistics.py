@@ -22,6 +22,8 @@ def parse_args(arguments=None):
                         help='bands to take from each file, counted from 0')
     parser.add_argument('--value-range', type=float, nargs=2, metavar=('LOW', 'HIGH'),
                         help='range that becomes 0..255 (default: proposed per band)')
+    parser.add_argument('--max-pixels', type=int, default=2**28,
+                        help='images with more pixels are refused (default: 2^28)')
     parser.add_argument('--workers', type=int, help='processes (default: one per core)')
     parser.add_argument('--out', help='JSON file for the result')
     return parser.parse_args(arguments)
@@ -81,7 +83,7 @@ def main():
     from cmid_mm.datasets.image_statistics import folder_statistics
     statistics = folder_statistics(
         args.folder, args.max_images, args.bands, args.band_indices, args.value_range,
-        workers=args.workers)
+        args.max_pixels, args.workers)
     print(table(statistics))
     print('\n' + config_snippet(statistics, args.band_indices))
     if args.out:

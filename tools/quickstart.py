@@ -166,12 +166,12 @@ def run(args):
     say(f'CMID quickstart on {device}')
 
     folder = str(Path(args.images).expanduser()) if args.images else scenes_folder(args)
-    dataset, classes = list_images(folder, work_dir, say)
     statistics = folder_statistics(
         folder, max_images=500, bands=args.bands, band_indices=args.band_indices,
         value_range=args.value_range, show_progress=sys.stderr.isatty())
-    for _, reason in statistics['unusable'][:5]:
-        say(f'unusable: {reason}')
+    load = dict(bands=statistics['bands'], band_indices=args.band_indices,
+                value_range=statistics['value_range'])
+    dataset, classes = list_images(folder, work_dir, say, load)
     cfg = make_config(args, dataset, classes, statistics)
     images = fit_batch(cfg)
     say(f'{images:,} images of {statistics["bands"]} bands to learn from'

@@ -7,6 +7,8 @@ import numpy as np
 from mmengine.logging import print_log
 from mmpretrain.registry import DATASETS
 
+from .list_file import leaves_root
+
 _NEEDED = dict(
     images=('id', 'file_name', 'height', 'width'),
     annotations=('id', 'image_id', 'category_id', 'bbox', 'area'),
@@ -19,6 +21,7 @@ def CheckedCocoDataset(ann_file: str,
                        data_root: str = '',
                        data_prefix: dict = dict(img=''),
                        oriented: bool = False,
+                       allow_outside: bool = False,
                        **kwargs):
     """Build mmdet's ``CocoDataset``; what would fail late or silently fails here.
 
@@ -33,6 +36,8 @@ def CheckedCocoDataset(ann_file: str,
         data_prefix (dict): ``img``, where images lie, relative to ``data_root``.
         oriented (bool): Whether the oriented quadrilaterals in ``segmentation`` are the
             boxes, so that every annotation must have one. Defaults to False.
+        allow_outside (bool): Whether a ``file_name`` may be absolute or have ``..`` in
+            it. Defaults to False.
         **kwargs: Further arguments of ``CocoDataset``.
 
     Returns:
@@ -40,14 +45,16 @@ def CheckedCocoDataset(ann_file: str,
 
     Raises:
         ValueError: In one line: the file is absent or no COCO file, has no images or no
-            usable boxes, names images that are absent, its categories are not the
-            classes, or an annotation belongs to no image or category or, where
-            ``oriented``, has no quadrilateral with an area.
+            usable boxes, names images that are absent or lie outside of the folder, its
+            categories are not the classes, or an annotation belongs to no image or
+            category or, where ``oriented``, has no quadrilateral with an area.
     """
     path = os.path.join(data_root, ann_file)
     content = _read(path)
     classes = (metainfo or {}).get('classes')
     _check_classes(path, classes, [entry['name'] for entry in content['categories']])
+    if not allow_outside:
+        _check_names(path, content['images'])
     _check_files(path, content['images'], os.path.join(data_root, data_prefix['img']))
     _check_annotations(path, content, classes, oriented)
     return DATASETS.build(dict(
@@ -96,6 +103,15 @@ def _check_classes(path, classes, names):
     if ordered != classes:
         raise ValueError(f'the classes must stand in the order of {path}, by which they '
                          f'are numbered: set metainfo=dict(classes={ordered})')
+
+
+def _check_names(path, images):
+    for image in images:
+        name = image['file_name']
+        if not isinstance(name, str) or leaves_root(name):
+            raise ValueError(f'{path}: the file_name {json.dumps(name)[:200]} is no path '
+                             'inside of the image folder: write paths relative to it, or '
+                             'set allow_outside=True if you trust the file')
 
 
 def _check_files(path, images, folder):

@@ -7,11 +7,19 @@ from typing import Any
 from mmpretrain.datasets import CustomDataset
 from mmpretrain.registry import DATASETS
 
-from cmid_mm.utils.keyed_random import SampleIndex
+from cmid_mm.utils.keyed_random import SampleIndex, generator, seed_globally, view_key
 
 from .folder_scan import IMAGE_EXTENSIONS, scan_folder
+from .image_reading import ImageError
 from .list_file import read_list
 from .transforms.loading import LoadRSImage
+
+# Where one image in ten is broken, all of them fail for one sample in 10^11; where all are,
+# the error still comes at once.
+_REPLACEMENTS = 10
+# No view has this number, so the key of the replacement is the key of no view.
+_REPLACEMENT = -1
+_OTHER_TRANSFORMS = -2
 
 
 @DATASETS.register_module()
@@ -26,6 +34,12 @@ class ImageFolder(CustomDataset):
     apart; ``sample_key`` (seed, epoch, sample) where the sampler says seed and epoch.
     ``sample`` counts in the outermost data set, so that no two images of a
     ``ConcatDataset`` and no two turns of a ``RepeatDataset`` share their views.
+
+    A broken image ends the run, unless ``replace_broken`` puts another one of this data
+    set in its place. Which one depends on seed, epoch and sample alone, and its views have
+    the key of the sample that was asked for; its data info then has ``broken``, the index
+    of that sample in the outermost data set, for ``BrokenImagesHook`` to count. Samples
+    without seed and epoch, those of a test, are never replaced.
 
     ``metainfo['loading']`` says how the first ``LoadRSImage`` of the pipeline makes bytes
     of raw values. mmengine writes it into checkpoints: who uses the weights needs it.
@@ -47,6 +61,8 @@ class ImageFolder(CustomDataset):
             ``split`` names. Defaults to 5.
         allow_outside (bool): Whether the list may name files outside the folder.
             Defaults to False.
+        replace_broken (bool): Whether another image takes the place of a broken one in
+            training. Defaults to False.
         remember (bool): Whether the scan is remembered. Defaults to True.
         extensions (Sequence[str]): Endings of images, in any case.
         metainfo (dict, optional): ``classes`` fixes names and order of the classes.
@@ -68,6 +84,7 @@ class ImageFolder(CustomDataset):
                  split: str | None = None,
                  query_every: int | None = 5,
                  allow_outside: bool = False,
+                 replace_broken: bool = False,
                  remember: bool = True,
                  extensions: Sequence[str] = IMAGE_EXTENSIONS,
                  metainfo: dict | None = None,
@@ -84,6 +101,7 @@ class ImageFolder(CustomDataset):
         self.split = split
         self.query_every = query_every
         self.allow_outside = allow_outside
+        self.replace_broken = replace_broken
         self.remember = remember
         super().__init__(
             data_root=os.path.expanduser(data_root),
@@ -135,28 +153,61 @@ class ImageFolder(CustomDataset):
                 f'{self.query_every} images; choose a smaller query_every')
         return data_list
 
-    def prepare_data(self, idx: int) -> Any:
-        """Run the pipeline on one image; hand it the key where ``idx`` has one."""
+    def prepare_data(self, idx: int, broken: int | None = None) -> Any:
+        """Run the pipeline on one image; hand it the key where ``idx`` has one.
+
+        Args:
+            idx (int): Index of the image, perhaps a ``SampleIndex``.
+            broken (int, optional): The sample in whose place the image stands.
+        """
         info = self.get_data_info(idx)
         info['sample_idx'] = int(info['sample_idx'])
         if isinstance(idx, SampleIndex):
             # Only this data set knows which image is the last but n.
             sample = idx.sample if idx.sample >= 0 else info['sample_idx']
             info['sample_key'] = (idx.seed, idx.epoch, sample)
+            # transforms of other packages draw from the global generators
+            seed_globally(view_key(*info['sample_key'], _OTHER_TRANSFORMS))
+        if broken is not None:
+            info['broken'] = broken
         return self.pipeline(info)
 
     def __getitem__(self, idx: int) -> Any:
-        """Give the image that was asked for, never a random other one.
+        """Give the image that was asked for, or in training perhaps a replacement.
 
-        mmengine's own method puts a random image where a pipeline gives None. Here an
-        unreadable image ends the run: the pipeline's ``ImageError`` names the file.
-        Tolerance for a share of broken images belongs here.
+        mmengine's own method puts a random image where a pipeline gives None.
+
+        Raises:
+            ImageError: The image cannot be used and is not to be replaced, or ten others
+                cannot be used either; the message names the file and the cure.
         """
-        data = self.prepare_data(idx)
+        try:
+            data = self.prepare_data(idx)
+        except ImageError as error:
+            if not (self.replace_broken and isinstance(idx, SampleIndex)):
+                raise
+            data = self._replacement(idx, error)
         if data is None:
             raise RuntimeError(f'the pipeline gives nothing for '
                                f'{self.get_data_info(idx)["img_path"]}')
         return data
+
+    def _replacement(self, idx: SampleIndex, reason: ImageError) -> Any:
+        """What the pipeline makes of another image, under the key of this sample."""
+        count = len(self)
+        place = int(idx) % count
+        sample = idx.sample if idx.sample >= 0 else place
+        draw = generator(view_key(idx.seed, idx.epoch, sample, _REPLACEMENT))
+        # an even choice among all images but the broken one
+        steps = draw.integers(1, count, _REPLACEMENTS).tolist() if count > 1 else []
+        for step in steps:
+            other = SampleIndex((place + step) % count, idx.seed, idx.epoch, sample)
+            try:
+                return self.prepare_data(other, broken=sample)
+            except ImageError:
+                continue
+        raise ImageError(f'{reason} ({len(steps)} others, tried in its place, cannot be '
+                         'used either)') from reason
 
     def _part(self, count: int) -> str | None:
         """Part of the ``count``-th image of its class, counted from 1."""

@@ -8,6 +8,10 @@ from typing import NamedTuple
 _JPEG_FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_BARE_MARKERS = {0x01, *range(0xD0, 0xD9)}
 _PNG_GREY_ALPHA = 4
+# Colour type of a PNG -> numbers a pixel.
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, _PNG_GREY_ALPHA: 2, 6: 4}
+# Deflate makes at most so many bytes of one.
+_DEFLATE = 1032
 
 
 class Header(NamedTuple):
@@ -17,15 +21,27 @@ class Header(NamedTuple):
         width (int): In pixels.
         height (int): In pixels.
         grey_alpha (bool): Whether the bands are grey and alpha.
+        least_bytes (int): A file that holds so many pixels cannot be smaller.
     """
     width: int
     height: int
     grey_alpha: bool = False
+    least_bytes: int = 0
 
 
-def is_tiff(data: bytes) -> bool:
-    """Whether the bytes begin a TIFF or a BigTIFF file."""
-    return data[:4] in (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
+def file_format(data: bytes) -> str:
+    """Name of the format: 'JPEG', 'PNG', 'BMP', 'WebP' or 'TIFF' (BigTIFF too).
+
+    Args:
+        data (bytes): The first twelve bytes of the file, or more.
+
+    Raises:
+        ValueError: It is none of these.
+    """
+    for name, begins in _FORMATS.items():
+        if begins(data):
+            return name
+    raise ValueError('is not a JPEG, PNG, TIFF, BMP or WebP image')
 
 
 def read_header(data: bytes) -> Header:
@@ -37,13 +53,10 @@ def read_header(data: bytes) -> Header:
     Raises:
         ValueError: It is none of these formats, or its header is damaged.
     """
-    for is_format, read in _FORMATS:
-        if is_format(data):
-            try:
-                return read(data)
-            except (struct.error, IndexError) as error:
-                raise ValueError('is cut off within its header') from error
-    raise ValueError('is not a JPEG, PNG, TIFF, BMP or WebP image')
+    try:
+        return _READERS[file_format(data)](data)
+    except (struct.error, IndexError) as error:
+        raise ValueError('is cut off within its header') from error
 
 
 def _read_jpeg(data: bytes) -> Header:
@@ -56,6 +69,10 @@ def _read_jpeg(data: bytes) -> Header:
             position += 1
         marker = data[position]
         position += 1
+        if marker == 0:
+            # A decoder passes over it and looks on. Jumping as behind other markers, this
+            # function would miss the frame that the decoder then finds.
+            raise ValueError('has a damaged JPEG header')
         if marker in _JPEG_FRAMES:
             height, width = struct.unpack_from('>HH', data, position + 3)
             return Header(width, height)
@@ -64,12 +81,22 @@ def _read_jpeg(data: bytes) -> Header:
 
 
 def _read_png(data: bytes) -> Header:
-    width, height, _, colour = struct.unpack_from('>IIBB', data, 16)
-    return Header(width, height, colour == _PNG_GREY_ALPHA)
+    width, height, bits, colour = struct.unpack_from('>IIBB', data, 16)
+    position, kind = 8, b''
+    while kind != b'IEND' and position + 8 <= len(data):
+        # A decoder may ask for memory for a chunk before it looks for its bytes.
+        length, kind = struct.unpack_from('>I4s', data, position)
+        position += 12 + length
+    if position > len(data):
+        raise ValueError('is damaged or cut off: it ends within a chunk; repair or remove it')
+    row = width * bits * _PNG_CHANNELS.get(colour, 0) // 8
+    return Header(width, height, colour == _PNG_GREY_ALPHA, row * height // _DEFLATE)
 
 
 def _read_bmp(data: bytes) -> Header:
-    width, height = struct.unpack_from('<ii', data, 18)
+    # The header of OS/2, of 12 bytes, has shorter numbers.
+    short = struct.unpack_from('<I', data, 14)[0] == 12
+    width, height = struct.unpack_from('<HH' if short else '<ii', data, 18)
     # A negative height says that the rows run from top to bottom.
     return Header(width, abs(height))
 
@@ -86,9 +113,10 @@ def _read_webp(data: bytes) -> Header:
     return Header(width & 0x3FFF, height & 0x3FFF)
 
 
-_FORMATS = (
-    (lambda data: data[:2] == b'\xff\xd8', _read_jpeg),
-    (lambda data: data[:8] == b'\x89PNG\r\n\x1a\n', _read_png),
-    (lambda data: data[:2] == b'BM', _read_bmp),
-    (lambda data: data[:4] == b'RIFF' and data[8:12] == b'WEBP', _read_webp),
-)
+_FORMATS = dict(
+    JPEG=lambda data: data[:2] == b'\xff\xd8',
+    PNG=lambda data: data[:8] == b'\x89PNG\r\n\x1a\n',
+    BMP=lambda data: data[:2] == b'BM',
+    WebP=lambda data: data[:4] == b'RIFF' and data[8:12] == b'WEBP',
+    TIFF=lambda data: data[:4] in (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+'))
+_READERS = dict(JPEG=_read_jpeg, PNG=_read_png, BMP=_read_bmp, WebP=_read_webp)

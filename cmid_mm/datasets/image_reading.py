@@ -1,5 +1,4 @@
 """Decodes one image file as it is: any bands, any type of number, no conversion."""
-import warnings
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -7,9 +6,10 @@ import cv2
 import numpy as np
 import rasterio
 from rasterio.enums import ColorInterp
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import RasterioError
 
-from .image_header import is_tiff, read_header
+from .file_limits import check_bytes, check_pixels, open_file, open_tiff
+from .image_header import file_format, read_header
 
 MAX_PIXELS = 2**28
 
@@ -51,22 +51,27 @@ def read_image(path: str,
         path (str): The file.
         choose (Callable): From the number of bands in the file and whether the last one
             is alpha to the indices of the bands to give; may raise ``ValueError``.
-        max_pixels (int): Limit on width times height, tested before decoding.
+        max_pixels (int): Limit on width times height, tested before decoding. A TIFF
+            may besides take 16 bytes of memory for each.
 
     Raises:
         ImageError: The file cannot be read, is no image or damaged, exceeds
             ``max_pixels``, or ``choose`` refuses its bands.
     """
     try:
-        with open(path, 'rb') as file:
+        with open_file(path, max_pixels) as file:
             data = file.read(32)
             if not data:
                 raise ValueError('is empty (0 bytes)')
-            if is_tiff(data):
+            if file_format(data) == 'TIFF':
                 return _read_tiff(path, choose, max_pixels)
             data += file.read()
         return _read_photograph(data, choose, max_pixels)
     except (RasterioError, cv2.error) as error:
+        if 'CV_IO_MAX_IMAGE' in str(error):
+            raise ImageError(
+                f'{path} has more pixels than OpenCV decodes: set OPENCV_IO_MAX_IMAGE_PIXELS '
+                'in the environment to as many, or cut it into tiles') from error
         reason = ' '.join(str(error.__cause__ or error).split())
         raise ImageError(f'{path} is damaged or cut off ({reason}): repair or remove '
                          'it') from error
@@ -78,7 +83,10 @@ def read_image(path: str,
 
 def _read_photograph(data: bytes, choose: ChooseBands, max_pixels: int) -> Raster:
     header = read_header(data)
-    _check_size(header.width, header.height, max_pixels)
+    check_pixels(header.width, header.height, max_pixels)
+    if len(data) < header.least_bytes:
+        raise ValueError(f'is damaged or cut off: {len(data):,} bytes cannot hold '
+                         f'{header.width} x {header.height} pixels; repair or remove it')
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None:
         raise ValueError('is damaged or cut off: decoding fails; repair or remove it')
@@ -96,21 +104,16 @@ def _read_photograph(data: bytes, choose: ChooseBands, max_pixels: int) -> Raste
 
 
 def _read_tiff(path: str, choose: ChooseBands, max_pixels: int) -> Raster:
-    # Left to itself, GDAL lists the file's whole folder to look for companions, which
-    # takes seconds beside a million images. Naming the driver keeps other formats,
-    # some of which name further files, from being opened under a TIFF's name.
-    with warnings.catch_warnings(), \
-            rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN='EMPTY_DIR'):
-        warnings.simplefilter('ignore', NotGeoreferencedWarning)
-        with rasterio.open(path, driver='GTiff') as file:
-            _check_size(file.width, file.height, max_pixels)
-            if file.colorinterp[0] == ColorInterp.palette:
-                return _read_palette(file, choose)
-            alpha = (file.count > 1 and file.colorinterp[-1] == ColorInterp.alpha
-                     and _is_mask(file.read(file.count)))
-            chosen = list(choose(file.count, alpha))
-            pixels = file.read([band + 1 for band in chosen])
-            nodata = tuple(file.nodatavals[band] for band in chosen)
+    with open_tiff(path, max_pixels) as file:
+        if file.colorinterp[0] == ColorInterp.palette:
+            return _read_palette(file, choose, max_pixels)
+        check_bytes(file, 1, max_pixels)
+        alpha = (file.count > 1 and file.colorinterp[-1] == ColorInterp.alpha
+                 and _is_mask(file.read(file.count)))
+        chosen = list(choose(file.count, alpha))
+        check_bytes(file, len(chosen), max_pixels)
+        pixels = file.read([band + 1 for band in chosen])
+        nodata = tuple(file.nodatavals[band] for band in chosen)
     return Raster(np.ascontiguousarray(pixels.transpose(1, 2, 0)), nodata)
 
 
@@ -123,19 +126,12 @@ def _is_mask(band: np.ndarray) -> bool:
     return bool(np.all((band == 0) | (band == band.max())))
 
 
-def _read_palette(file: rasterio.DatasetReader, choose: ChooseBands) -> Raster:
+def _read_palette(file: rasterio.DatasetReader, choose: ChooseBands,
+                  max_pixels: int) -> Raster:
     chosen = list(choose(3, False))
+    check_bytes(file, len(chosen), max_pixels)
     index = file.read(1)
     colours = np.zeros((np.iinfo(index.dtype).max + 1, 3), np.uint8)
     for entry, colour in file.colormap(1).items():
         colours[entry] = colour[:3]
     return Raster(colours[:, chosen][index], (None,) * len(chosen))
-
-
-def _check_size(width: int, height: int, max_pixels: int) -> None:
-    if width < 1 or height < 1:
-        raise ValueError(f'has no pixels ({width} x {height})')
-    if width * height > max_pixels:
-        raise ValueError(
-            f'has {width} x {height} pixels, more than max_pixels={max_pixels}: if you '
-            'trust it, set a higher max_pixels in LoadRSImage, or cut it into tiles')

@@ -1,22 +1,19 @@
 """Mean, spread and range of the bands of a folder of images."""
 import os
-import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-import cv2
 import numpy as np
-from mmengine.utils import ProgressBar
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from .folder_scan import scan_folder
 from .image_reading import MAX_PIXELS, ImageError, all_bands, read_image
+from .parallel_reading import read_in_parallel
 from .transforms.loading import LoadRSImage, map_to_255
 
 _PIXELS_PER_IMAGE = 4096
 _PERCENTILES = (0.1, 99.9)
-_WORKERS_WORTH_STARTING = 64
 
 
 def folder_statistics(root: str,
@@ -69,15 +66,14 @@ def folder_statistics(root: str,
     paths = [os.path.join(root, files[int(pick)]) for pick in picks]
     inspection = _Inspection(paths, bands, band_indices, max_pixels)
 
-    found = list(_with_progress(_in_parallel(inspection, workers), len(paths),
-                                show_progress))
+    found = list(read_in_parallel(inspection, workers, show_progress))
     unusable = [[path, result] for path, result in zip(paths, found, strict=True)
                 if isinstance(result, str)]
     usable = [(path, result) for path, result in zip(paths, found, strict=True)
               if not isinstance(result, str)]
     kinds = Counter((result['bands'], result['dtype']) for _, result in usable)
     if bands is None and kinds:
-        bands = _common_bands(kinds)
+        bands = common_bands(result['bands'] for _, result in usable)
     fitting = []
     for path, result in usable:
         if result['bands'] in (1, bands):
@@ -177,12 +173,15 @@ def _add_range(summary: dict, deep: list[dict], bands: int,
         result['square'] = (mapped**2).mean(0)
 
 
-def _common_bands(kinds: Counter) -> int:
-    by_bands = Counter()
-    for (bands, _), count in kinds.items():
-        by_bands[bands] += count
+def common_bands(bands: Iterable[int]) -> int:
+    """Number of bands that most images have; three where there are grey and RGB images.
+
+    Args:
+        bands (Iterable[int]): Bands of every image, without alpha.
+    """
+    counts = Counter(bands)
     # Grey images among coloured ones are loaded as coloured ones.
-    return 3 if set(by_bands) == {1, 3} else by_bands.most_common(1)[0][0]
+    return 3 if set(counts) == {1, 3} else counts.most_common(1)[0][0]
 
 
 def _repeat(values: np.ndarray, bands: int) -> np.ndarray:
@@ -196,34 +195,3 @@ def _per_band(results: list[dict], name: str, bands: int) -> np.ndarray:
 
 def _spread(values: list[int]) -> list[int]:
     return [min(values), int(np.median(values)), max(values)]
-
-
-def _in_parallel(inspection: _Inspection, workers: int | None) -> Iterator:
-    # torch's loader starts, feeds and ends worker processes under every start method.
-    if workers is None:
-        workers = min(16, len(os.sched_getaffinity(0)) if
-                      hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1)
-    if len(inspection) < _WORKERS_WORTH_STARTING:
-        workers = 0
-    return iter(DataLoader(inspection, batch_size=None, num_workers=workers,
-                           collate_fn=_as_it_is, worker_init_fn=_one_thread))
-
-
-def _as_it_is(item: Any) -> Any:
-    return item
-
-
-def _one_thread(worker: int) -> None:
-    cv2.setNumThreads(0)
-
-
-def _with_progress(results: Iterator, count: int, show: bool) -> Iterator:
-    # A bar that moves at most a hundred times keeps a log file readable.
-    step = max(1, count // 100)
-    bar = ProgressBar(count, file=sys.stderr) if show else None
-    for done, result in enumerate(results, 1):
-        yield result
-        if show and (done % step == 0 or done == count):
-            bar.update(done - bar.completed)
-    if show:
-        sys.stderr.write('\n')

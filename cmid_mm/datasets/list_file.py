@@ -20,8 +20,10 @@ def read_list(list_path: str,
             from a path with a blank in it where labels are not wanted.
         with_label (bool): Whether every line ends with a label: an integer from 0 on,
             after white space.
-        allow_outside (bool): Whether a path may leave ``root``: a list file is not to
-            be trusted more than the data it came with. Defaults to False.
+        allow_outside (bool): Whether a path may be absolute or have ``..`` in it: a
+            list file is not to be trusted more than the data it came with. Links in the
+            folder are followed, as by the scan: who puts them there has the data in hand.
+            Defaults to False.
 
     Returns:
         tuple: Paths in the order of the list (relative to ``root``, or absolute where
@@ -43,7 +45,7 @@ def read_list(list_path: str,
                 continue
             place = f'{list_path}, line {number}'
             path, label = _split_line(line, with_label, extensions, place)
-            if not allow_outside and _leaves_root(path):
+            if not allow_outside and leaves_root(path):
                 raise ValueError(
                     f'{place}: {path} lies outside the data folder {root}; list paths '
                     'relative to it, or set allow_outside=True if you trust the list')
@@ -77,6 +79,26 @@ def _split_line(line: str, with_label: bool, extensions: tuple,
     return parts[0], int(parts[1])
 
 
-def _leaves_root(path: str) -> bool:
-    normal = os.path.normpath(path)
-    return os.path.isabs(normal) or normal.split(os.sep, 1)[0] == os.pardir
+def leaves_root(path: str) -> bool:
+    """Whether a path is absolute or has a parent folder in it, wherever.
+
+    ``a/../b`` counts too: where ``a`` is a link, it leads to the parent of its target.
+    """
+    return os.path.isabs(path) or os.pardir in path.replace(os.sep, '/').split('/')
+
+
+def refuse_outside(list_path: str) -> None:
+    """Raise ValueError where a line of a list leaves the folder that it starts from.
+
+    For lists that data sets of other packages read.
+
+    Args:
+        list_path (str): The list file, UTF-8 text, a path or name a line.
+    """
+    with open(list_path, encoding='utf-8-sig', errors='surrogateescape') as lines:
+        for number, line in enumerate(lines, 1):
+            if leaves_root(line.strip()):
+                raise ValueError(
+                    f'{list_path}, line {number}: {line.strip()} lies outside the data '
+                    'folder; list paths relative to it, or set allow_outside=True in '
+                    'ListPathsHook if you trust the list')

@@ -1,14 +1,18 @@
 """Decodes a label image: one whole number a pixel, whatever the file's number type."""
-import warnings
-from typing import NamedTuple
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
-import rasterio
-from PIL import Image, UnidentifiedImageError
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from PIL import Image
+from rasterio.errors import RasterioError
 
-from .image_header import is_tiff
+from .file_limits import check_bytes, check_pixels, open_file, open_tiff
+from .image_header import file_format
 from .image_reading import MAX_PIXELS, ImageError
+
+# Pillow knows dozens of formats, and some of them start other programs: EPS, for one.
+_FORMATS = ('PNG', 'BMP', 'JPEG', 'WEBP')
 
 
 class LabelImage(NamedTuple):
@@ -26,7 +30,7 @@ class LabelImage(NamedTuple):
 
 
 def read_labels(path: str, max_pixels: int = MAX_PIXELS) -> LabelImage:
-    """Read a PNG, TIFF, BMP or JPEG of labels, told by its content and not its name.
+    """Read a PNG, TIFF, BMP, WebP or JPEG of labels, told by its content and not its name.
 
     The numbers of a palette image are its labels; its colours are not looked at. Three
     equal bands count as one.
@@ -40,18 +44,19 @@ def read_labels(path: str, max_pixels: int = MAX_PIXELS) -> LabelImage:
             hold whole numbers.
     """
     try:
-        with open(path, 'rb') as file:
+        with open_file(path, max_pixels) as file:
             head = file.read(32)
-        if not head:
-            raise ValueError('is empty (0 bytes)')
-        bands, nodata, lossy = (_read_tiff if is_tiff(head) else _read_picture)(
-            path, max_pixels)
+            if not head:
+                raise ValueError('is empty (0 bytes)')
+            if file_format(head) == 'TIFF':
+                bands, nodata, lossy = _read_tiff(path, max_pixels)
+            else:
+                file.seek(0)
+                bands, nodata, lossy = _read_picture(file, max_pixels)
         labels = _one_band(bands)
-    except (RasterioError, UnidentifiedImageError, SyntaxError, EOFError) as error:
+    except (RasterioError, SyntaxError, EOFError) as error:
         raise ImageError(f'{path} is damaged, cut off or no image '
                          f'({" ".join(str(error).split())}): repair or remove it') from error
-    except Image.DecompressionBombError as error:
-        raise ImageError(f'{path} has too many pixels: cut it into tiles') from error
     except OSError as error:
         reason = error.strerror or f'it is damaged or cut off ({error})'
         raise ImageError(f'{path} cannot be read: {reason}') from error
@@ -61,26 +66,30 @@ def read_labels(path: str, max_pixels: int = MAX_PIXELS) -> LabelImage:
 
 
 def _read_tiff(path: str, max_pixels: int) -> tuple:
-    with warnings.catch_warnings(), \
-            rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN='EMPTY_DIR'):
-        warnings.simplefilter('ignore', NotGeoreferencedWarning)
-        with rasterio.open(path, driver='GTiff') as file:
-            _check_size(file.width, file.height, max_pixels)
-            lossy = str(file.compression).lower().endswith('jpeg')
-            return file.read(), file.nodata, lossy
+    with open_tiff(path, max_pixels) as file:
+        check_bytes(file, file.count, max_pixels)
+        lossy = str(file.compression).lower().endswith('jpeg')
+        return file.read(), file.nodata, lossy
 
 
-def _read_picture(path: str, max_pixels: int) -> tuple:
-    # the check of size is our own, on the limit that is set here
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore', Image.DecompressionBombWarning)
-        with Image.open(path) as picture:
-            _check_size(picture.width, picture.height, max_pixels)
-            pixels = np.asarray(picture)
-            lossy = picture.format == 'JPEG'
+def _read_picture(file: BinaryIO, max_pixels: int) -> tuple:
+    with _without_pillows_limit(), Image.open(file, formats=_FORMATS) as picture:
+        check_pixels(picture.width, picture.height, max_pixels)
+        pixels = np.asarray(picture)
+        lossy = picture.format == 'JPEG'
     if pixels.dtype == bool:
         pixels = pixels.view(np.uint8)
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1), None, lossy
+
+
+@contextmanager
+def _without_pillows_limit() -> Iterator[None]:
+    """Opening a file tests Pillow's own limit, which is lower and of the whole process."""
+    kept, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = kept
 
 
 def _one_band(bands: np.ndarray) -> np.ndarray:
@@ -94,9 +103,3 @@ def _one_band(bands: np.ndarray) -> np.ndarray:
         raise ValueError(f'holds {labels.dtype} with fractions or NaN, but a mask holds '
                          'the number of the class: save whole numbers')
     return labels if labels.dtype.kind in 'iu' else labels.astype(np.int64)
-
-
-def _check_size(width: int, height: int, max_pixels: int) -> None:
-    if width * height > max_pixels:
-        raise ValueError(f'has {width} x {height} pixels, more than max_pixels='
-                         f'{max_pixels}: cut it into tiles')

@@ -36,6 +36,32 @@ def load_checkpoint_file(path: str, map_location='cpu') -> dict:
     return checkpoint
 
 
+def load_checkpoint_url(url: str, model_dir: str | None = None, map_location=None,
+                        progress: bool = True) -> dict:
+    """Download a checkpoint and read it without running anything that it holds.
+
+    Takes the place of ``torch.hub.load_state_dict_from_url``, which keeps the file and
+    downloads it once, but runs what it holds unless it is told otherwise.
+
+    Args:
+        url (str): Address of the file.
+        model_dir (str, optional): Folder that keeps it. Defaults to None: torch's own.
+        map_location (str | torch.device | Callable): As in ``torch.load``.
+        progress (bool): Whether a bar is shown. Defaults to True.
+
+    Raises:
+        OSError: It cannot be downloaded.
+        ValueError: It is no checkpoint, or would have to run code to be read.
+    """
+    try:
+        return torch.hub.load_state_dict_from_url(
+            url, model_dir, map_location, progress, weights_only=True)
+    except (OSError, *_NOT_THE_FILE):
+        raise
+    except Exception as error:
+        raise ValueError(f'{url} {_complaint(error)}') from error
+
+
 def _complaint(error: Exception) -> str:
     foreign = re.search(r'[Uu]nsupported (?:global: )?GLOBAL (\S+)', str(error))
     if foreign and foreign[1].startswith('Exploring.'):

@@ -6,6 +6,7 @@ from :func:`generator`; the device draws for a whole batch from the counter-base
 :func:`uniform` and :func:`normal`, whose integers are bitwise equal on every device.
 """
 import math
+import random
 from enum import IntEnum, unique
 from hashlib import blake2b
 
@@ -72,6 +73,13 @@ def view_key(seed: int, epoch: int, sample: int, view: int) -> int:
     text = ','.join(str(int(part)) for part in (seed, epoch, sample, view))
     digest = blake2b(text.encode(), digest_size=8).digest()
     return int.from_bytes(digest, 'little', signed=True)
+
+
+def seed_globally(key: int) -> None:
+    """Seed the generators of Python, NumPy and torch of this process."""
+    random.seed(key)
+    np.random.seed(key % 2**32)
+    torch.manual_seed(key)
 
 
 def generator(key: int) -> np.random.Generator:

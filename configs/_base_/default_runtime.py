@@ -11,6 +11,7 @@ default_hooks = dict(
     checkpoint=dict(type='SafeCheckpointHook', interval=1, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='VisualizationHook', enable=False),
+    broken_images=dict(type='BrokenImagesHook', max_share=0.1),
     step_seed=dict(type='StepSeedHook'),
     finite_step=dict(type='FiniteStepHook'),
     collapse_watch=dict(type='CollapseWatchHook'))

@@ -183,6 +183,10 @@ def harmed(change):
     (harmed(lambda c: c.update(images=[], annotations=[])), 'lists no images'),
     (harmed(lambda c: c['images'][1].update(file_name='gone.png')),
      r'lists 3 images, of which 1 do not exist, such as .*train/gone.png'),
+    (harmed(lambda c: c['images'][1].update(file_name='../val/a.png')),
+     r'file_name "../val/a.png" is no path inside .*allow_outside=True'),
+    (harmed(lambda c: c['images'][1].update(file_name='/etc/a.png')), 'is no path inside'),
+    (harmed(lambda c: c['images'][1].update(file_name=7)), 'file_name 7 is no path inside'),
     (harmed(lambda c: c['categories'][0].update(name='bush')),
      r"\['tree'\] are no categories"),
     (harmed(lambda c: c['categories'].reverse()), r"order .*classes=\('car', 'tree'\)"),
@@ -196,6 +200,14 @@ def test_a_bad_file_is_refused_in_one_line(content, tmp_path, change, message):
     with pytest.raises(ValueError, match=message) as caught:
         dataset_of(change(content), tmp_path)
     assert '\n' not in str(caught.value) and 'train.json' in str(caught.value)
+
+
+def test_images_elsewhere_may_be_allowed(content, tmp_path):
+    (tmp_path / 'elsewhere.png').touch()
+    for name in ('../elsewhere.png', str(tmp_path / 'elsewhere.png')):
+        content['images'][0]['file_name'] = name
+        dataset = dataset_of(content, tmp_path, allow_outside=True)
+        assert dataset.get_data_info(0)['img_path'].endswith('elsewhere.png')
 
 
 def test_a_file_that_is_absent_and_classes_that_are_absent(content, tmp_path):

@@ -62,6 +62,13 @@ def test_snippet_for_deep_rasters(tool, write_tiff, tmp_path):
     assert load['value_range'] == [0, 8000] and load['bands'] == 4
 
 
+def test_the_limit_on_pixels_is_the_users(tool, write):
+    write('data/x.png', np.zeros((4, 5, 3), np.uint8))
+    assert '1 used' in tool('--max-pixels', '20').out
+    with pytest.raises(SystemExit, match='no usable image.*max_pixels=19'):
+        tool('--max-pixels', '19')
+
+
 def test_one_line_on_bad_input(tool):
     with pytest.raises(SystemExit, match=r'error: the image folder .*data does not exist'):
         tool()

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from cmid_mm.datasets import image_statistics
+from cmid_mm.datasets import parallel_reading
 from cmid_mm.datasets.image_folder import ImageFolder
 from cmid_mm.datasets.image_statistics import folder_statistics
 
@@ -54,7 +54,7 @@ def test_sample_is_spread_and_deterministic(photographs, tmp_path):
 
 
 def test_workers_change_nothing(photographs, tmp_path, monkeypatch):
-    monkeypatch.setattr(image_statistics, '_WORKERS_WORTH_STARTING', 0)
+    monkeypatch.setattr(parallel_reading, '_WORKERS_WORTH_STARTING', 0)
     assert statistics(tmp_path, workers=2) == statistics(tmp_path, workers=0)
 
 

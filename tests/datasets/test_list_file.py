@@ -37,7 +37,7 @@ def test_missing_label_names_the_line(read, text):
 
 
 @pytest.mark.parametrize('path', ['/etc/hostname.jpg', '../secret.jpg',
-                                  'a/../../secret.jpg', '..'])
+                                  'a/../../secret.jpg', '..', 'a/../a/1.jpg'])
 def test_outside_is_refused(read, path):
     with pytest.raises(ValueError, match='line 2: .* outside .* allow_outside=True'):
         read(f'a/1.jpg\n{path}\n')
@@ -48,7 +48,23 @@ def test_outside_may_be_allowed(read, tmp_path):
     outside.touch()
     text = f'{outside}\n../outside.jpg\na/../a/1.jpg'
     assert read(text, allow_outside=True)[0] == text.split('\n')
-    assert read('a/../a/1.jpg')[0] == ['a/../a/1.jpg']  # it never leaves the folder
+
+
+def test_a_name_with_dots_is_no_parent(read, tree):
+    tree(['a/..b.jpg', 'c..d/x.png'])
+    assert read('a/..b.jpg\nc..d/x.png')[0] == ['a/..b.jpg', 'c..d/x.png']
+
+
+def test_links_are_followed_but_not_back_from_their_target(read, tmp_path):
+    """Behind a link, the parent folder is that of the target, whatever the text says."""
+    (tmp_path / 'elsewhere' / 'images').mkdir(parents=True)
+    for name in ('images/in.jpg', 'secret.jpg'):
+        (tmp_path / 'elsewhere' / name).touch()
+    (tmp_path / 'tree' / 'a').mkdir(parents=True, exist_ok=True)
+    (tmp_path / 'tree' / 'a' / 'link').symlink_to(tmp_path / 'elsewhere' / 'images')
+    assert read('a/link/in.jpg')[0] == ['a/link/in.jpg']
+    with pytest.raises(ValueError, match='line 1: a/link/../secret.jpg lies outside'):
+        read('a/link/../secret.jpg')
 
 
 def test_missing_images_are_counted_and_named(read):

@@ -54,6 +54,15 @@ def test_a_list_decides_what_is_taken_and_in_which_order(tree):
         build(root, ann_file='val.txt')
 
 
+@pytest.mark.parametrize('name', ['../masks/a', '{root}/images/a.png', '../images/a.png'])
+def test_a_list_names_nothing_outside(tree, name):
+    """Names are looked up among the files of the folder, and never joined to it."""
+    root = tree(['images/a.png', 'masks/a.png'])
+    (root / 'train.txt').write_text(name.format(root=root) + '\n')
+    with pytest.raises(FileNotFoundError, match='/images lacks 1 of 1 files'):
+        build(root, ann_file='train.txt')
+
+
 def test_what_cannot_be_meant(tree, tmp_path):
     root = tree(['images/a.png', 'masks/x.png'])
     with pytest.raises(FileNotFoundError, match='/masks lacks 1 of 1 files: a'):

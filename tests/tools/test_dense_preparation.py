@@ -256,6 +256,21 @@ def test_levir_in_archives_gives_the_same(converters, levir, tmp_path):
                .read_bytes() for file in files)
 
 
+def test_bombs_in_archives_are_refused(converters, tmp_path, user_error, monkeypatch):
+    download = sys.modules['_download']
+    with zipfile.ZipFile(tmp_path / 'x.zip', 'w', zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr('zeros.png', bytes(5000))
+        archive.writestr('script.png', b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n')
+    script, zeros = download.list_download(tmp_path)
+    assert zeros.read() == bytes(5000)
+    for entry in (script, zeros):
+        with pytest.raises(user_error, match='is damaged or cut off'):
+            entry.decode()
+    monkeypatch.setattr(download, 'MOST_BYTES', 4999)
+    with pytest.raises(user_error, match=r'zeros.png unfolds to 5,000 bytes'):
+        zeros.read()
+
+
 def test_half_of_levir_is_refused(converters, levir, tmp_path, user_error):
     small, download = levir
 

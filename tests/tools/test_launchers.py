@@ -272,3 +272,22 @@ def test_train_resume_test(trainer, tester, errors, toy, monkeypatch):
     assert metrics == dict(error=pytest.approx(expected, rel=1e-5), images=8)
     call(tester, 'pred', 'parts/epoch_3.pth', '--out', 'out/pred.pkl')
     assert Path('out/pred.pkl').stat().st_size > 0
+
+
+@pytest.mark.parametrize('address', ['https://x.org/y.pth', 'torchvision://resnet50',
+                                     'open-mmlab://vgg16_caffe'])
+def test_checkpoints_of_the_net_are_read_safely(launch, monkeypatch, address):
+    """Whatever name mmengine resolves, the file behind it must run no code."""
+    from mmengine.runner import CheckpointLoader, checkpoint
+    monkeypatch.setattr(checkpoint, 'load_url', None)
+    monkeypatch.setattr(CheckpointLoader, '_schemes', dict(CheckpointLoader._schemes))
+    launch.read_checkpoints_safely()
+    asked = []
+
+    def download(url, *args, weights_only=False, **kwargs):
+        asked.append((url.split('://')[0], weights_only))
+        return dict()
+
+    monkeypatch.setattr(torch.hub, 'load_state_dict_from_url', download)
+    CheckpointLoader.load_checkpoint(address)
+    assert asked == [('https', True)]

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -93,6 +94,36 @@ def test_the_choice_of_a_big_folder_is_even_and_keeps_classes(tmp_path, monkeypa
     lines = Path(dataset['ann_file']).read_text().split('\n')[:-1]
     assert lines == [f'{name}/{i:02}.png {label}' for label, name in enumerate('ab')
                      for i in range(0, 30, 3)]
+
+
+def test_broken_images_are_left_out_and_told(tmp_path, monkeypatch):
+    """From the test images too: one that cannot be read would end the quickstart."""
+    monkeypatch.syspath_prepend(str(TOOL.parent))
+    import _quickstart_config as module
+    for name in ('field', 'woodland'):
+        write_geotiffs(tmp_path / 'images' / name, 10)
+    # every fifth image of a class asks
+    broken = [tmp_path / 'images' / 'field' / '4.tif', tmp_path / 'images' / 'woodland' / '0.tif']
+    broken[0].write_bytes(broken[0].read_bytes()[:300])
+    broken[1].write_text('404 not found')
+    load, lines = dict(bands=4, band_indices=None, value_range=[[0, 5000]] * 4), []
+    dataset, classes = module.list_images(
+        str(tmp_path / 'images'), tmp_path, lines.append, load)
+    assert lines[0].startswith('2 of 20 images cannot be used and are left out, for example '
+                               'field/4.tif: is damaged')
+    listed = Path(dataset['ann_file']).read_text().splitlines()
+    assert len(listed) == 18 and 'field/3.tif 0' in listed and 'woodland/1.tif 1' in listed
+    assert classes == ['field', 'woodland'] and dataset['with_label']
+    args = SimpleNamespace(band_indices=None, work_dir=str(tmp_path), seed=0)
+    cfg = module.make_config(args, dataset, classes, dict(
+        mean=[9.] * 4, std=[9.] * 4, **load))
+    assert cfg.train_dataloader.dataset.replace_broken
+    assert cfg.default_hooks.broken_images.type == 'BrokenImagesHook'
+    assert module.fit_batch(cfg) == 16
+    for file in listed[1:]:
+        (tmp_path / 'images' / file.split(' ')[0]).write_bytes(b'')
+    with pytest.raises(module.UserError, match='holds 1 images that can be used'):
+        module.list_images(str(tmp_path / 'images'), tmp_path, lines.append, load)
 
 
 @pytest.mark.parametrize('content', [None, 'empty'])

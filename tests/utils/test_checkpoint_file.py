@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from cmid_mm.utils.backbone_export import extract_backbone
-from cmid_mm.utils.checkpoint_file import load_checkpoint_file
+from cmid_mm.utils.checkpoint_file import load_checkpoint_file, load_checkpoint_url
 
 
 def exported(meta):
@@ -43,6 +43,20 @@ def test_what_is_no_checkpoint_is_named(tmp_path, zipped):
     refuse(path, 'holds a Tensor, no checkpoint')
     torch.save(dict(meta=collections.UserDict()), path, **options)
     refuse(path, 'holds a collections.UserDict and would have to run code to be read')
+
+
+@pytest.mark.parametrize('zipped', [False, True])
+def test_what_comes_from_the_net_runs_nothing(tmp_path, zipped):
+    source, kept = tmp_path / 'x.pth', tmp_path / 'kept'
+    options = dict(_use_new_zipfile_serialization=zipped)
+    torch.save(dict(weight=torch.arange(3)), source, **options)
+    found = load_checkpoint_url(source.as_uri(), str(kept), progress=False)
+    assert found['weight'].tolist() == [0, 1, 2] and (kept / 'x.pth').is_file()
+    torch.save(dict(meta=collections.UserDict()), tmp_path / 'y.pth', **options)
+    with pytest.raises(ValueError, match='y.pth holds a collections.UserDict and would have'):
+        load_checkpoint_url((tmp_path / 'y.pth').as_uri(), str(kept), progress=False)
+    with pytest.raises(OSError):
+        load_checkpoint_url((tmp_path / 'z.pth').as_uri(), str(kept), progress=False)
 
 
 def test_an_error_of_the_machine_keeps_its_kind(tmp_path, monkeypatch):

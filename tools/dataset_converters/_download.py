@@ -9,6 +9,9 @@ import numpy as np
 from _preparation import UserError
 from PIL import Image
 
+# far more than any file of these sets that is read as a whole
+MOST_BYTES = 2**30
+
 
 class Entry(NamedTuple):
     """A file of a download.
@@ -38,6 +41,10 @@ class Entry(NamedTuple):
             return self.file.read_bytes()
         try:
             with zipfile.ZipFile(self.file) as archive:
+                size = archive.getinfo(self.member).file_size
+                if size > MOST_BYTES:
+                    raise UserError(f'{self} unfolds to {size:,} bytes, which no file of '
+                                    'these sets has; download it again')
                 return archive.read(self.member)
         except (zipfile.BadZipFile, EOFError) as error:
             raise UserError(f'{self} is damaged ({error}); download it again') from error
@@ -46,9 +53,9 @@ class Entry(NamedTuple):
         """Pixels of a PNG or JPEG, (H, W) or (H, W, 3) in the order RGB, and the bytes."""
         data = self.read()
         try:
-            with Image.open(io.BytesIO(data)) as picture:
+            with Image.open(io.BytesIO(data), formats=('PNG', 'JPEG')) as picture:
                 return np.asarray(picture), data
-        except (OSError, SyntaxError) as error:
+        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
             raise UserError(f'{self} is damaged or cut off ({error}); download or unpack it '
                             'again') from error
 

@@ -145,7 +145,8 @@ def open_raster(entry):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore', NotGeoreferencedWarning)
-            return rasterio.open(entry.gdal_path)
+            # other formats under a TIFF's name may name further files
+            return rasterio.open(entry.gdal_path, driver='GTiff')
     except RasterioError as error:
         raise UserError(f'{entry} is no complete TIFF ({error}); download or unpack it '
                         'again') from error

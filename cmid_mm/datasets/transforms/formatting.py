@@ -10,10 +10,10 @@ _FEW_BANDS = 4
 
 @TRANSFORMS.register_module()
 class PackViews(BaseTransform):
-    """Keep the views, their boxes and their keys, drop everything else.
+    """Keep the views, their boxes, their keys and the mark of a broken image.
 
     With mmengine's ``default_collate`` a batch is ``inputs`` (B, 2, C, S, S),
-    ``view_boxes`` (B, 2, 5) and ``view_keys`` (B, 2).
+    ``view_boxes`` (B, 2, 5), ``view_keys`` (B, 2) and ``broken`` (B,).
     """
 
     def transform(self, results: dict) -> dict[str, torch.Tensor]:
@@ -21,11 +21,13 @@ class PackViews(BaseTransform):
 
         Args:
             results (dict): With ``views``, ``view_boxes`` and ``view_keys`` of
-                :class:`CMIDTwoViews`.
+                :class:`CMIDTwoViews`, and ``broken`` where ``ImageFolder`` put the
+                image in the place of a broken one.
 
         Returns:
             dict: ``inputs`` uint8 (2, C, S, S); ``view_boxes`` float32 (2, 5), rows
-            (top, left, height, width, flip); ``view_keys`` int64 (2,).
+            (top, left, height, width, flip); ``view_keys`` int64 (2,); ``broken`` int64
+            (), the broken sample or -1.
         """
         views = results['views']
         height, width, bands = views[0].shape
@@ -39,7 +41,8 @@ class PackViews(BaseTransform):
         return dict(
             inputs=torch.from_numpy(inputs),
             view_boxes=torch.from_numpy(results['view_boxes']),
-            view_keys=torch.from_numpy(results['view_keys']))
+            view_keys=torch.from_numpy(results['view_keys']),
+            broken=torch.tensor(results.get('broken', -1)))
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}()'

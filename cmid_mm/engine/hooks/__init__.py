@@ -1,8 +1,10 @@
+from .broken_images_hook import BrokenImagesHook
 from .checkpoint_guard_hook import CheckpointGuardHook
 from .class_check_hook import ClassCheckHook
 from .collapse_watch_hook import CollapseWatchHook
 from .finite_step_hook import FiniteStepHook
 from .first_sample_hook import FirstSampleHook
+from .list_paths_hook import ListPathsHook
 from .measure_statistics_hook import MeasureStatisticsHook
 from .safe_checkpoint_hook import SafeCheckpointHook
 from .step_seed_hook import StepSeedHook
@@ -11,7 +13,8 @@ from .teacher_temperature_hook import CMIDTeacherTemperatureHook
 from .training_report_hook import TrainingReportHook
 
 __all__ = [
-    'CMIDTeacherMomentumHook', 'CMIDTeacherTemperatureHook', 'CheckpointGuardHook',
-    'ClassCheckHook', 'CollapseWatchHook', 'FiniteStepHook', 'FirstSampleHook',
-    'MeasureStatisticsHook', 'SafeCheckpointHook', 'StepSeedHook', 'TrainingReportHook'
+    'BrokenImagesHook', 'CMIDTeacherMomentumHook', 'CMIDTeacherTemperatureHook',
+    'CheckpointGuardHook', 'ClassCheckHook', 'CollapseWatchHook', 'FiniteStepHook',
+    'FirstSampleHook', 'ListPathsHook', 'MeasureStatisticsHook', 'SafeCheckpointHook',
+    'StepSeedHook', 'TrainingReportHook'
 ]

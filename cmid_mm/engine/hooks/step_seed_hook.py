@@ -1,13 +1,9 @@
 """What is drawn within a step depends on the step alone."""
-import random
-
-import numpy as np
-import torch
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 
-from cmid_mm.utils.keyed_random import view_key
+from cmid_mm.utils.keyed_random import seed_globally, view_key
 
 # no epoch and no view has this number, so the key of a step is the key of nothing else
 _STEP = -2
@@ -26,7 +22,4 @@ class StepSeedHook(Hook):
     priority = 'VERY_HIGH'
 
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
-        key = view_key(runner.seed, _STEP, runner.iter, get_rank())
-        random.seed(key)
-        np.random.seed(key % 2**32)
-        torch.manual_seed(key)
+        seed_globally(view_key(runner.seed, _STEP, runner.iter, get_rank()))

@@ -97,7 +97,8 @@ class CMIDDataPreprocessor(BaseDataPreprocessor):
         Args:
             data (dict): In training what ``PackViews`` packs, collated: inputs
                 (B, 2, C, S, S) uint8, view_boxes (B, 2, 5) float32, view_keys (B, 2)
-                int64. Else inputs, a list of (C, S, S) uint8 tensors or one of
+                int64; ``broken`` is for ``BrokenImagesHook`` and stays behind. Else
+                inputs, a list of (C, S, S) uint8 tensors or one of
                 (B, C, S, S), and data_samples.
             training (bool): Which of the two.
 
@@ -106,7 +107,7 @@ class CMIDDataPreprocessor(BaseDataPreprocessor):
             views: images and masked_images, (B, C, S, S) float32; masks, (B, h, w) bool,
             true = masked; boxes, (B, 5) float32.
         """
-        data = self.cast_data(data)
+        data = self.cast_data({key: data[key] for key in data if key != 'broken'})
         with torch.autocast(self.mean.device.type, enabled=False):
             if training:
                 return dict(inputs=self.prepare_views(**data), data_samples=None)

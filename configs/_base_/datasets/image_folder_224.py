@@ -12,7 +12,12 @@ train_dataloader = dict(
     drop_last=True,
     collate_fn=dict(type='default_collate'),
     sampler=dict(type='KeyedSampler', shuffle=True),
-    dataset=dict(type='ImageFolder', data_root='data/images', pipeline=train_pipeline))
+    # a few broken images do not end a training; BrokenImagesHook counts and names them
+    dataset=dict(
+        type='ImageFolder',
+        data_root='data/images',
+        replace_broken=True,
+        pipeline=train_pipeline))
 
 # `tools/test.py` reports the accuracy of a weighted k-NN vote on a folder whose first
 # level names the classes: every fifth image of a class asks, the others answer

@@ -11,7 +11,8 @@ default_hooks = dict(
         type='CheckpointHook', interval=5, max_keep_ckpts=2, save_best='mIoU'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='SegVisualizationHook'))
-custom_hooks = [dict(type='mmpretrain.CheckpointGuardHook')]
+custom_hooks = [
+    dict(type='mmpretrain.CheckpointGuardHook'), dict(type='mmpretrain.ListPathsHook')]
 
 env_cfg = dict(
     cudnn_benchmark=True,

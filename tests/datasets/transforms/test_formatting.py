@@ -16,9 +16,9 @@ def packed(bands, seed=0):
 
 
 @pytest.mark.parametrize('bands', [1, 3, 4, 5, 200])
-def test_nothing_but_views_boxes_and_keys(bands):
+def test_nothing_but_views_boxes_keys_and_mark(bands):
     results, item = packed(bands)
-    assert list(item) == ['inputs', 'view_boxes', 'view_keys']
+    assert list(item) == ['inputs', 'view_boxes', 'view_keys', 'broken']
     assert item['inputs'].dtype == torch.uint8 and item['inputs'].is_contiguous()
     for view in range(2):
         assert np.array_equal(item['inputs'][view].permute(1, 2, 0),
@@ -35,3 +35,11 @@ def test_collated():
     assert batch['inputs'].shape == (4, 2, 3, 6, 6)
     assert batch['view_boxes'].shape == (4, 2, 5) and batch['view_keys'].shape == (4, 2)
     assert torch.equal(batch['inputs'][2], items[2]['inputs'])
+
+
+def test_the_mark_of_a_broken_image():
+    results, item = packed(3)
+    assert item['broken'].tolist() == -1
+    marked = TRANSFORMS.build(dict(type='PackViews'))(dict(results, broken=7))
+    batch = default_collate([item, marked])
+    assert batch['broken'].tolist() == [-1, 7] and batch['broken'].dtype == torch.int64

@@ -85,7 +85,7 @@ def test_what_is_no_mask_is_refused(tmp_path, write_tiff):
     (tmp_path / 'half.png').write_bytes(content[:len(content) // 2])
     refused(tmp_path / 'half.png', 'damaged')
     (tmp_path / 'text.png').write_text('no picture at all, however long the text may be')
-    refused(tmp_path / 'text.png', 'no image')
+    refused(tmp_path / 'text.png', 'is not a JPEG, PNG')
     tiff = write_tiff('t.tif', np.zeros((64, 64, 1), np.uint8))
     with open(tiff, 'r+b') as file:
         file.truncate(300)

@@ -50,6 +50,18 @@ def test_a_sample_is_prepared_the_same_in_any_company():
             torch.testing.assert_close(part[key][view], value[2:3])
 
 
+def test_the_mark_of_broken_images_stays_behind(monkeypatch):
+    batch, preprocessor = loader_batch(), build()
+    moved, plain = [], preprocessor(batch, True)['inputs']
+    cast_data = preprocessor.cast_data
+    monkeypatch.setattr(preprocessor, 'cast_data',
+                        lambda data: moved.append(data) or cast_data(data))
+    marked = dict(batch, broken=torch.tensor([-1, 3]))
+    views = preprocessor(marked, True)['inputs']
+    assert set(moved[0]) == set(batch) and 'broken' in marked
+    assert torch.equal(views['masked_images'][1], plain['masked_images'][1])
+
+
 def test_another_epoch_is_prepared_otherwise():
     batch = loader_batch()
     other = copy.deepcopy(batch)

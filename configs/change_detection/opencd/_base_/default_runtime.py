@@ -15,7 +15,8 @@ default_hooks = dict(
         rule='greater'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='CDVisualizationHook', img_shape=(256, 256, 3)))
-custom_hooks = [dict(type='mmpretrain.CheckpointGuardHook')]
+custom_hooks = [
+    dict(type='mmpretrain.CheckpointGuardHook'), dict(type='mmpretrain.ListPathsHook')]
 
 env_cfg = dict(
     cudnn_benchmark=True,

@@ -1,0 +1,114 @@
+"""Checks every image of a data set before training: check_dataset.py FOLDER
+
+Reads all images, in parallel, and prints how many there are, of which formats, bands, types
+and sizes; which cannot be used, and why; and which are worth a look: equal files, images of
+one colour, without a valid pixel, or smaller than a view. Ends with status 0 where all
+images can be used; with 1 where some cannot, or where an error kept it from checking.
+
+    python tools/check_dataset.py FOLDER --out report.json --good good.txt
+"""
+import argparse
+import json
+import os
+import sys
+
+import _errors
+
+NAMES_SHOWN = 10
+
+
+def parse_args(arguments=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('folder', help='folder tree of JPEG, PNG, TIFF, BMP, WebP images')
+    parser.add_argument('--list', default='', metavar='FILE',
+                        help='check the images of this list only; as ann_file of a data set, '
+                        'it is looked for in FOLDER')
+    parser.add_argument('--allow-outside', action='store_true',
+                        help='the list may name files outside of FOLDER')
+    parser.add_argument('--bands', type=int, help='bands wanted (default: what most have)')
+    parser.add_argument('--band-indices', type=int, nargs='+',
+                        help='bands to take from each file, counted from 0')
+    parser.add_argument('--value-range', type=float, nargs=2, metavar=('LOW', 'HIGH'),
+                        help='range that becomes 0..255 where images are not 8-bit')
+    parser.add_argument('--size', type=int, default=224,
+                        help='side of a view in pixels; smaller images are counted '
+                        '(default: %(default)s)')
+    parser.add_argument('--max-pixels', type=int, default=2**28,
+                        help='images with more pixels are refused (default: 2^28)')
+    parser.add_argument('--workers', type=int, help='processes (default: one per core)')
+    parser.add_argument('--out', metavar='FILE', help='JSON file for all that was found')
+    parser.add_argument('--good', metavar='FILE',
+                        help='list of the usable images, an ann_file for training')
+    return parser.parse_args(arguments)
+
+
+def table(report):
+    """Lines of text for people."""
+    def several(counts):
+        return ', '.join(f'{count:,} {name}' for name, count in counts)
+
+    kinds = [(f'of {bands - alpha} band(s){" and alpha" if alpha else ""}, {dtype}', count)
+             for bands, alpha, dtype, count in report['kinds']]
+    lines = [f'{report["images"]:,} images in {report["root"]}, {report["usable"]:,} usable']
+    if report['formats']:
+        lines += [f'  formats: {several(report["formats"].items())}',
+                  f'  kinds: {"; ".join(several([kind]) for kind in kinds)}']
+    if report['width']:
+        lines += ['  ' + ', '.join('{} {} to {} px (median {})'.format(
+            side, *(report[side][i] for i in (0, 2, 1))) for side in ('width', 'height'))]
+    if report['value_range_needed']:
+        lines += ['  not 8-bit: training needs value_range, tools/dataset_statistics.py '
+                  'proposes one']
+    lines += names('unusable', [f'{file} {reason}' for file, reason in report['unusable']])
+    more = sum(map(len, report['duplicates'])) - len(report['duplicates'])
+    lines += names(f'equal files ({more:,} more than needed, '
+                   f'{report["duplicate_bytes"] / 1e6:,.1f} MB)',
+                   [' = '.join(group) for group in report['duplicates']])
+    lines += names('of one colour', report['constant'])
+    lines += names('with a band of NaN or nodata only', report['empty_bands'])
+    lines += names(f'smaller than {report["size"]} px', report['small'])
+    lines += names('with a name that no list can hold', report['unlistable'])
+    return '\n'.join(lines)
+
+
+def names(title, entries):
+    """A heading with a count, and the first entries below it; nothing without entries."""
+    from cmid_mm.utils.one_line import one_line
+    if not entries:
+        return []
+    shown = [f'  {one_line(entry)}' for entry in entries[:NAMES_SHOWN]]
+    rest = len(entries) - NAMES_SHOWN
+    return [f'{title}: {len(entries):,}', *shown,
+            *([f'  ... and {rest:,} more (--out has all)'] if rest > 0 else [])]
+
+
+def main():
+    args = parse_args()
+    from cmid_mm.datasets.dataset_check import check_images, list_files, listable
+    from cmid_mm.utils.output_file import check_output, complete_or_absent
+    for out in filter(None, (args.out, args.good)):
+        check_output(out, os.path.join(args.folder, args.list))
+    files = list_files(args.folder, args.list, args.allow_outside)
+    report, good = check_images(
+        args.folder, files, args.bands, args.band_indices, args.value_range, args.size,
+        args.max_pixels, args.workers)
+    # names of files may hold what the terminal's encoding does not
+    sys.stdout.reconfigure(errors='backslashreplace')
+    print(table(report))
+    if args.out:
+        with complete_or_absent(args.out) as path:
+            path.write_text(json.dumps(report, indent=1) + '\n')
+        print(f'report written to {args.out}')
+    if args.good:
+        with complete_or_absent(args.good) as path:
+            path.write_text(''.join(f'{file}\n' for file in good if listable(file)),
+                            encoding='utf-8', errors='surrogateescape')
+        print(f'train on the usable images with --cfg-options '
+              f'train_dataloader.dataset.data_root={args.folder} '
+              f'train_dataloader.dataset.ann_file={os.path.abspath(args.good)}')
+    sys.exit(1 if report['unusable'] else 0)
+
+
+if __name__ == '__main__':
+    _errors.run(main)
