@@ -4,6 +4,8 @@ from pathlib import Path
 
 import torch
 
+from cmid_mm.environment import checkpoint_globals
+
 # These tell of the machine and not of the file; other kinds of OSError come from both.
 _NOT_THE_FILE = (PermissionError, MemoryError, torch.OutOfMemoryError)
 
@@ -25,6 +27,9 @@ def load_checkpoint_file(path: str, map_location='cpu') -> dict:
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'no such checkpoint: {path}')
+    # a context manager of torch takes off its list what it has put there, whoever put it
+    # there before; the onedl family's mmengine uses one
+    torch.serialization.add_safe_globals(checkpoint_globals())
     try:
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except _NOT_THE_FILE:

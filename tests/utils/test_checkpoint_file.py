@@ -75,3 +75,15 @@ def test_export_says_how_raw_values_became_bytes():
     assert meta['loading'] == loading and meta['bands'] == 4 and meta['epoch'] == 2
     for other in ({}, dict(dataset_meta=None), dict(dataset_meta=dict(classes=('a', )))):
         assert exported(other)['loading'] is None
+
+
+def test_what_others_take_off_torchs_list_is_put_back(tmp_path):
+    """As the onedl family's mmengine does whenever it reads a file by itself."""
+    from mmengine.logging import HistoryBuffer
+    buffer = HistoryBuffer()
+    buffer.update(3.)
+    torch.save(dict(log=buffer), tmp_path / 'x.pth')
+    with torch.serialization.safe_globals([HistoryBuffer]):
+        pass
+    found = load_checkpoint_file(tmp_path / 'x.pth')
+    assert found['log'].current() == 3
