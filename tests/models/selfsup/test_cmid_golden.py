@@ -1,4 +1,6 @@
 """CMID against complete steps and trajectories of the published code."""
+import gc
+
 import pytest
 import torch
 from golden_files import Golden, recipe
@@ -13,6 +15,13 @@ from cmid_mm.utils.published_keys import convert_published, from_published
 BACKBONES = dict(
     resnet50=dict(type='ResNet', depth=50),
     swin=dict(type='SwinTransformer', arch='base', drop_path_rate=0., out_indices=(3, )))
+
+
+@pytest.fixture(autouse=True)
+def memory_is_given_back():
+    """The trajectories take gigabytes in float64, and cycles would keep them for long."""
+    yield
+    gc.collect()
 
 
 class Features(torch.nn.Module):
