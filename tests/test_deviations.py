@@ -189,7 +189,7 @@ def test_synchronised_batch_norm_is_left_out_on_the_cpu(monkeypatch, caplog, dev
 def test_float16_has_a_dynamic_scale(monkeypatch):
     seen = {}
     monkeypatch.setattr(
-        auto_precision, 'AmpOptimWrapper', lambda **kwargs: seen.update(kwargs))
+        auto_precision, 'FiniteAmpOptimWrapper', lambda **kwargs: seen.update(kwargs))
     OPTIM_WRAPPERS.build(dict(type='AutoPrecisionOptimWrapper', precision='float16'))
     assert seen == dict(loss_scale='dynamic', dtype='float16')
 

@@ -41,10 +41,14 @@ class StopRequest:
             self.handlers = {number: signal.signal(number, self._hear) for number in SIGNALS}
 
     def leave(self) -> None:
-        """Give the signals back."""
+        """Bring the last reduction to its end and give the signals back."""
         if self.sent is not None:
             self.sent[1].wait()
             self.sent = None
+        self.release()
+
+    def release(self) -> None:
+        """Give the signals back."""
         for number, handler in self.handlers.items():
             signal.signal(number, handler)
         self.handlers = {}

@@ -215,7 +215,7 @@ def tiny(folder, work_dir, **options):
 
 
 def hook_of(cfg):
-    return next(hook for hook in cfg.custom_hooks if hook.type == 'BrokenImagesHook')
+    return cfg.default_hooks.broken_images
 
 
 @pytest.fixture
@@ -277,7 +277,7 @@ def test_the_recipes_count_and_limit():
     for path in sorted(TOY.parent.glob('*.py')):
         cfg = Config.fromfile(path)
         assert cfg.train_dataloader.dataset.replace_broken, path
-        assert dict(type='BrokenImagesHook', max_share=0.1) in cfg.custom_hooks, path
+        assert cfg.default_hooks.broken_images == dict(type='BrokenImagesHook', max_share=0.1), path
         for part in cfg.test_dataloader.dataset.datasets:
             assert not part.get('replace_broken')
 

@@ -23,6 +23,15 @@ class CMIDRunner(Runner):
     config trains too, with mmengine's own rule.
     """
 
+    def train(self):
+        """As mmengine's; whatever ends the training, signals have their old meaning again."""
+        try:
+            return super().train()
+        finally:
+            for hook in self.hooks:
+                if hasattr(hook, 'request'):
+                    hook.request.release()
+
     def load_or_resume(self) -> None:
         """As mmengine's, but a damaged checkpoint is passed over for the one before.
 
