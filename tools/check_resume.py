@@ -62,7 +62,7 @@ def parse_args(arguments=None):
                         help='KILL ends at once, the others save first (default: KILL)')
     parser.add_argument('--workers', type=int, default=0, help='of the loader (default: 0)')
     parser.add_argument('--processes', type=int, default=1, help='of the run (default: 1)')
-    parser.add_argument('--epochs', type=int, default=6, help='of 8 steps (default: 6)')
+    parser.add_argument('--epochs', type=int, help='of 8 steps (default: enough for the kills)')
     parser.add_argument('--seconds', type=float, default=1.0,
                         help='between two checkpoints (default: 1)')
     parser.add_argument('--precision', default='float32', choices=['float32', 'bfloat16'],
@@ -213,6 +213,8 @@ def progress(work_dir):
 
 def main():
     args = parse_args()
+    # a run comes about six steps further between two kills
+    args.epochs = args.epochs or args.kills + 4
     if BATCH % args.processes:
         raise UserError(f'{args.processes} processes do not divide the batch of {BATCH}')
     if args.work_dir:
