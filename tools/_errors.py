@@ -101,7 +101,8 @@ def run(main):
         sys.exit(f'{Path(sys.argv[0]).name}: error: {line}')
     if 'torch' in sys.modules and sys.modules['torch'].distributed.is_initialized():
         leave_group(sys.modules['torch'].distributed, status)
-    sys.exit(status)
+    if status:
+        sys.exit(status)
 
 
 def leave_group(distributed, status):

@@ -12,6 +12,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -22,7 +23,7 @@ import _errors
 from _errors import UserError
 
 TOOLS = Path(__file__).resolve().parent
-# of every process of a run, also of torchrun
+# of a run that was asked to stop
 ENDED_ON_REQUEST = 75
 CONFIG = """_base_ = {toy!r}
 # batch norm, drop path and accumulation: what could depend on a state
@@ -86,50 +87,77 @@ def write_config(args, folder):
     return config
 
 
-def start(args, config, work_dir):
-    """The training as a process group of its own, its output in a file."""
-    command = [sys.executable, str(TOOLS / 'train.py'), str(config), '--resume',
-               '--work-dir', str(work_dir)]
-    if args.processes > 1:
-        command[1:2] = ['-m', 'torch.distributed.run', '--standalone',
-                        f'--nproc_per_node={args.processes}', command[1]]
-        command += ['--launcher', 'pytorch']
-    work_dir.mkdir(parents=True, exist_ok=True)
-    with (work_dir / 'output.txt').open('a') as output:
-        environment = dict(os.environ, OMP_NUM_THREADS='1')
-        return subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT,
-                                env=environment, start_new_session=True)
+class Run:
+    """The processes of a training, one group without a launcher: a signal reaches them all.
+
+    torchrun puts its processes into sessions of their own, where they outlive its death.
+    """
+
+    def __init__(self, args, config, work_dir):
+        command = [sys.executable, str(TOOLS / 'train.py'), str(config), '--resume',
+                   '--work-dir', str(work_dir)]
+        if args.processes > 1:
+            command += ['--launcher', 'pytorch']
+        work_dir.mkdir(parents=True, exist_ok=True)
+        self.output = work_dir / 'output.txt'
+        port = str(free_port())
+        self.processes = []
+        for rank in range(args.processes):
+            environment = dict(
+                os.environ, OMP_NUM_THREADS='1', RANK=str(rank), LOCAL_RANK=str(rank),
+                WORLD_SIZE=str(args.processes), MASTER_ADDR='127.0.0.1', MASTER_PORT=port)
+            with self.output.open('a') as output:
+                self.processes.append(subprocess.Popen(
+                    command, stdout=output, stderr=subprocess.STDOUT, env=environment,
+                    start_new_session=True))
+
+    def running(self):
+        return all(process.poll() is None for process in self.processes)
+
+    def wait(self):
+        """Statuses of all processes, at their end."""
+        return [process.wait() for process in self.processes]
+
+    def signal(self, number):
+        """Send a signal to all processes and to the workers of their loaders."""
+        for process in self.processes:
+            if process.poll() is None:
+                os.killpg(process.pid, number)
+
+    def finish(self):
+        """Wait for the end of a run that nobody disturbs."""
+        statuses = self.wait()
+        if any(statuses):
+            lines = self.output.read_text().splitlines()
+            raise UserError(f'a run ended with status {statuses}; its last lines:\n  '
+                            + '\n  '.join(lines[-5:]))
 
 
-def finish(process, work_dir):
-    """Wait for the end of a run that nobody disturbs."""
-    if process.wait():
-        lines = (work_dir / 'output.txt').read_text().splitlines()
-        raise UserError(f'a run ended with status {process.returncode}; its last lines:\n  '
-                        + '\n  '.join(lines[-5:]))
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
 
 
-def end_at_random(process, work_dir, number, dice, longest):
+def end_at_random(run, work_dir, number, dice, longest):
     """Signal a run at some moment after its first step, every other time during a save.
 
     Returns:
-        bool: False where the run was done before.
+        list[int] | None: Statuses of the processes; None where the run was done before.
     """
-    begun = len((work_dir / 'output.txt').read_text())
-    while process.poll() is None and 'Epoch(train)' not in \
-            (work_dir / 'output.txt').read_text()[begun:]:
+    begun = len(run.output.read_text())
+    while run.running() and 'Epoch(train)' not in run.output.read_text()[begun:]:
         time.sleep(0.05)
     moment = time.monotonic() + dice.random() * longest
-    while process.poll() is None and time.monotonic() < moment:
+    while run.running() and time.monotonic() < moment:
         time.sleep(0.001)
     saving = dice.random() < 0.5
-    while saving and process.poll() is None and not list(work_dir.glob('*.part')):
+    while saving and run.running() and not list(work_dir.glob('*.part')):
         time.sleep(0.0005)
-    if process.poll() is not None:
-        return False
-    os.killpg(process.pid, number)
-    process.wait()
-    return True
+    if not run.running():
+        return None
+    run.signal(number)
+    return run.wait()
 
 
 def state_of(work_dir):
@@ -169,7 +197,7 @@ def check(args, folder):
     for old in (whole, cut):
         shutil.rmtree(old, ignore_errors=True)
     begun = time.monotonic()
-    finish(start(args, config, whole), whole)
+    Run(args, config, whole).finish()
     seconds = time.monotonic() - begun
     print(f'without a break: {seconds:.0f} s', flush=True)
     number = signal.Signals[f'SIG{args.signal}']
@@ -177,22 +205,20 @@ def check(args, folder):
     # a run that is ended too early each time would never come to its end
     longest = max(2.0, 3 * args.seconds)
     while kills < args.kills:
-        process = start(args, config, cut)
+        run = Run(args, config, cut)
         try:
-            if not end_at_random(process, cut, number, dice, longest):
-                break
+            statuses = end_at_random(run, cut, number, dice, longest)
         finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
+            run.signal(signal.SIGKILL)
+        if statuses is None:
+            break
         kills += 1
-        print(f'{kills}/{args.kills}: {args.signal}, status {process.returncode}, '
-              f'{progress(cut)}', flush=True)
-        wanted = {'KILL': -signal.SIGKILL}.get(args.signal, ENDED_ON_REQUEST)
-        if args.processes == 1 and process.returncode != wanted:
-            raise UserError(f'status {process.returncode} instead of {wanted}; see '
-                            f'{cut / "output.txt"}')
-    process = start(args, config, cut)
-    finish(process, cut)
+        print(f'{kills}/{args.kills}: {args.signal}, status {statuses}, {progress(cut)}',
+              flush=True)
+        wanted = -signal.SIGKILL if args.signal == 'KILL' else ENDED_ON_REQUEST
+        if set(statuses) != {wanted}:
+            raise UserError(f'status {statuses} instead of {wanted}; see {run.output}')
+    Run(args, config, cut).finish()
     (one, steps), (other, other_steps) = state_of(whole), state_of(cut)
     different = compare(one, other)
     print(json.dumps(dict(kills=kills, signal=args.signal, workers=args.workers,
