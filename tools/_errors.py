@@ -86,7 +86,7 @@ def run(main):
 
     ``CMID_TRACEBACK=1`` shows the traceback all the same.
     """
-    status = 0
+    status = None
     try:
         main()
     except SystemExit as end:
@@ -100,8 +100,8 @@ def run(main):
             raise
         sys.exit(f'{Path(sys.argv[0]).name}: error: {line}')
     if 'torch' in sys.modules and sys.modules['torch'].distributed.is_initialized():
-        leave_group(sys.modules['torch'].distributed, status)
-    if status:
+        leave_group(sys.modules['torch'].distributed, status or 0)
+    if status is not None:
         sys.exit(status)
 
 
