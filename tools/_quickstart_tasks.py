@@ -95,7 +95,8 @@ def task_config(task, scenes, backbone, meta, work_dir, seed):
 
 def relocate(node, old, new):
     """Put another folder in place of ``old`` wherever a string of a config begins with it."""
-    items = node.items() if isinstance(node, dict) or hasattr(node, 'items') else enumerate(node)
+    # a Config is no dict
+    items = node.items() if hasattr(node, 'items') else enumerate(node)
     for key, value in list(items):
         if isinstance(value, str) and value.startswith(old):
             node[key] = new + value[len(old):]

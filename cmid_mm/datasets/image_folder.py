@@ -163,9 +163,7 @@ class ImageFolder(CustomDataset):
         info = self.get_data_info(idx)
         info['sample_idx'] = int(info['sample_idx'])
         if isinstance(idx, SampleIndex):
-            # Only this data set knows which image is the last but n.
-            sample = idx.sample if idx.sample >= 0 else info['sample_idx']
-            info['sample_key'] = (idx.seed, idx.epoch, sample)
+            info['sample_key'] = (idx.seed, idx.epoch, self._sample(idx))
             # transforms of other packages draw from the global generators
             seed_globally(view_key(*info['sample_key'], _OTHER_TRANSFORMS))
         if broken is not None:
@@ -192,11 +190,14 @@ class ImageFolder(CustomDataset):
                                f'{self.get_data_info(idx)["img_path"]}')
         return data
 
+    def _sample(self, idx: SampleIndex) -> int:
+        """The sample that is asked for; only this data set knows which is the last but n."""
+        return idx.sample if idx.sample >= 0 else int(idx) % len(self)
+
     def _replacement(self, idx: SampleIndex, reason: ImageError) -> Any:
         """What the pipeline makes of another image, under the key of this sample."""
         count = len(self)
-        place = int(idx) % count
-        sample = idx.sample if idx.sample >= 0 else place
+        place, sample = int(idx) % count, self._sample(idx)
         draw = generator(view_key(idx.seed, idx.epoch, sample, _REPLACEMENT))
         # an even choice among all images but the broken one
         steps = draw.integers(1, count, _REPLACEMENTS).tolist() if count > 1 else []

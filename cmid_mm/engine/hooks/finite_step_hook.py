@@ -9,6 +9,7 @@ from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 
+from cmid_mm.engine.checkpoint_backend import CompleteFileBackend
 from cmid_mm.models.utils.step_snapshot import StepSnapshot
 from cmid_mm.utils.output_file import complete_or_absent
 
@@ -89,7 +90,7 @@ class FiniteStepHook(Hook):
             runner.save_checkpoint(
                 str(folder), state, save_optimizer=False, save_param_scheduler=False,
                 meta=dict(epoch=runner.epoch, iter=first),
-                backend_args=dict(backend='CompleteFileBackend'))
+                backend_args=dict(backend=CompleteFileBackend.__name__))
         batches = [_batch(runner, step) for step in range(first, runner.iter + 1)]
         record = dict(
             step=first + 1, epoch=runner.epoch, seed=runner.seed, processes=get_world_size(),
