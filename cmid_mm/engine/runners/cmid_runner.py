@@ -8,6 +8,8 @@ from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from cmid_mm.engine.hooks.safe_checkpoint_hook import SafeCheckpointHook
+from cmid_mm.engine.work_dir_lock import lock_work_dir
 from cmid_mm.utils.latest_checkpoint import damage, latest_checkpoint
 
 RULES = dict(linear=lambda ratio: ratio, sqrt=math.sqrt)
@@ -24,12 +26,19 @@ class CMIDRunner(Runner):
     """
 
     def train(self):
-        """As mmengine's; whatever ends the training, signals have their old meaning again."""
+        """As mmengine's, in a work dir of its own.
+
+        Whatever ends the training, signals have their old meaning again.
+
+        Raises:
+            RuntimeError: Another training writes into the work dir.
+        """
         try:
-            return super().train()
+            with lock_work_dir(self.work_dir):
+                return super().train()
         finally:
             for hook in self.hooks:
-                if hasattr(hook, 'request'):
+                if isinstance(hook, SafeCheckpointHook):
                     hook.request.release()
 
     def load_or_resume(self) -> None:

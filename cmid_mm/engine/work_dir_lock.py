@@ -1,0 +1,59 @@
+"""One training at a time writes into a work dir."""
+import fcntl
+import os
+import socket
+from contextlib import contextmanager
+from pathlib import Path
+
+from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.logging import print_log
+
+NAME = 'train.lock'
+
+
+@contextmanager
+def lock_work_dir(work_dir: str):
+    """Keep other trainings out of a folder, on all processes of this one together.
+
+    The processes of a launcher that was killed outlive it, train on and write; the same
+    command, started again, would mix its files with theirs. The lock is the first process's
+    and ends with it, however it ends; its loader's workers, which may end later, have no
+    part in it.
+
+    Args:
+        work_dir (str): Must exist.
+
+    Raises:
+        RuntimeError: Another training holds the folder. On every process.
+    """
+    file, refusal = None, [None]
+    if is_main_process():
+        file = (Path(work_dir) / NAME).open('a+')
+        refusal = [_take(file)]
+    broadcast_object_list(refusal)
+    try:
+        if refusal[0]:
+            raise RuntimeError(refusal[0])
+        yield
+    finally:
+        if file is not None:
+            file.close()
+
+
+def _take(file) -> str | None:
+    """Lock a file; return why that is refused."""
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        file.seek(0)
+        holder = file.read().strip() or 'an unknown process'
+        return (f'{Path(file.name).parent} is being written by another training ({holder}): '
+                'wait for it, end it, or give another --work-dir')
+    except OSError as error:
+        print_log(f'{file.name} cannot be locked ({error.strerror}): see to it that no two '
+                  'trainings share this work dir', 'current', 'WARNING')
+        return None
+    file.truncate(0)
+    file.write(f'process {os.getpid()} on {socket.gethostname()}')
+    file.flush()
+    return None

@@ -1,0 +1,111 @@
+"""Two trainings never write into one folder."""
+import multiprocessing
+import os
+import signal
+import time
+
+import pytest
+import torch
+import torch.multiprocessing as mp
+from mmengine.hooks import Hook
+from tiny_run import tiny_runner
+
+from cmid_mm.engine.work_dir_lock import lock_work_dir
+
+
+def hold(folder, ready):
+    """Hold a folder until killed, with a child that outlives the kill, as loaders' workers do."""
+    with lock_work_dir(folder):
+        if os.fork() == 0:
+            time.sleep(60)
+            os._exit(0)
+        ready.set()
+        time.sleep(60)
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Another process that trains into ``tmp_path``."""
+    # killed together with its child at the end
+    context = multiprocessing.get_context('spawn')
+    ready = context.Event()
+    process = context.Process(target=in_own_group, args=(hold, str(tmp_path), ready))
+    process.start()
+    assert ready.wait(60)
+    yield process
+    os.killpg(process.pid, signal.SIGKILL)
+    process.join()
+
+
+def in_own_group(target, *arguments):
+    os.setpgrp()
+    target(*arguments)
+
+
+def test_a_second_training_is_refused_until_the_first_is_gone(tmp_path, holder):
+    with pytest.raises(RuntimeError, match=rf'{tmp_path} is being written by another training '
+                       rf'\(process {holder.pid} on .*\): wait for it, end it, or give another'):
+        with lock_work_dir(str(tmp_path)):
+            raise AssertionError('entered')
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.join()
+    with lock_work_dir(str(tmp_path)):
+        assert f'process {os.getpid()} ' in (tmp_path / 'train.lock').read_text()
+
+
+def attempt(rank, folder):
+    torch.distributed.init_process_group(
+        'gloo', init_method=f'file://{folder}/meet', rank=rank, world_size=2)
+    try:
+        with lock_work_dir(folder):
+            said = 'entered'
+    except RuntimeError as error:
+        said = str(error)
+    torch.save(said, f'{folder}/{rank}.pth')
+    torch.distributed.destroy_process_group()
+
+
+def test_all_processes_are_refused_together(tmp_path, holder):
+    mp.spawn(attempt, (str(tmp_path), ), nprocs=2)
+    said = [torch.load(tmp_path / f'{rank}.pth', weights_only=True) for rank in (0, 1)]
+    assert said[0] == said[1] and f'(process {holder.pid} ' in said[0]
+
+
+class Fail(Hook):
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        raise KeyError('on purpose')
+
+
+def try_to_hold(folder, said):
+    try:
+        with lock_work_dir(folder):
+            said.put('entered')
+    except RuntimeError:
+        said.put('refused')
+
+
+def test_a_training_holds_its_folder_and_gives_it_back_however_it_ends(tmp_path):
+    context = multiprocessing.get_context('spawn')
+    said = context.Queue()
+
+    def others_try():
+        process = context.Process(target=try_to_hold, args=(str(tmp_path / 'run'), said))
+        process.start()
+        process.join()
+        return said.get()
+
+    class Look(Hook):
+        seen = None
+
+        def before_train_iter(self, runner, batch_idx, data_batch=None):
+            self.seen = self.seen or others_try()
+
+    runner, look = tiny_runner(tmp_path), Look()
+    runner.register_hook(look)
+    runner.register_hook(Fail(), priority='LOWEST')
+    with pytest.raises(KeyError, match='on purpose'):
+        runner.train()
+    assert look.seen == 'refused'
+    assert others_try() == 'entered'
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
