@@ -42,7 +42,7 @@ def cmid_config(backbone=TINY_SWIN, image_size=64, bands=3, norm_cfg=None, **cha
             type='CMIDDataPreprocessor', mean=[100.] * bands, std=[50.] * bands),
         image_size=image_size)
     for key, value in changes.items():
-        config[key] = {**config[key], **value} if isinstance(value, dict) else value
+        config[key] = {**config.get(key, {}), **value} if isinstance(value, dict) else value
     return config
 
 

@@ -40,6 +40,8 @@ def replay(cfg, record: dict, checkpoint: str) -> Iterator[dict]:
     model.load_state_dict(state)
     model.local_head.teacher_temperature.fill_(record['teacher_temperature'])
     model.to(get_device()).train()
+    # so that the rows of an output are the images of the batch
+    model.joint_views = False
     wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
     for batch in record['batches']:
         samples = [dataset[SampleIndex(sample, record['seed'], record['epoch'])]

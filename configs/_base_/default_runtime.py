@@ -4,6 +4,7 @@ custom_imports = dict(imports=['cmid_mm'], allow_failed_imports=False)
 runner_type = 'CMIDRunner'
 
 default_hooks = dict(
+    runtime_info=dict(type='DeferredRuntimeInfoHook'),
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),

@@ -2,8 +2,10 @@ from .broken_images_hook import BrokenImagesHook
 from .checkpoint_guard_hook import CheckpointGuardHook
 from .class_check_hook import ClassCheckHook
 from .collapse_watch_hook import CollapseWatchHook
+from .deferred_runtime_info_hook import DeferredRuntimeInfoHook
 from .finite_step_hook import FiniteStepHook
 from .first_sample_hook import FirstSampleHook
+from .fused_attention_hook import FusedAttentionHook
 from .list_paths_hook import ListPathsHook
 from .measure_statistics_hook import MeasureStatisticsHook
 from .safe_checkpoint_hook import SafeCheckpointHook
@@ -14,7 +16,7 @@ from .training_report_hook import TrainingReportHook
 
 __all__ = [
     'BrokenImagesHook', 'CMIDTeacherMomentumHook', 'CMIDTeacherTemperatureHook',
-    'CheckpointGuardHook', 'ClassCheckHook', 'CollapseWatchHook', 'FiniteStepHook',
-    'FirstSampleHook', 'ListPathsHook', 'MeasureStatisticsHook', 'SafeCheckpointHook',
-    'StepSeedHook', 'TrainingReportHook'
+    'CheckpointGuardHook', 'ClassCheckHook', 'CollapseWatchHook', 'DeferredRuntimeInfoHook',
+    'FiniteStepHook', 'FirstSampleHook', 'FusedAttentionHook', 'ListPathsHook',
+    'MeasureStatisticsHook', 'SafeCheckpointHook', 'StepSeedHook', 'TrainingReportHook'
 ]

@@ -10,7 +10,14 @@ from torch import Tensor, nn
 
 from ..utils.backbone_probe import probe_backbone
 from ..utils.cell_matching import location_grid, match_cells, take_cells
+from ..utils.encoder_settings import (
+    choose_joint_views,
+    choose_memory_format,
+    compile_stages,
+    report,
+)
 from ..utils.mask_token import masking
+from ..utils.window_attention import use_fused_attention
 
 
 @MODELS.register_module()
@@ -43,6 +50,15 @@ class CMID(BaseSelfSupervisor):
             enters; found where None.
         feature_of (str): Whose features are extracted and predicted, ``'student'`` or
             ``'teacher'``. Defaults to 'student'.
+        joint_views (bool | str): Both views pass the backbone as one batch. ``'auto'`` where
+            that changes nothing, which is without batch norm: with it, images of both views
+            would share their statistics. Defaults to 'auto'.
+        channels_last (bool | str): Order of the maps in memory. ``'auto'`` for
+            convolutional backbones. Defaults to 'auto'.
+        fused_attention (bool): Swin's window attention through torch's fused attention.
+            Defaults to True.
+        compile (dict, optional): Arguments of ``torch.compile``, by which the stages of
+            student and teacher are compiled; None compiles nothing.
         init_cfg (dict, optional): Initialisation.
 
     Attributes:
@@ -68,6 +84,10 @@ class CMID(BaseSelfSupervisor):
                  mask_mode: str = 'add',
                  mask_stem: str | None = None,
                  feature_of: str = 'student',
+                 joint_views: bool | str = 'auto',
+                 channels_last: bool | str = 'auto',
+                 fused_attention: bool = True,
+                 compile: dict | None = None,
                  init_cfg: dict | None = None):
         super().__init__(
             backbone=backbone, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
@@ -85,6 +105,9 @@ class CMID(BaseSelfSupervisor):
         shape = probe_backbone(self.backbone, bands, image_size, mask_stem)
         self.check_mask_cells(shape)
         self.stem = shape.stem
+        self.joint_views = choose_joint_views(joint_views, self.backbone)
+        self.memory_format = choose_memory_format(channels_last, len(shape.token_shape) == 4)
+        fused = use_fused_attention(self.backbone) if fused_attention else 0
         self.mask_token = nn.Parameter(torch.zeros(shape.token_shape))
         self.decoder = MODELS.build(
             dict(in_channels=shape.channels, stride=shape.stride, bands=bands) | decoder)
@@ -98,6 +121,12 @@ class CMID(BaseSelfSupervisor):
             name: copy.deepcopy(getattr(self, name))
             for name in ('backbone', 'global_projector', 'dense_projector')
         }).requires_grad_(False)
+        encoders = self.backbone, self.teacher['backbone']
+        compiled = 0 if compile is None else sum(
+            compile_stages(encoder, self.stem, compile) for encoder in encoders)
+        # now, because DistributedDataParallel lays out its buckets by the parameters it gets
+        self.to(memory_format=self.memory_format)
+        report(self.joint_views, self.memory_format, fused, compiled)
 
     def check_mask_cells(self, shape) -> None:
         """ValueError where a token behind the stem would be masked in part."""
@@ -165,7 +194,31 @@ class CMID(BaseSelfSupervisor):
             stem = self.backbone.get_submodule(self.stem)
             context = masking(stem, mask, self.mask_token, self.mask_mode)
         with context:
-            return self.backbone(images)[-1]
+            return self.backbone(images.contiguous(memory_format=self.memory_format))[-1]
+
+    @torch.no_grad()
+    def teacher_map(self, images: Tensor) -> Tensor:
+        """Last feature map of the teacher: (B, C, S, S) to (B, channels, h, w)."""
+        images = images.contiguous(memory_format=self.memory_format)
+        return self.teacher['backbone'](images)[-1]
+
+    def encode(self, inputs: dict) -> tuple[list, list]:
+        """Feature maps of both views, of the student masked and of the teacher whole.
+
+        Args:
+            inputs (dict): See ``CMIDDataPreprocessor``.
+
+        Returns:
+            tuple[list, list]: Of the student and of the teacher, (B, channels, h, w) each.
+        """
+        images, masked, masks = (inputs[key] for key in ('images', 'masked_images', 'masks'))
+        if self.joint_views:
+            student = self.student_map(torch.cat(masked), torch.cat(masks))
+            return list(student.chunk(2)), list(self.teacher_map(torch.cat(images)).chunk(2))
+        student = [self.student_map(*view) for view in zip(masked, masks)]
+        # the second view first, as published: running statistics depend on the order
+        teacher = [self.teacher_map(image) for image in images[::-1]]
+        return student, teacher[::-1]
 
     def reconstruct(self, masked_images: Tensor, mask: Tensor) -> Tensor:
         """What the student makes of masked images: (B, C, S, S) to the same shape."""
@@ -173,8 +226,6 @@ class CMID(BaseSelfSupervisor):
 
     def loss(self, inputs: dict, data_samples=None) -> dict:
         """The three losses of a batch.
-
-        The views pass one after the other: batch norm must see each by itself.
 
         Args:
             inputs (dict): Lists over the two views, see ``CMIDDataPreprocessor``.
@@ -184,13 +235,7 @@ class CMID(BaseSelfSupervisor):
         """
         images, masks = inputs['images'], inputs['masks']
         self.check_size(images[0])
-        student = [
-            self.student_map(image, mask)
-            for image, mask in zip(inputs['masked_images'], masks)
-        ]
-        with torch.no_grad():
-            # the second view first, as published: running statistics depend on the order
-            teacher = [self.teacher['backbone'](image)[-1] for image in images[::-1]][::-1]
+        student, teacher = self.encode(inputs)
         return dict(
             loss_reconstruction=self.reconstruction_loss(student, images, masks),
             loss_global=self.global_loss(student, teacher),

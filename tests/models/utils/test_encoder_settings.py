@@ -1,0 +1,120 @@
+"""What makes a step faster leaves its numbers alone."""
+import pytest
+import torch
+from small_models import TINY_SWIN, build_cmid, loader_batch, losses_of
+
+RESNET = dict(type='ResNet', depth=18)
+VIT = dict(type='VisionTransformer', img_size=64, out_type='featmap',
+           arch=dict(embed_dims=32, num_layers=2, num_heads=2, feedforward_channels=64))
+
+
+def numbers(model):
+    """Losses, gradients and buffers of a step in float64."""
+    model.double().zero_grad()
+    inputs = model.data_preprocessor(loader_batch(3), True)['inputs']
+    for key in ('images', 'masked_images', 'boxes'):
+        inputs[key] = [tensor.double() for tensor in inputs[key]]
+    losses = model.loss(inputs)
+    sum(losses.values()).backward()
+    found = {name: loss.detach() for name, loss in losses.items()}
+    found |= {name: parameter.grad for name, parameter in model.named_parameters()
+              if parameter.grad is not None}
+    return found | dict(model.named_buffers())
+
+
+def assert_same(one, other):
+    one, other = numbers(one), numbers(other)
+    assert one.keys() == other.keys()
+    for name, number in one.items():
+        torch.testing.assert_close(other[name], number, rtol=1e-8, atol=1e-10, msg=name)
+
+
+@pytest.mark.parametrize('backbone', [TINY_SWIN, VIT], ids=['swin', 'vit'])
+def test_one_pass_for_both_views_is_exact_without_batch_norm(backbone):
+    joint = build_cmid(backbone)
+    assert joint.joint_views
+    passes = []
+    joint.backbone.register_forward_hook(lambda module, args, output: passes.append(len(args[0])))
+    joint.teacher['backbone'].register_forward_hook(
+        lambda module, args, output: passes.append(len(args[0])))
+    assert_same(build_cmid(backbone, joint_views=False), joint)
+    assert passes == [6, 6]
+
+
+def test_batch_norm_sees_each_view_by_itself_unless_asked():
+    assert not build_cmid(RESNET).joint_views
+    apart, joint = numbers(build_cmid(RESNET)), numbers(build_cmid(RESNET, joint_views=True))
+    assert apart['loss_global'] != joint['loss_global']
+    assert apart['backbone.bn1.num_batches_tracked'] == 2
+    assert joint['backbone.bn1.num_batches_tracked'] == 1
+
+
+def test_channels_last_for_convolutions():
+    model = build_cmid(RESNET)
+    assert model.memory_format == torch.channels_last
+    for backbone in (model.backbone, model.teacher['backbone']):
+        assert backbone.layer1[0].conv1.weight.is_contiguous(memory_format=torch.channels_last)
+    seen = []
+    model.backbone.layer2.register_forward_hook(
+        lambda module, args, output: seen.append(
+            output.is_contiguous(memory_format=torch.channels_last)))
+    first = build_cmid(RESNET, channels_last=False)
+    # random numbers fill a tensor in the order of its memory
+    first.load_state_dict(model.state_dict())
+    assert_same(first, model)
+    # both passes, with the mask token behind the stem
+    assert seen == [True, True]
+    assert build_cmid(TINY_SWIN).memory_format == torch.contiguous_format
+
+
+def test_a_checkpoint_moves_between_memory_formats():
+    last, first = build_cmid(RESNET), build_cmid(RESNET, channels_last=False)
+    with torch.no_grad():
+        first.backbone.layer1[0].conv1.weight.normal_()
+    last.load_state_dict(first.state_dict())
+    weight = last.backbone.layer1[0].conv1.weight
+    assert torch.equal(weight, first.backbone.layer1[0].conv1.weight)
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_fused_attention_is_the_plain_one():
+    fused = build_cmid(TINY_SWIN)
+    plain = build_cmid(TINY_SWIN, fused_attention=False)
+    kinds = [{type(module).__name__ for module in model.modules()} for model in (plain, fused)]
+    assert 'WindowMSA' in kinds[0] and 'FusedWindowAttention' not in kinds[0]
+    assert 'FusedWindowAttention' in kinds[1] and 'WindowMSA' not in kinds[1]
+    assert_same(plain, fused)
+
+
+@pytest.mark.parametrize('backbone, stages', [(TINY_SWIN, 4), (RESNET, 4), (VIT, 2)],
+                         ids=['swin', 'resnet', 'vit'])
+def test_compiled_stages_of_student_and_teacher(backbone, stages):
+    torch._dynamo.reset()
+    graphs = []
+
+    def backend(graph, inputs):
+        graphs.append(graph)
+        return graph
+
+    compiled = build_cmid(backbone, compile=dict(backend=backend))
+    plain = build_cmid(backbone)
+    assert list(compiled.state_dict()) == list(plain.state_dict())
+    assert_same(plain, compiled)
+    # every stage of both, with gradient and without
+    compiled_once = len(graphs)
+    assert compiled_once >= 2 * stages
+    numbers(compiled)
+    assert len(graphs) == compiled_once
+
+
+@pytest.mark.parametrize('setting', ['joint_views', 'channels_last'])
+def test_a_typo_is_refused(setting):
+    with pytest.raises(ValueError, match=f"{setting} must be True, False or 'auto', not 'yes'"):
+        build_cmid(TINY_SWIN, **{setting: 'yes'})
+
+
+def test_losses_of_a_step_say_the_same_in_single_precision():
+    apart = losses_of(build_cmid(TINY_SWIN, joint_views=False), loader_batch())
+    joint = losses_of(build_cmid(TINY_SWIN), loader_batch())
+    for name, loss in apart.items():
+        torch.testing.assert_close(joint[name], loss, rtol=1e-5, atol=1e-6)
