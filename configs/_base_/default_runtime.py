@@ -29,8 +29,11 @@ env_cfg = dict(
     cudnn_benchmark=True,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
     dist_cfg=dict(backend='nccl'))
-# the queue and the statistics of each process are equal by construction: nothing to send
-model_wrapper_cfg = dict(type='MMDistributedDataParallel', broadcast_buffers=False)
+# the queue and the statistics of each process are equal by construction: nothing to send;
+# gradients lie in the buckets that are sent. static_graph=True would suit, but torch 2.13
+# fails with it as soon as gradients are accumulated
+model_wrapper_cfg = dict(
+    type='MMDistributedDataParallel', broadcast_buffers=False, gradient_as_bucket_view=True)
 randomness = dict(seed=322)
 
 visualizer = dict(type='UniversalVisualizer', vis_backends=[dict(type='LocalVisBackend')])
