@@ -8,8 +8,9 @@ import rasterio
 from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
 
-from .file_limits import check_bytes, check_pixels, open_file, open_tiff
+from .file_limits import check_bytes, check_file_size, check_pixels, open_file, open_tiff
 from .image_header import Header, file_format, read_header
+from .packed_images import Entry, PackedImages, find_packed
 
 MAX_PIXELS = 2**28
 
@@ -54,7 +55,7 @@ def read_image(path: str,
     not look like a mask is a band like all others. The orientation tag of cameras is not applied.
 
     Args:
-        path (str): The file.
+        path (str): The file; ``images.lmdb/field/1.jpg`` is one of a packed data set.
         choose (Callable): From the number of bands in the file and whether the last one
             is alpha to the indices of the bands to give; may raise ``ValueError``.
         max_pixels (int): Limit on width times height, tested before decoding. A TIFF
@@ -67,8 +68,12 @@ def read_image(path: str,
     Raises:
         ImageError: The file cannot be read, is no image or damaged, exceeds
             ``max_pixels``, or ``choose`` refuses its bands.
+        ImportError: The library for packed data sets is missing.
     """
+    packed = find_packed(path)
     try:
+        if packed is not None:
+            return _read_packed(*packed, choose, max_pixels, shortest_side)
         with open_file(path, max_pixels) as file:
             data = file.read(32)
             if not data:
@@ -89,6 +94,27 @@ def read_image(path: str,
         raise ImageError(f'{path} cannot be read: {error.strerror}') from error
     except ValueError as error:
         raise ImageError(f'{path} {error}') from error
+
+
+def _read_packed(packed: PackedImages, name: str, choose: ChooseBands, max_pixels: int,
+                 shortest_side: int | None) -> Raster:
+    entry = packed.entry(name)
+    if entry.shape is not None:
+        return _choose_pixels(entry, choose, max_pixels)
+    check_file_size(len(entry.data), max_pixels)
+    if file_format(entry.data) == 'TIFF':
+        return _read_tiff(bytes(entry.data), choose, max_pixels)
+    return _read_photograph(entry.data, choose, max_pixels, shortest_side)
+
+
+def _choose_pixels(entry: Entry, choose: ChooseBands, max_pixels: int) -> Raster:
+    height, width, bands = entry.shape
+    check_pixels(width, height, max_pixels)
+    chosen = list(choose(bands, entry.alpha))
+    pixels = entry.pixels()
+    if chosen != list(range(bands)):
+        pixels = pixels.take(chosen, axis=2)
+    return Raster(pixels, tuple(entry.nodata[band] for band in chosen))
 
 
 def _read_photograph(data: bytes, choose: ChooseBands, max_pixels: int,
@@ -144,8 +170,8 @@ def _decode_jpeg(data: bytes, header: Header,
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
 
 
-def _read_tiff(path: str, choose: ChooseBands, max_pixels: int) -> Raster:
-    with open_tiff(path, max_pixels) as file:
+def _read_tiff(source: str | bytes, choose: ChooseBands, max_pixels: int) -> Raster:
+    with open_tiff(source, max_pixels) as file:
         if file.colorinterp[0] == ColorInterp.palette:
             return _read_palette(file, choose, max_pixels)
         check_bytes(file, 1, max_pixels)
