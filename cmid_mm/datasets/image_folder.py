@@ -165,8 +165,9 @@ class ImageFolder(CustomDataset):
         info['sample_idx'] = int(info['sample_idx'])
         if isinstance(idx, SampleIndex):
             info['sample_key'] = (idx.seed, idx.epoch, self._sample(idx))
-            # transforms of other packages draw from the global generators
-            seed_globally(view_key(*info['sample_key'], _OTHER_TRANSFORMS))
+            # transforms of other packages draw from the global generators, and none of them
+            # on a device
+            seed_globally(view_key(*info['sample_key'], _OTHER_TRANSFORMS), devices=False)
         if broken is not None:
             info['broken'] = broken
         return self.pipeline(info)
