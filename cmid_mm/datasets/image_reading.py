@@ -10,7 +10,8 @@ from rasterio.errors import RasterioError
 
 from .file_limits import check_bytes, check_file_size, check_pixels, open_file, open_tiff
 from .image_header import Header, file_format, read_header
-from .packed_images import Entry, PackedImages, find_packed
+from .packed_entry import Entry
+from .packed_images import PackedImages, find_packed
 
 MAX_PIXELS = 2**28
 

@@ -1,7 +1,6 @@
 """Images in one memory-mapped file, as tools/pack_dataset.py writes it.
 
-The file is an LMDB database. Below its keys lie entries; see :class:`Entry` and
-:func:`seal`.
+The file is an LMDB database. Below its keys lie entries, whose form packed_entry.py says.
 
 - ``/`` and the path of an image in the folder: the bytes of its file, or its pixels. LMDB
   keeps keys in the order of their bytes, which is the order of ``scan_folder``.
@@ -12,70 +11,18 @@ The file is an LMDB database. Below its keys lie entries; see :class:`Entry` and
 import json
 import os
 import struct
-import zlib
 from collections.abc import Sequence
-from typing import NamedTuple
 
-import numpy as np
+from .packed_entry import Entry, number_of, unseal
 
 ENDING = '.lmdb'
 ABOUT, PATHS = b'about', b'paths'
 VERSION = 1
 # LMDB takes keys of at most 511 bytes, of which one is the slash.
 LONGEST_PATH = 510
-# What a length of 32 bits can say, less this form's own share.
-LARGEST_ENTRY = 2**32 - 2**20
-DTYPES = ('uint8', 'int8', 'uint16', 'int16', 'uint32', 'int32', 'uint64', 'int64',
-          'float32', 'float64')
-
-# CRC-32 of what stands behind it, number of the image, bytes of the description.
-_HEAD = struct.Struct('<IIQ')
 _MAGIC = struct.pack('=I', 0xBEEFC0DE)
 _MAGIC_AT = 16
 _CURE = 'pack the folder again with tools/pack_dataset.py'
-
-
-class Entry(NamedTuple):
-    """What lies below one key.
-
-    Attributes:
-        data (memoryview): Bytes of an image file, or pixels. They are those of the mapped
-            file, are not copied and cannot be written to.
-        shape (tuple[int, int, int] | None): Of pixels, (H, W, bands); None for a file.
-        dtype (str): Type of the pixels, one of ``DTYPES``, little-endian.
-        alpha (bool): Whether the last band is alpha.
-        nodata (tuple[float | None]): Per band, the value that marks missing pixels.
-    """
-    data: memoryview
-    shape: tuple | None = None
-    dtype: str = ''
-    alpha: bool = False
-    nodata: tuple = ()
-
-    def pixels(self) -> np.ndarray:
-        """(H, W, bands), on the mapped memory: read-only, without a copy."""
-        dtype = np.dtype(self.dtype).newbyteorder('<')
-        return np.frombuffer(self.data, dtype).reshape(self.shape)
-
-
-def seal(number: int, description: dict | None, data: bytes) -> bytes:
-    """Value of an entry.
-
-    Args:
-        number (int): Position of the image among all.
-        description (dict, optional): ``shape``, ``dtype``, ``alpha`` and ``nodata`` where
-            ``data`` are pixels; None for the bytes of a file.
-        data (bytes): The content.
-
-    Returns:
-        bytes: Checksum, number and size of the description, the description, the content.
-    """
-    text = b'' if description is None else json.dumps(description).encode()
-    # the content starts at a multiple of 16 bytes, where numbers of any size may lie
-    text += b' ' * (-len(text) % _HEAD.size)
-    body = _HEAD.pack(0, number, len(text))[4:] + text
-    checksum = zlib.crc32(data, zlib.crc32(body))
-    return b''.join((struct.pack('<I', checksum), body, data))
 
 
 class PackedImages:
@@ -115,7 +62,7 @@ class PackedImages:
             self._reader = self._environment.begin(buffers=True)
         except lmdb.Error as error:
             raise ValueError(f'{path} cannot be opened ({error}): {_CURE}') from error
-        self._Error = lmdb.Error
+        self._failure = lmdb.Error
         self._checked = bytearray(0)
         # beside the images there are two entries: what this is, and the list of paths
         images = self._environment.stat()['entries'] - 2
@@ -151,29 +98,20 @@ class PackedImages:
         culprit += ' ' * bool(culprit)
         try:
             value = self._reader.get(key)
-        except self._Error as error:
+        except self._failure as error:
             raise ValueError(f'{culprit}cannot be read ({error}): {_CURE}') from error
         if value is None:
             raise ValueError(f'{culprit}is not in the packed data set: {_CURE}')
         try:
-            checksum, number, length = _HEAD.unpack_from(value)
-            self._compare(checksum, number if key.startswith(b'/') else None, value)
-            if not length:
-                return Entry(value[_HEAD.size:])
-            about = json.loads(bytes(value[_HEAD.size:_HEAD.size + length]))
-            return _described(about, value[_HEAD.size + length:])
-        except (struct.error, KeyError, TypeError, ValueError, RecursionError) as error:
+            number = number_of(value) if key.startswith(b'/') else None
+            known = number is not None and self._checked[number:number + 1] == b'\1'
+            entry = unseal(value, not known)
+        except ValueError as error:
             raise ValueError(f'{culprit}is damaged in the packed data set ({error}): {_CURE}, '
                              'or copy it again') from error
-
-    def _compare(self, checksum: int, number: int | None, value: memoryview) -> None:
-        """Raise ValueError for a wrong checksum; that of an image is looked at once."""
-        if number is not None and self._checked[number:number + 1] == b'\1':
-            return
-        if zlib.crc32(value[4:]) != checksum:
-            raise ValueError('its checksum is wrong')
         if number is not None and number < len(self._checked):
             self._checked[number] = 1
+        return entry
 
     def _check_about(self, images: int) -> None:
         try:
@@ -297,19 +235,3 @@ def _identity(path: str) -> tuple[int, int]:
 
 def _key(name: str) -> bytes:
     return b'/' + os.fsencode(name)
-
-
-def _described(about: dict, data: memoryview) -> Entry:
-    """Pixels whose description agrees with their bytes.
-
-    Raises:
-        KeyError, TypeError, ValueError: It does not.
-    """
-    height, width, bands = about['shape']
-    dtype, nodata = about['dtype'], tuple(about['nodata'])
-    numbers = all(value is None or isinstance(value, int | float) for value in nodata)
-    if (dtype not in DTYPES or not all(type(side) is int for side in about['shape'])
-            or min(height, width, bands) < 1 or len(nodata) != bands or not numbers
-            or height * width * bands * np.dtype(dtype).itemsize != len(data)):
-        raise ValueError('its description is wrong')
-    return Entry(data, (height, width, bands), dtype, about['alpha'] is True, nodata)

@@ -16,17 +16,15 @@ from cmid_mm.utils.output_file import check_output, complete_or_absent
 from .dataset_check import list_files
 from .file_limits import open_file
 from .image_reading import MAX_PIXELS, ImageError, Raster, read_image
+from .packed_entry import DTYPES, LARGEST_ENTRY, seal
 from .packed_images import (
     ABOUT,
-    DTYPES,
     ENDING,
-    LARGEST_ENTRY,
     LONGEST_PATH,
     PATHS,
     VERSION,
     find_packed,
     lmdb_library,
-    seal,
 )
 from .parallel_reading import read_in_parallel
 

@@ -15,7 +15,8 @@ from cmid_mm.datasets import ImageFolder
 from cmid_mm.datasets.dataset_check import check_images, list_files
 from cmid_mm.datasets.image_reading import ImageError, read_image
 from cmid_mm.datasets.image_statistics import folder_statistics
-from cmid_mm.datasets.packed_images import ABOUT, find_packed, seal
+from cmid_mm.datasets.packed_entry import seal
+from cmid_mm.datasets.packed_images import ABOUT, find_packed
 from cmid_mm.datasets.packing import pack_folder
 from cmid_mm.datasets.transforms import LoadRSImage
 from cmid_mm.utils.keyed_random import SampleIndex
@@ -189,7 +190,7 @@ def test_the_checksum_is_looked_at_once(tmp_path, packed, monkeypatch):
     ImageFolder(out)
     sizes = []
     crc32 = __import__('zlib').crc32
-    monkeypatch.setattr('cmid_mm.datasets.packed_images.zlib.crc32',
+    monkeypatch.setattr('cmid_mm.datasets.packed_entry.zlib.crc32',
                         lambda data: sizes.append(len(data)) or crc32(data))
     for name in ('000', '002', '000', '000', '002'):
         read_image(f'{out}/{name}.jpg')
