@@ -33,7 +33,9 @@ EXTRAS = {
         'onedl-mmdetection>=3.5.1,<3.6',
         'onedl-mmrotate>=1.2.1,<1.3',
     ],
-    'tests': ['pytest>=8', 'pytest-timeout', 'timm>=1.0'],
+    # packed data sets (tools/pack_dataset.py)
+    'packed': ['lmdb>=1.4'],
+    'tests': ['pytest>=8', 'pytest-timeout', 'timm>=1.0', 'lmdb>=1.4'],
 }
 
 setup(

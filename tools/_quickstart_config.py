@@ -95,7 +95,7 @@ def make_config(args, dataset, classes, statistics):
                    pin_memory=torch.cuda.is_available())
     # k-NN asks about images that the student has never seen
     learned = dict(dataset, split='bank') if classes else dataset
-    cfg.train_pipeline[0] = load
+    cfg.train_pipeline[0].update(load)
     # what breaks later, or in a repetition of the training, does not end it either
     cfg.train_dataloader.update(workers, dataset=dict(
         learned, replace_broken=True, pipeline=cfg.train_pipeline))

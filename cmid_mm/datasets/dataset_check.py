@@ -14,6 +14,7 @@ from .image_header import file_format
 from .image_reading import MAX_PIXELS, ImageError, Raster, all_bands, read_image
 from .image_statistics import common_bands
 from .list_file import read_list
+from .packed_images import find_packed
 from .parallel_reading import read_in_parallel
 from .transforms.loading import LoadRSImage, map_to_255
 
@@ -205,6 +206,12 @@ class _Looks(Dataset):
 def _read_file(path: str, max_pixels: int) -> tuple[str, int, bytes]:
     """Format, size and digest of a file."""
     digest, size, name = blake2b(digest_size=_DIGEST_BYTES), 0, ''
+    packed = find_packed(path)
+    if packed is not None:
+        entry = packed[0].entry(packed[1])
+        digest.update(entry.data)
+        name = file_format(entry.data) if entry.shape is None else 'packed pixels'
+        return name, len(entry.data), digest.digest()
     with open_file(path, max_pixels) as file:
         while chunk := file.read(_CHUNK):
             name = name or file_format(chunk)

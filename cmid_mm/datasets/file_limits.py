@@ -7,13 +7,14 @@ import os
 import stat
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import BinaryIO
 
 import numpy as np
 import rasterio
 from rasterio.enums import Interleaving
 from rasterio.errors import NotGeoreferencedWarning
+from rasterio.io import MemoryFile
 
 # Of 16-bit RGBA a pixel has half of it, of four bands of 32 bits all of it.
 _BYTES_PER_PIXEL = 16
@@ -43,11 +44,15 @@ def open_file(path: str, max_pixels: int) -> Iterator[BinaryIO]:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise ValueError('is a pipe or a device and no file: remove it')
-        if status.st_size > _BYTES_PER_PIXEL * max_pixels + _BYTES_BESIDE_PIXELS:
-            raise ValueError(
-                f'has {status.st_size:,} bytes, too many for max_pixels={max_pixels}: '
-                f'{_CURE}')
+        check_file_size(status.st_size, max_pixels)
         yield file
+
+
+def check_file_size(size: int, max_pixels: int) -> None:
+    """Raise ValueError for a file of more bytes than an image of ``max_pixels`` can have."""
+    if size > _BYTES_PER_PIXEL * max_pixels + _BYTES_BESIDE_PIXELS:
+        raise ValueError(
+            f'has {size:,} bytes, too many for max_pixels={max_pixels}: {_CURE}')
 
 
 def _open_without_waiting(path: str, flags: int) -> int:
@@ -56,8 +61,12 @@ def _open_without_waiting(path: str, flags: int) -> int:
 
 
 @contextmanager
-def open_tiff(path: str, max_pixels: int) -> Iterator[rasterio.DatasetReader]:
+def open_tiff(source: str | bytes, max_pixels: int) -> Iterator[rasterio.DatasetReader]:
     """Context manager: a TIFF of at most ``max_pixels``.
+
+    Args:
+        source (str | bytes): Its path, or its content.
+        max_pixels (int): Limit on width times height.
 
     Raises:
         RasterioError: It cannot be read.
@@ -67,14 +76,18 @@ def open_tiff(path: str, max_pixels: int) -> Iterator[rasterio.DatasetReader]:
     # takes seconds beside a million images. Naming the driver keeps other formats,
     # some of which name further files, from being opened under a TIFF's name.
     with warnings.catch_warnings(), \
-            rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN='EMPTY_DIR'):
+            rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN='EMPTY_DIR'), ExitStack() as stack:
         warnings.simplefilter('ignore', NotGeoreferencedWarning)
-        with rasterio.open(path, driver='GTiff') as file:
-            check_pixels(file.width, file.height, max_pixels)
-            if file.count > _MOST_BANDS:
-                raise ValueError(f'has {file.count} bands, more than {_MOST_BANDS}: save '
-                                 'those that you need')
-            yield file
+        if isinstance(source, str):
+            file = stack.enter_context(rasterio.open(source, driver='GTiff'))
+        else:
+            memory = stack.enter_context(MemoryFile(source))
+            file = stack.enter_context(memory.open(driver='GTiff'))
+        check_pixels(file.width, file.height, max_pixels)
+        if file.count > _MOST_BANDS:
+            raise ValueError(f'has {file.count} bands, more than {_MOST_BANDS}: save '
+                             'those that you need')
+        yield file
 
 
 def check_pixels(width: int, height: int, max_pixels: int) -> None:

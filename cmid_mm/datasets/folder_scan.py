@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from mmengine.logging import print_log
 
+from .packed_images import packed_images
 from .scan_memory import ScanMemory
 
 IMAGE_EXTENSIONS = ('.jpg', '.jpeg', '.png', '.tif', '.tiff', '.bmp', '.webp')
@@ -64,7 +65,7 @@ def scan_folder(root: str,
     the leftovers of file managers and editors.
 
     Args:
-        root (str): The folder.
+        root (str): The folder, or a packed data set, which says what its folder held.
         extensions (Sequence[str]): Endings that make a file an image, in lower case;
             the case of the file's own name does not matter.
         remember (bool): Whether the result is kept in the user's cache and taken from
@@ -77,8 +78,12 @@ def scan_folder(root: str,
         FileNotFoundError: ``root`` does not exist.
         NotADirectoryError: ``root`` is not a folder.
         OSError: A folder of the tree cannot be read.
+        ValueError: ``root`` is a file that ends in ``.lmdb`` and no packed data set.
     """
     root = os.path.abspath(root)
+    packed = packed_images(root, extensions)
+    if packed is not None:
+        return packed
     if not os.path.exists(root):
         raise FileNotFoundError(
             f'the image folder {root} does not exist: check data_root and data_prefix')

@@ -45,7 +45,8 @@ class ImageFolder(CustomDataset):
     of raw values. mmengine writes it into checkpoints: who uses the weights needs it.
 
     Args:
-        data_root (str): The folder. Defaults to ''.
+        data_root (str): The folder, or a file ``*.lmdb`` that tools/pack_dataset.py made
+            of it. Defaults to ''.
         data_prefix (str | dict): Sub-folder of ``data_root``. Defaults to ''.
         ann_file (str): Optional list file, relative to ``data_root``: one path a line,
             relative to ``data_prefix``, with labels an integer behind it. Its order is
@@ -164,8 +165,9 @@ class ImageFolder(CustomDataset):
         info['sample_idx'] = int(info['sample_idx'])
         if isinstance(idx, SampleIndex):
             info['sample_key'] = (idx.seed, idx.epoch, self._sample(idx))
-            # transforms of other packages draw from the global generators
-            seed_globally(view_key(*info['sample_key'], _OTHER_TRANSFORMS))
+            # transforms of other packages draw from the global generators, and none of them
+            # on a device
+            seed_globally(view_key(*info['sample_key'], _OTHER_TRANSFORMS), devices=False)
         if broken is not None:
             info['broken'] = broken
         return self.pipeline(info)

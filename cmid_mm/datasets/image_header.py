@@ -20,11 +20,13 @@ class Header(NamedTuple):
     Attributes:
         width (int): In pixels.
         height (int): In pixels.
+        grey (bool): Whether a JPEG has one component. Of other formats it is not asked.
         grey_alpha (bool): Whether the bands are grey and alpha.
         least_bytes (int): A file that holds so many pixels cannot be smaller.
     """
     width: int
     height: int
+    grey: bool = False
     grey_alpha: bool = False
     least_bytes: int = 0
 
@@ -74,8 +76,8 @@ def _read_jpeg(data: bytes) -> Header:
             # function would miss the frame that the decoder then finds.
             raise ValueError('has a damaged JPEG header')
         if marker in _JPEG_FRAMES:
-            height, width = struct.unpack_from('>HH', data, position + 3)
-            return Header(width, height)
+            height, width, components = struct.unpack_from('>HHB', data, position + 3)
+            return Header(width, height, components == 1)
         if marker not in _JPEG_BARE_MARKERS:
             position += struct.unpack_from('>H', data, position)[0]
 
@@ -90,7 +92,8 @@ def _read_png(data: bytes) -> Header:
     if position > len(data):
         raise ValueError('is damaged or cut off: it ends within a chunk; repair or remove it')
     row = width * bits * _PNG_CHANNELS.get(colour, 0) // 8
-    return Header(width, height, colour == _PNG_GREY_ALPHA, row * height // _DEFLATE)
+    return Header(width, height, grey_alpha=colour == _PNG_GREY_ALPHA,
+                  least_bytes=row * height // _DEFLATE)
 
 
 def _read_bmp(data: bytes) -> Header:

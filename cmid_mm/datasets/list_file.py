@@ -2,6 +2,7 @@
 import os
 
 from .folder_scan import Progress
+from .packed_images import is_image_file
 
 _NAMES_IN_ERROR = 3
 
@@ -49,7 +50,7 @@ def read_list(list_path: str,
                 raise ValueError(
                     f'{place}: {path} lies outside the data folder {root}; list paths '
                     'relative to it, or set allow_outside=True if you trust the list')
-            if not os.path.isfile(os.path.join(root, path)):
+            if not is_image_file(os.path.join(root, path)):
                 missing.append(f'{path} (line {number})')
             files.append(path)
             labels.append(label)

@@ -23,7 +23,8 @@ model = dict(
     local_head=dict(num_prototypes=512))
 
 train_pipeline = [
-    dict(type='LoadRSImage', bands=3),
+    # 96 / sqrt(0.3 * 3/4), see ../_base_/datasets/image_folder_224.py
+    dict(type='LoadRSImage', bands=3, shortest_side=203),
     dict(type='CMIDTwoViews', size=96),
     dict(type='PackViews'),
 ]

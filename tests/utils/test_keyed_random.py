@@ -1,5 +1,6 @@
 """The keyed random numbers: reproducible to the bit, independent, of the right law."""
 import copy
+import random
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from cmid_mm.utils.keyed_random import (
     Stream,
     generator,
     normal,
+    seed_globally,
     uniform,
     view_key,
 )
@@ -210,3 +212,19 @@ def test_nothing_waits_for_the_device():
     keys = torch.empty(3, dtype=torch.int64, device='meta')
     assert uniform(keys, 1, 4, 5).shape == (3, 4, 5)
     assert normal(keys, 1, 5).device.type == 'meta'
+
+
+@pytest.mark.parametrize('key', [0, 7, -5, 2**63 - 1, -2**63])
+def test_generators_of_the_process_are_the_same_without_those_of_devices(key, monkeypatch):
+    def draws():
+        return random.random(), np.random.rand(), torch.rand(3).tolist()
+
+    seed_globally(key)
+    expected = draws()
+    assert draws() != expected
+    seeded = []
+    monkeypatch.setattr(torch.cuda, 'manual_seed_all', seeded.append)
+    seed_globally(key, devices=False)
+    assert draws() == expected and not seeded
+    seed_globally(key)
+    assert seeded == [key]

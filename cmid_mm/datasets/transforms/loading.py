@@ -25,6 +25,13 @@ class LoadRSImage(BaseTransform):
             the file's nodata value become 0. Defaults to None.
         max_pixels (int): Images with more pixels are refused before they are decoded.
             Defaults to 2**28.
+        shortest_side (int, optional): A JPEG is decoded at 1/2, 1/4 or 1/8 of its size,
+            the smallest at which its shorter side keeps so many pixels, which takes less
+            time and leaves less to shrink. Other formats are not touched. Whatever
+            follows counts in the pixels of this ``img``. That suits views: both are cut
+            from the same array, and what is matched between them are places relative to
+            each other. It does not suit masks and boxes in the pixels of the file.
+            Defaults to None, every pixel of the file.
 
     Raises:
         ImageError: One line that names the file and the cure: unreadable, damaged, too
@@ -35,7 +42,11 @@ class LoadRSImage(BaseTransform):
                  bands: int = 3,
                  band_indices: Sequence[int] | None = None,
                  value_range: Sequence | None = None,
-                 max_pixels: int = MAX_PIXELS) -> None:
+                 max_pixels: int = MAX_PIXELS,
+                 shortest_side: int | None = None) -> None:
+        if shortest_side is not None and shortest_side < 1:
+            raise ValueError(f'shortest_side={shortest_side}: give at least 1 pixel, or '
+                             'None to decode every pixel')
         if band_indices is not None and len(band_indices) != bands:
             raise ValueError(f'bands={bands}, but band_indices={tuple(band_indices)} '
                              f'picks {len(band_indices)}: make the two agree')
@@ -45,11 +56,12 @@ class LoadRSImage(BaseTransform):
         self.band_indices = band_indices
         self.value_range = None if value_range is None else _range(value_range, bands)
         self.max_pixels = max_pixels
+        self.shortest_side = shortest_side
 
     def transform(self, results: dict) -> dict:
         """Add ``img`` uint8 (H, W, bands), ``img_shape`` and ``ori_shape`` (H, W)."""
         path = results['img_path']
-        raster = read_image(path, self.choose_bands, self.max_pixels)
+        raster = read_image(path, self.choose_bands, self.max_pixels, self.shortest_side)
         image = raster.pixels
         if image.dtype != np.uint8:
             image = self._to_8_bits(path, raster)
@@ -114,7 +126,8 @@ class LoadRSImage(BaseTransform):
 
     def __repr__(self) -> str:
         return (f'{type(self).__name__}(bands={self.bands}, '
-                f'band_indices={self.band_indices}, max_pixels={self.max_pixels})')
+                f'band_indices={self.band_indices}, max_pixels={self.max_pixels}, '
+                f'shortest_side={self.shortest_side})')
 
 
 def map_to_255(pixels: np.ndarray, value_range: np.ndarray) -> np.ndarray:

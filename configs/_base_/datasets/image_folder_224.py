@@ -1,6 +1,12 @@
 # Any folder tree of JPEG, PNG or TIFF images; pre-training uses no labels.
 train_pipeline = [
-    dict(type='LoadRSImage', bands=3),
+    # Large JPEGs are decoded at 1/2, 1/4 or 1/8 of their size where that leaves their shorter
+    # side s at least 473 px, so that no crop has to be enlarged to a view because of it. With
+    # at least 0.3 of the area H W and a ratio from 3/4 to 4/3, the shorter side of a crop is
+    # at least sqrt(0.3 * 3/4 * H W), and H W >= s^2 with equality for square images: at least
+    # 0.474 s, which is 224 px for s = 473. (The central crop, where none fits, has the side
+    # s.) Other views: size / sqrt(lowest area * lowest ratio), rounded up.
+    dict(type='LoadRSImage', bands=3, shortest_side=473),
     dict(type='CMIDTwoViews', size=224),
     dict(type='PackViews'),
 ]

@@ -1,0 +1,79 @@
+"""Packs a folder of images into one file to train on: pack_dataset.py FOLDER OUT.lmdb
+
+For folders whose many small files are slow to open, and for large images that are decoded in
+every epoch again: the file is memory-mapped, its images may be shrunk or decoded beforehand,
+and a checksum guards each of them. Images that cannot be used are named and left out. Ends
+with status 0 where all are packed; with 1 where some are left out, or where an error kept it
+from packing, and then OUT.lmdb is not written.
+
+    python tools/pack_dataset.py FOLDER OUT.lmdb                          # the files as they are
+    python tools/pack_dataset.py FOLDER OUT.lmdb --shortest-side 473      # large ones shrunk
+    python tools/pack_dataset.py FOLDER OUT.lmdb --shortest-side 473 --raw    # and decoded
+"""
+import argparse
+import sys
+import time
+
+import _errors
+
+NAMES_SHOWN = 10
+
+
+def parse_args(arguments=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('folder', help='folder tree of JPEG, PNG, TIFF, BMP, WebP images')
+    parser.add_argument('out', metavar='OUT.lmdb', help='file to write')
+    parser.add_argument('--shortest-side', type=int, metavar='PIXELS',
+                        help='shrink images whose shorter side is longer; 473 for views of '
+                        '224 px, as in configs/_base_/datasets (default: none)')
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument('--quality', type=int, default=95,
+                      help='of the JPEGs of shrunk images, 1 to 100 (default: %(default)s)')
+    form.add_argument('--raw', action='store_true',
+                      help='write pixels, which need no decoding but much room')
+    parser.add_argument('--max-pixels', type=int, default=2**28,
+                        help='images with more pixels are refused (default: 2^28)')
+    parser.add_argument('--workers', type=int, help='processes (default: one per core)')
+    return parser.parse_args(arguments)
+
+
+def table(report, args, seconds):
+    """Lines of text for people."""
+    from cmid_mm.utils.one_line import one_line
+    lines = [f'{report["packed"]:,} of {report["images"]:,} images packed in {args.out} '
+             f'({seconds:,.0f} s): {report["packed_bytes"] / 1e6:,.1f} MB of images, '
+             f'{report["bytes"] / 1e6:,.1f} MB in the folder']
+    said = dict(original='as they were', JPEG=f'as JPEG of quality {args.quality}',
+                pixels='as pixels')
+    lines += ['  ' + ', '.join([f'{count:,} {said[how]}' for how, count
+                                in report['how'].items()]
+                               + [f'{report["shrunk"]:,} of them shrunk'])]
+    if report['not_shrunk']:
+        lines += [f'  {report["not_shrunk"]:,} are too large but cannot be shrunk: not 8-bit '
+                  'or of other than 1 or 3 bands (--raw shrinks most), or with nodata']
+    if report['unusable']:
+        lines += [f'left out: {len(report["unusable"]):,}']
+        lines += [f'  {one_line(f"{file} {reason}")}'
+                  for file, reason in report['unusable'][:NAMES_SHOWN]]
+        rest = len(report['unusable']) - NAMES_SHOWN
+        if rest > 0:
+            lines += [f'  ... and {rest:,} more (tools/check_dataset.py has all)']
+    lines += [f'train on it with --cfg-options train_dataloader.dataset.data_root={args.out}']
+    return '\n'.join(lines)
+
+
+def main():
+    args = parse_args()
+    from cmid_mm.datasets.packing import pack_folder
+    start = time.monotonic()
+    report = pack_folder(args.folder, args.out, args.shortest_side, args.quality, args.raw,
+                         args.max_pixels, args.workers)
+    # names of files may hold what the terminal's encoding does not
+    sys.stdout.reconfigure(errors='backslashreplace')
+    print(table(report, args, time.monotonic() - start))
+    sys.exit(1 if report['unusable'] else 0)
+
+
+if __name__ == '__main__':
+    _errors.run(main)
