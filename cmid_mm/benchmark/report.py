@@ -1,0 +1,147 @@
+"""The results for people: lines and a picture."""
+from collections.abc import Iterator
+
+from .breakdown import PHASES
+
+
+def lines(results: dict) -> Iterator[str]:
+    """Everything that was measured, part by part.
+
+    Args:
+        results (dict): Of ``measure``.
+    """
+    parts = dict(step=_step, loader=_loader, train=_train, start=_start)
+    for part, show in parts.items():
+        if part in results:
+            yield ''
+            yield from show(results[part])
+    for reason in results.get('not_measured', []):
+        yield f'not measured: {reason}'
+
+
+def _step(found: dict) -> Iterator[str]:
+    yield 'step on synthetic input (median, quartiles; ratio of neighbouring steps)'
+    width = max(map(len, found))
+    for name, numbers in found.items():
+        peak = numbers['peak_bytes']
+        yield (f'  {name:<{width}}  {_rate(numbers["images_per_second"])}'
+               + (f', {_ratio(numbers["ratio"])}' if 'ratio' in numbers else '')
+               + f', {numbers["precision"]}')
+        yield (f'  {"":<{width}}  {numbers["flops_per_image"] / 1e9:.1f} GFLOP an image, '
+               f'{numbers["flops_per_second"] / 1e12:.3g} TFLOP/s, '
+               f'{numbers["utilisation"]:.1%} of a matrix product\'s '
+               f'{numbers["matrix_rate"] / 1e12:.3g}')
+        yield (f'  {"":<{width}}  memory: {_size(numbers["state_bytes"])} stay, '
+               + ('a step\'s peak could not be measured' if peak is None else
+                  f'{_size(peak)} more at the peak of a step ({numbers["peak_meaning"]})'))
+        shares = ', '.join(f'{phase} {numbers["breakdown"][phase]["share"]:.1%}'
+                           for phase in PHASES)
+        yield f'  {"":<{width}}  {shares}'
+        yield f'  {"":<{width}}  {_waits(numbers["waiting"])}'
+
+
+def _waits(places: dict) -> str:
+    if not places:
+        return 'no call makes the host wait for the device'
+    told = '; '.join(f'{count} x {place}' for place, count in list(places.items())[:4])
+    more = f'; {len(places) - 4} other places' if len(places) > 4 else ''
+    return (f'{sum(places.values())} calls make the host wait for an accelerator: {told}'
+            f'{more}')
+
+
+def _loader(found: dict) -> Iterator[str]:
+    yield ('loader alone (one core: images a second of processor time, no workers, one '
+           'thread, variants in turn)')
+    width = max(map(len, found))
+    for name, numbers in found.items():
+        yield (f'  {name:<{width}}  one core: {_rate(numbers["per_core"])}'
+               + (f', {_ratio(numbers["ratio"])}' if 'ratio' in numbers else '')
+               + f', {numbers["bytes_per_sample"] / 1e6:.3f} MB a sample')
+        many = numbers['with_workers']
+        if many is None:
+            yield f'  {"":<{width}}  no workers in the config'
+            continue
+        processor = ('' if many['per_cpu_second'] is None else
+                     f', {many["per_cpu_second"]:.1f} a second of processor time')
+        yield (f'  {"":<{width}}  {numbers["workers"]} workers: '
+               f'{_rate(many["images_per_second"])}, {many["per_worker"]:.1f} each{processor}')
+
+
+def _train(found: dict) -> Iterator[str]:
+    yield 'training with loader and hooks (one variant after the other; loader of the config)'
+    width = max(map(len, found))
+    for name, numbers in found.items():
+        yield (f'  {name:<{width}}  {_rate(numbers["images_per_second"])}, waiting for data '
+               f'{numbers["waiting_share"]:.1%} of the time')
+
+
+def _start(found: dict) -> Iterator[str]:
+    yield 'start, seconds in fresh processes'
+    width = max(map(len, found))
+    for name, stages in found.items():
+        told = ', '.join(f'{stage.replace("_", " ")} {numbers["median"]:.2f}'
+                         for stage, numbers in stages.items())
+        yield f'  {name:<{width}}  {told}'
+
+
+def _rate(numbers: dict) -> str:
+    low, high = numbers['quartiles']
+    return f'{numbers["median"]:.4g} images/s ({low:.4g} to {high:.4g})'
+
+
+def _ratio(numbers: dict) -> str:
+    low, high = numbers['quartiles']
+    return f'{numbers["median"]:.3g} times the first ({low:.3g} to {high:.3g})'
+
+
+def _size(count: int) -> str:
+    return f'{count / 2**30:.2f} GiB' if count >= 2**30 else f'{count / 2**20:.1f} MiB'
+
+
+def draw(results: dict, path: str) -> None:
+    """Write a picture: images a second, and where the time of a step goes.
+
+    Args:
+        results (dict): Of ``measure``, with one part of step, loader and train at least.
+        path (str): PNG file.
+    """
+    # the object interface: pyplot would look for a display
+    from matplotlib.figure import Figure
+    bars = [(f'{part}: {name}', numbers[key])
+            for part, key in (('step', 'images_per_second'), ('loader', 'per_core'),
+                              ('train', 'images_per_second'))
+            for name, numbers in results.get(part, {}).items()]
+    steps = results.get('step', {})
+    figure = Figure(figsize=(10, 1.6 + 0.35 * max(len(bars), len(steps))),
+                    layout='constrained')
+    left, right = figure.subplots(1, 2)
+    _draw_rates(left, bars)
+    _draw_phases(right, steps)
+    figure.suptitle(f'{results["machine"]["device"]}, {results["machine"]["processor"]}, '
+                    f'{results["machine"]["threads"]} threads', fontsize=9)
+    figure.savefig(path, dpi=110)
+
+
+def _draw_rates(axis, bars: list) -> None:
+    medians = [numbers['median'] for _, numbers in bars]
+    around = [[abs(numbers['quartiles'][side] - numbers['median']) for _, numbers in bars]
+              for side in (0, 1)]
+    axis.barh(range(len(bars)), medians, xerr=around, capsize=3)
+    axis.set_yticks(range(len(bars)), [name for name, _ in bars], fontsize=7)
+    axis.invert_yaxis()
+    axis.set_xlabel('images a second (loader: of one core)')
+
+
+def _draw_phases(axis, steps: dict) -> None:
+    if not steps:
+        axis.set_axis_off()
+        return
+    start = [0.] * len(steps)
+    for phase in PHASES:
+        lengths = [numbers['breakdown'][phase]['median'] for numbers in steps.values()]
+        axis.barh(range(len(steps)), lengths, left=start, label=phase)
+        start = [one + two for one, two in zip(start, lengths)]
+    axis.set_yticks(range(len(steps)), list(steps), fontsize=7)
+    axis.invert_yaxis()
+    axis.set_xlabel('seconds of a step')
+    axis.legend(fontsize=6, ncols=2)
