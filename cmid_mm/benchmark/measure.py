@@ -8,7 +8,7 @@ from torch import device as Device
 from .loader import build_loader, loader_config, measure_loaders, without_workers
 from .machine import describe
 from .progress import Progress
-from .start import measure_start
+from .start import RUNS, measure_start
 from .step import measure_steps
 from .trainee import Trainee
 from .training import measure_training
@@ -72,7 +72,7 @@ def measure(cfg: Config, variants: Sequence[Variant], parts: Sequence[str], step
             for variant in variants}
         progress.end()
     if 'start' in parts:
-        progress = Progress('start', 3 * count)
+        progress = Progress('start', RUNS * count)
         results['start'] = {variant.name: measure_start(cfg, variant, progress.tick)
                             for variant in variants}
         progress.end()

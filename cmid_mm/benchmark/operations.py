@@ -6,9 +6,10 @@ from torch.utils import flop_counter
 
 aten = torch.ops.aten
 # the attention of the CPU is missing in torch's own table
-_OF_CPU = {
-    '_scaled_dot_product_flash_attention_for_cpu': flop_counter.sdpa_flop,
-    '_scaled_dot_product_flash_attention_for_cpu_backward': flop_counter.sdpa_backward_flop,
+_LIKE = {
+    '_scaled_dot_product_flash_attention_for_cpu': aten._scaled_dot_product_flash_attention,
+    '_scaled_dot_product_flash_attention_for_cpu_backward':
+        aten._scaled_dot_product_flash_attention_backward,
 }
 
 
@@ -22,9 +23,19 @@ def count_flops(step: Callable[[], object]) -> int:
     Args:
         step (Callable): What is counted; it is called once.
     """
-    mapping = {getattr(aten, name): formula for name, formula in _OF_CPU.items()
+    mapping = {getattr(aten, name): _formula_of(like) for name, like in _LIKE.items()
                if hasattr(aten, name)}
     counter = flop_counter.FlopCounterMode(display=False, custom_mapping=mapping)
     with torch.compiler.set_stance('force_eager'), counter:
         step()
     return counter.get_total_flops()
+
+
+def _formula_of(operator) -> Callable:
+    """An entry of torch's table, as the counter takes it from others."""
+    def formula(*args, **kwargs):
+        return flop_counter.flop_registry[operator](*args, **kwargs)
+
+    # it is called with tensors, and takes their shapes itself
+    formula._get_raw = True
+    return formula

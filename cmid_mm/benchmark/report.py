@@ -99,7 +99,7 @@ def _size(count: int) -> str:
 
 
 def draw(results: dict, path: str) -> None:
-    """Write a picture: images a second, and where the time of a step goes.
+    """Write a picture: images a second of each part, and where the time of a step goes.
 
     Args:
         results (dict): Of ``measure``, with one part of step, loader and train at least.
@@ -107,41 +107,44 @@ def draw(results: dict, path: str) -> None:
     """
     # the object interface: pyplot would look for a display
     from matplotlib.figure import Figure
-    bars = [(f'{part}: {name}', numbers[key])
-            for part, key in (('step', 'images_per_second'), ('loader', 'per_core'),
-                              ('train', 'images_per_second'))
-            for name, numbers in results.get(part, {}).items()]
+    rates = [(title, {name: numbers[key] for name, numbers in results[part].items()})
+             for part, key, title in (
+                 ('step', 'images_per_second', 'step, synthetic input'),
+                 ('loader', 'per_core', 'loader, one core'),
+                 ('train', 'images_per_second', 'training, end to end')) if part in results]
     steps = results.get('step', {})
-    figure = Figure(figsize=(10, 1.6 + 0.35 * max(len(bars), len(steps))),
+    panels = len(rates) + bool(steps)
+    figure = Figure(figsize=(1.5 + 3.2 * panels, 1.8 + 0.35 * len(results['variants'])),
                     layout='constrained')
-    left, right = figure.subplots(1, 2)
-    _draw_rates(left, bars)
-    _draw_phases(right, steps)
-    figure.suptitle(f'{results["machine"]["device"]}, {results["machine"]["processor"]}, '
-                    f'{results["machine"]["threads"]} threads', fontsize=9)
+    axes = figure.subplots(1, panels, sharey=True, squeeze=False)[0]
+    for axis, (title, numbers) in zip(axes, rates):
+        _draw_rates(axis, title, numbers)
+    if steps:
+        _draw_phases(axes[-1], steps)
+        figure.legend(*axes[-1].get_legend_handles_labels(), loc='outside lower center',
+                      fontsize=6, ncols=len(PHASES))
+    axes[0].set_yticks(range(len(results['variants'])), results['variants'], fontsize=7)
+    axes[0].invert_yaxis()
+    machine = results['machine']
+    figure.suptitle(f'{machine["device"]}, {machine["processor"]}, {machine["threads"]} '
+                    f'threads, batch {results["images"]}', fontsize=9)
     figure.savefig(path, dpi=110)
 
 
-def _draw_rates(axis, bars: list) -> None:
-    medians = [numbers['median'] for _, numbers in bars]
-    around = [[abs(numbers['quartiles'][side] - numbers['median']) for _, numbers in bars]
+def _draw_rates(axis, title: str, found: dict) -> None:
+    medians = [numbers['median'] for numbers in found.values()]
+    around = [[abs(numbers['quartiles'][side] - numbers['median']) for numbers in found.values()]
               for side in (0, 1)]
-    axis.barh(range(len(bars)), medians, xerr=around, capsize=3)
-    axis.set_yticks(range(len(bars)), [name for name, _ in bars], fontsize=7)
-    axis.invert_yaxis()
-    axis.set_xlabel('images a second (loader: of one core)')
+    axis.barh(range(len(found)), medians, xerr=around, capsize=3)
+    axis.set_title(title, fontsize=8)
+    axis.set_xlabel('images a second', fontsize=8)
 
 
 def _draw_phases(axis, steps: dict) -> None:
-    if not steps:
-        axis.set_axis_off()
-        return
     start = [0.] * len(steps)
     for phase in PHASES:
         lengths = [numbers['breakdown'][phase]['median'] for numbers in steps.values()]
         axis.barh(range(len(steps)), lengths, left=start, label=phase)
         start = [one + two for one, two in zip(start, lengths)]
-    axis.set_yticks(range(len(steps)), list(steps), fontsize=7)
-    axis.invert_yaxis()
-    axis.set_xlabel('seconds of a step')
-    axis.legend(fontsize=6, ncols=2)
+    axis.set_title('phases of a step', fontsize=8)
+    axis.set_xlabel('seconds', fontsize=8)

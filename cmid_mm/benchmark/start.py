@@ -15,7 +15,7 @@ from .spread import spread
 from .trainee import Trainee
 from .variants import Variant, apply_variant
 
-_RUNS = 3
+RUNS = 3
 _SCRIPT = """
 import json, sys, time
 moments = [time.perf_counter()]
@@ -41,14 +41,15 @@ def first_step(config: str, now: Callable[[], float]) -> list[float]:
     return [built, now()]
 
 
-def measure_start(cfg: Config, variant: Variant,
-                  tick: Callable[[], None] = lambda: None) -> dict:
+def measure_start(cfg: Config, variant: Variant, tick: Callable[[], None] = lambda: None,
+                  runs: int = RUNS) -> dict:
     """Seconds from the start of Python's imports to the end of a first synthetic step.
 
     Args:
         cfg (Config): Of a CMID training.
         variant (Variant): What is changed in it.
-        tick (Callable): Called after every one of three fresh processes.
+        tick (Callable): Called after every process.
+        runs (int): Fresh processes, one after the other. Defaults to 3.
 
     Returns:
         dict[str, dict]: ``spread`` of ``import_torch``, ``import_cmid_mm`` (all but torch:
@@ -65,7 +66,7 @@ def measure_start(cfg: Config, variant: Variant,
     with tempfile.TemporaryDirectory() as folder:
         config = os.path.join(folder, 'config.py')
         apply_variant(cfg, variant).dump(config)
-        for _ in range(_RUNS):
+        for _ in range(runs):
             result = subprocess.run([sys.executable, '-c', _SCRIPT, config], text=True,
                                     capture_output=True, env=environment)
             if result.returncode:

@@ -99,8 +99,9 @@ def measure_training(cfg: Config, variant: Variant, steps: int, warmup: int,
     """
     cfg = apply_variant(cfg, variant)
     batches = 1 + warmup + steps
-    # an epoch has one batch at least
-    cfg.train_cfg.max_epochs = max(batches, cfg.train_cfg.get('max_epochs') or 0)
+    if 'max_epochs' in cfg.train_cfg:
+        # an epoch has one batch at least
+        cfg.train_cfg.max_epochs = max(batches, cfg.train_cfg.max_epochs)
     with tempfile.TemporaryDirectory() as work_dir:
         runner = quiet_runner(cfg, work_dir)
         loop = runner.build_train_loop(runner._train_loop)

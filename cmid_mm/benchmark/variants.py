@@ -6,10 +6,17 @@ import inspect
 from dataclasses import dataclass, field
 
 from mmengine.config import Config, DictAction
-from mmengine.registry import root
-from mmpretrain.registry import DATASETS, MODELS, OPTIM_WRAPPERS, OPTIMIZERS
+from mmengine.runner import Runner
+from mmpretrain.registry import (
+    DATASETS,
+    HOOKS,
+    MODELS,
+    OPTIM_WRAPPERS,
+    OPTIMIZERS,
+    TRANSFORMS,
+)
 
-_REGISTRIES = (MODELS, OPTIM_WRAPPERS, OPTIMIZERS, DATASETS, root)
+_REGISTRIES = (MODELS, OPTIM_WRAPPERS, OPTIMIZERS, DATASETS, TRANSFORMS, HOOKS)
 
 # the step of the published code: each of these is what a faster one replaced
 PLAIN = {
@@ -147,7 +154,7 @@ def check_setting(cfg: Config, key: str) -> None:
             return
     if isinstance(place, (list, tuple)) or last in place:
         return
-    known, open_ended = _arguments(place)
+    known, open_ended = _arguments(place if parts else dict(type=Runner))
     known |= set(place)
     close = difflib.get_close_matches(last, known, n=1, cutoff=0.8)
     if last in known or (open_ended and not close):
@@ -162,7 +169,7 @@ def _arguments(settings) -> tuple[set, bool]:
     if isinstance(kind, str):
         kind = next(filter(None, (registry.get(kind) for registry in _REGISTRIES)), None)
     if kind is None:
-        return set(), 'type' in settings
+        return set(), True
     parameters = inspect.signature(kind).parameters.values()
     return ({parameter.name for parameter in parameters},
             any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters))
