@@ -62,7 +62,7 @@ def measure_start(cfg: Config, variant: Variant, tick: Callable[[], None] = lamb
     environment = dict(os.environ)
     folders = [str(Path(cmid_mm.__file__).parents[1]), environment.get('PYTHONPATH')]
     environment['PYTHONPATH'] = os.pathsep.join(filter(None, folders))
-    runs = []
+    moments = []
     with tempfile.TemporaryDirectory() as folder:
         config = os.path.join(folder, 'config.py')
         apply_variant(cfg, variant).dump(config)
@@ -72,8 +72,8 @@ def measure_start(cfg: Config, variant: Variant, tick: Callable[[], None] = lamb
             if result.returncode:
                 reason = (result.stderr.strip() or 'no message').splitlines()[-1]
                 raise ValueError(f'{variant.name}: a fresh process failed: {reason}')
-            runs.append(json.loads(result.stdout.splitlines()[-1]))
+            moments.append(json.loads(result.stdout.splitlines()[-1]))
             tick()
-    seconds = [[end - begin for begin, end in zip(run, run[1:])] for run in runs]
+    seconds = [[end - begin for begin, end in zip(run, run[1:])] for run in moments]
     return {stage: spread(values) for stage, values in zip(_STAGES, zip(*seconds))} | dict(
         to_first_step=spread([sum(values) for values in seconds]))
