@@ -21,7 +21,7 @@ _REGISTRIES = (MODELS, OPTIM_WRAPPERS, OPTIMIZERS, DATASETS, TRANSFORMS, HOOKS)
 # the step of the published code: each of these is what a faster one replaced
 PLAIN = {
     'optim_wrapper.precision': 'float32',
-    'model.fast_attention': False,
+    'model.fused_attention': False,
     'model.joint_views': False,
     'model.channels_last': False,
     'model.compile': None,
@@ -57,7 +57,7 @@ BUILT_IN = {variant.name: variant for variant in (
     Variant('published', PLAIN, teacher_loop=True, published_loader=True),
     _published_but('bfloat16', optim_wrapper__precision='bfloat16'),
     _published_but('channels_last', model__channels_last=True),
-    _published_but('fast_attention', model__fast_attention=True),
+    _published_but('fused_attention', model__fused_attention=True),
     _published_but('joint_views', model__joint_views=True),
     Variant('published+foreach_teacher', PLAIN),
     Variant('compile', {'model.compile': {}}),
@@ -126,7 +126,7 @@ def _known_knobs_only(variant: Variant) -> Variant:
     import dataclasses
     known = inspect.signature(MODELS.get('CMID')).parameters
     knobs = {f'model.{name}' for name in
-             ('fast_attention', 'joint_views', 'channels_last', 'compile')}
+             ('fused_attention', 'joint_views', 'channels_last', 'compile')}
     return dataclasses.replace(variant, options={
         key: value for key, value in variant.options.items()
         if key not in knobs or key.removeprefix('model.') in known})

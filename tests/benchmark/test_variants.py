@@ -20,7 +20,7 @@ def cfg():
 def test_built_in():
     assert parse_variant('default').options == {}
     published = parse_variant('published')
-    assert published.options == PLAIN and published.options['model.fast_attention'] is False
+    assert published.options == PLAIN and published.options['model.fused_attention'] is False
     assert published.teacher_loop and published.published_loader
     assert not parse_variant('default').teacher_loop
 
