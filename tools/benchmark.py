@@ -33,7 +33,7 @@ from pathlib import Path
 
 import _errors
 from _errors import UserError, say
-from _launch import read_config
+from _launch import read_config, set_loader_defaults
 
 
 def parse_args(arguments=None):
@@ -74,17 +74,17 @@ def check_args(args):
 
 def write_profile(cfg, variant, path):
     """Trace and waiting places of the first variant."""
-    from cmid_mm.benchmark.synchronisation import waiting_places
+    from cmid_mm.benchmark.report import waits
+    from cmid_mm.benchmark.synchronisation import waiting_places, waits_by_cuda
     from cmid_mm.benchmark.trace import write_trace
     from cmid_mm.benchmark.trainee import Trainee
     trainee = Trainee(cfg, variant)
     batch = trainee.batch()
     steps = write_trace(trainee, path)
     places = waiting_places(lambda: trainee.step(batch), trainee.device)
+    by_cuda = waits_by_cuda(lambda: trainee.step(batch), trainee.device)
     say(f'\n{path}: {steps} steps of {variant.name}, for chrome://tracing or Perfetto')
-    say(f'{sum(places.values())} calls of a step make the host wait for an accelerator')
-    for place, count in places.items():
-        say(f'  {count} x {place}')
+    say(f'in a step, {waits(places, by_cuda, len(places))}')
 
 
 def write(results, folder):
@@ -108,6 +108,8 @@ def main():
     from cmid_mm.benchmark.variants import parse_variants
     if args.batch and cfg.get('train_dataloader'):
         cfg.train_dataloader.batch_size = args.batch
+    # as for a training
+    set_loader_defaults(cfg)
     variants = parse_variants(args.compare)
     results = measure(cfg, variants, args.parts, args.steps, args.warmup, say)
     results = dict(command=shlex.join(['python', *sys.argv]), config=args.config) | results

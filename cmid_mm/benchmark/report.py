@@ -37,16 +37,24 @@ def _step(found: dict) -> Iterator[str]:
         shares = ', '.join(f'{phase} {numbers["breakdown"][phase]["share"]:.1%}'
                            for phase in PHASES)
         yield f'  {"":<{width}}  {shares}'
-        yield f'  {"":<{width}}  {_waits(numbers["waiting"])}'
+        yield f'  {"":<{width}}  {waits(numbers["waiting"], numbers["waits_by_cuda"])}'
 
 
-def _waits(places: dict) -> str:
-    if not places:
-        return 'no call makes the host wait for the device'
-    told = '; '.join(f'{count} x {place}' for place, count in list(places.items())[:4])
-    more = f'; {len(places) - 4} other places' if len(places) > 4 else ''
-    return (f'{sum(places.values())} calls make the host wait for an accelerator: {told}'
-            f'{more}')
+def waits(places: dict, by_cuda: int | None, most: int = 4) -> str:
+    """What a step waits for, in a line.
+
+    Args:
+        places (dict[str, int]): Of ``waiting_places``.
+        by_cuda (int, optional): Of ``waits_by_cuda``.
+        most (int): So many places are named. Defaults to 4.
+    """
+    names = [f'{count} x {place}' for place, count in places.items()]
+    if len(names) > most:
+        names[most:] = [f'{len(names) - most} other places']
+    count = sum(places.values())
+    told = '' if by_cuda is None else f'; CUDA reports {by_cuda}'
+    return (f'{count} {"call makes" if count == 1 else "calls make"} the host wait for an '
+            f'accelerator{told}' + ''.join(f'; {name}' for name in names))
 
 
 def _loader(found: dict) -> Iterator[str]:

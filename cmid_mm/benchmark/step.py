@@ -9,7 +9,7 @@ from .machine import matrix_rate
 from .memory import peak_of, state_bytes
 from .operations import count_flops
 from .spread import paired_ratios, rates, spread
-from .synchronisation import waiting_places
+from .synchronisation import waiting_places, waits_by_cuda
 from .trainee import Trainee
 
 
@@ -52,7 +52,8 @@ def measure_steps(trainees: Sequence[Trainee], steps: int, warmup: int,
         ``flops_per_image``, ``flops_per_second`` at the median; ``matrix_rate``, FLOP a
         second of a matrix product in that precision; ``utilisation``, their quotient;
         ``peak_bytes`` (None where it cannot be measured), ``peak_meaning``,
-        ``state_bytes``; ``breakdown``; ``waiting``, see ``waiting_places``.
+        ``state_bytes``; ``breakdown``; ``waiting``, see ``waiting_places``, and
+        ``waits_by_cuda``.
     """
     clock = clock_of(trainees[0].device)
     batch = trainees[0].batch()
@@ -82,8 +83,7 @@ def measure_steps(trainees: Sequence[Trainee], steps: int, warmup: int,
         found[name] |= _memory(trainee, batch)
         tick()
         found[name]['breakdown'] = measure_breakdown(trainee, batch, max(3, steps // 4))
-        found[name]['waiting'] = waiting_places(lambda t=trainee: t.step(batch),
-                                                trainee.device)
+        found[name] |= _waits(trainee, batch)
         tick()
     return found
 
@@ -100,3 +100,11 @@ def _memory(trainee: Trainee, batch: dict) -> dict:
     trainee.step(batch)
     return dict(peak_bytes=meter.end(), peak_meaning=meter.meaning,
                 state_bytes=state_bytes(trainee.model, trainee.wrapper.optimizer))
+
+
+def _waits(trainee: Trainee, batch: dict) -> dict:
+    def step():
+        trainee.step(batch)
+
+    return dict(waiting=waiting_places(step, trainee.device),
+                waits_by_cuda=waits_by_cuda(step, trainee.device))

@@ -1,5 +1,6 @@
 """Where a step makes the host wait for the device."""
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -26,8 +27,9 @@ def waiting_places(step: Callable[[], object], device: torch.device) -> dict:
 
     They are found by what the operators are, so a CPU tells about a GPU too: reading a
     number, results whose size depends on values, copies to the host. On the CPU every such
-    call counts, on an accelerator those about its own tensors. Compiled parts run
-    uncompiled.
+    call counts, on an accelerator those about its own tensors. What torch does out of
+    sight of dispatch modes (``torch.tensor(1, device='cuda')``) is for
+    :func:`waits_by_cuda`. Compiled parts run uncompiled.
 
     Args:
         step (Callable): Called once.
@@ -40,6 +42,25 @@ def waiting_places(step: Callable[[], object], device: torch.device) -> dict:
     with torch.compiler.set_stance('force_eager'), recorder:
         step()
     return dict(recorder.places.most_common())
+
+
+def waits_by_cuda(step: Callable[[], object], device: torch.device) -> int | None:
+    """How often CUDA itself reports that a step waited; None on other devices.
+
+    It knows what the operators do not tell, such as a copy from unpinned memory, but not
+    always which line asked for it.
+    """
+    if device.type != 'cuda':
+        return None
+    before = torch.cuda.get_sync_debug_mode()
+    torch.cuda.set_sync_debug_mode('warn')
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter('always')
+            step()
+    finally:
+        torch.cuda.set_sync_debug_mode(before)
+    return sum('synchronizing CUDA operation' in str(warning.message) for warning in caught)
 
 
 class _Recorder(TorchDispatchMode):

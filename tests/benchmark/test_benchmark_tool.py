@@ -17,7 +17,7 @@ from cmid_mm.benchmark.variants import Variant
 TOOL = Path(__file__).parents[2] / 'tools' / 'benchmark.py'
 STEP = {'images_per_second', 'seconds', 'losses', 'precision', 'flops_per_image',
         'flops_per_second', 'matrix_rate', 'utilisation', 'peak_bytes', 'peak_meaning',
-        'state_bytes', 'breakdown', 'waiting'}
+        'state_bytes', 'breakdown', 'waiting', 'waits_by_cuda'}
 LOADER = {'per_core', 'workers', 'with_workers', 'bytes_per_sample'}
 TRAIN = {'images_per_second', 'seconds', 'waiting_share', 'waiting_seconds'}
 
@@ -48,7 +48,7 @@ def test_two_steps_give_all_numbers_and_a_picture(tmp_path):
     assert picture.startswith(b'\x89PNG') and len(picture) > 5000
     assert json.loads(gzip.open(tmp_path / 'trace.json.gz').read())['traceEvents']
     for text in ('times the first', 'GFLOP an image', 'waiting for data', 'MB a sample',
-                 'calls of a step make the host wait'):
+                 'the host wait for an accelerator'):
         assert text in result.stdout
     assert '1 threads on' in result.stdout
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from cmid_mm.benchmark.synchronisation import waiting_places
+from cmid_mm.benchmark.synchronisation import waiting_places, waits_by_cuda
 
 CPU = torch.device('cpu')
 X = torch.arange(-3., 3.)
@@ -52,3 +52,7 @@ def test_a_backward_pass_is_seen():
     x = torch.ones(2, requires_grad=True)
     places = waiting_places(lambda: Reading.apply(x).sum().backward(), CPU)
     assert sum(places.values()) == 1 and 'in backward' in next(iter(places))
+
+
+def test_only_cuda_reports():
+    assert waits_by_cuda(lambda: X.sum().item(), CPU) is None
