@@ -10,6 +10,7 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from cmid_mm.engine.runners import CMIDRunner
+from cmid_mm.utils.keyed_random import seed_globally
 
 from .synthetic import synthetic_batch
 from .variants import Variant, apply_variant
@@ -47,6 +48,7 @@ class Trainee:
         set_open_statistics(self.model)
         if variant.teacher_loop:
             use_loop_for_teacher(self.model)
+        self.steps = 0
         self.batch_size = cfg.train_dataloader.batch_size
 
     def batch(self) -> dict:
@@ -55,11 +57,16 @@ class Trainee:
                                self.model.image_size, self.device.type == 'cuda')
 
     def step(self, batch: dict) -> Tensor:
-        """One iteration as the loop does it, without hooks but that of the teacher.
+        """One iteration as the loop does it, with the hooks of the teacher and the seed.
+
+        What is drawn within a step depends on its number alone, so that the losses of
+        variants can be compared.
 
         Returns:
             Tensor: The loss, a scalar on the device.
         """
+        seed_globally(self.steps)
+        self.steps += 1
         losses = self.model.train_step(batch, optim_wrapper=self.wrapper)
         if self.wrapper.should_update():
             self.model.update_teacher(MOMENTUM)

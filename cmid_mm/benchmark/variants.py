@@ -112,13 +112,26 @@ def apply_variant(cfg: Config, variant: Variant) -> Config:
     """
     cfg = copy.deepcopy(cfg)
     variant = _known_knobs_only(variant)
-    for key in variant.options:
+    for key, value in variant.options.items():
         check_setting(cfg, key)
+        _make_room(cfg, key, value)
     try:
         cfg.merge_from_dict(variant.options)
     except (KeyError, TypeError) as error:
         raise ValueError(f'--compare {variant.name}: {error.args[0]}') from error
     return cfg
+
+
+def _make_room(cfg: Config, key: str, value) -> None:
+    """Take a None out of the way of a dict, into which mmengine does not merge one."""
+    parts = key.split('.')
+    for number, part in enumerate(parts):
+        if not hasattr(cfg, 'keys') or part not in cfg:
+            return
+        if cfg[part] is None and (isinstance(value, dict) or number + 1 < len(parts)):
+            del cfg[part]
+            return
+        cfg = cfg[part]
 
 
 def _known_knobs_only(variant: Variant) -> Variant:

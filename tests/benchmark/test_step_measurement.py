@@ -61,6 +61,16 @@ def test_a_trainee_needs_no_images_and_leaves_the_config(tmp_path):
     assert cfg.pretty_text == text
 
 
+def test_variants_that_compute_the_same_lose_the_same(tmp_path):
+    """The students draw (drop path), and other variants draw in between."""
+    cfg = tiny_config(tmp_path)
+    loop = Variant('loop', teacher_loop=True)
+    found = measure_steps([Trainee(cfg, DEFAULT), Trainee(cfg, loop)], 3, 1)
+    first, second = (found[name]['losses'] for name in ('default', 'loop'))
+    assert len(set(first)) == 4
+    assert second == pytest.approx(first, rel=1e-4)
+
+
 def test_precision_is_that_of_the_passes(tmp_path):
     cfg = tiny_config(tmp_path)
     assert Trainee(cfg, DEFAULT).precision is torch.float32

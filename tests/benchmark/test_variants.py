@@ -5,6 +5,7 @@ from tiny_run import CONFIGS
 from cmid_mm.benchmark.variants import (
     BUILT_IN,
     PLAIN,
+    Variant,
     apply_variant,
     check_setting,
     parse_variant,
@@ -89,3 +90,12 @@ def test_misspelt_settings_are_refused(cfg, key, message):
 def test_a_variant_changes_a_copy(cfg):
     changed = apply_variant(cfg, parse_variant('b:model.num_matches=3'))
     assert (changed.model.num_matches, cfg.model.num_matches) == (3, 20)
+
+
+def test_a_dict_takes_the_place_of_none(cfg):
+    cfg.model.frequency = None
+    cfg.model.init_cfg = None
+    changed = apply_variant(cfg, Variant('a', {'model.frequency': {}, 'model.init_cfg.std': 1}))
+    assert changed.model.frequency == {} and changed.model.init_cfg == dict(std=1)
+    again = apply_variant(changed, Variant('b', {'model.frequency': None}))
+    assert again.model.frequency is None and again.model.init_cfg == dict(std=1)
