@@ -5,6 +5,8 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from torch import device as Device
 
+from cmid_mm.engine.optimizers.auto_precision import best_precision
+
 from .loader import build_loader, loader_config, measure_loaders, without_workers
 from .machine import describe
 from .progress import Progress
@@ -50,7 +52,8 @@ def measure(cfg: Config, variants: Sequence[Variant], parts: Sequence[str], step
                    warmup=warmup, variants={one.name: one.options for one in variants},
                    not_measured=[])
     say(f'{machine["device"]}, {machine["processor"]}: {machine["threads"]} threads on '
-        f'{machine["cores"]} cores, batch {results["images"]}, {steps} steps after {warmup}')
+        f'{machine["cores"]} cores, {precision_of(cfg)}, batch {results["images"]}, {steps} '
+        f'steps after {warmup}')
     count = len(variants)
     if 'step' in parts:
         progress = Progress('step', count * (warmup + steps + 2))
@@ -77,6 +80,13 @@ def measure(cfg: Config, variants: Sequence[Variant], parts: Sequence[str], step
                             for variant in variants}
         progress.end()
     return results
+
+
+def precision_of(cfg: Config) -> str:
+    """Precision of a config's passes on this machine, and why where it chooses itself."""
+    wrapper = cfg.optim_wrapper
+    precision = wrapper.get('precision') or wrapper.get('type', 'OptimWrapper')
+    return '{} ({})'.format(*best_precision()) if precision == 'auto' else str(precision)
 
 
 def check_config(cfg: Config) -> None:
