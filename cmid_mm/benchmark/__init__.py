@@ -1,0 +1,1 @@
+"""What ``tools/benchmark.py`` is made of; nothing else in the package imports it."""
