@@ -142,7 +142,7 @@ def test_recipe_has_the_published_values():
     assert head.pixel_loss.activation == 'sigmoid'
     assert head.frequency_loss.loss_weight == 1.0
     assert cfg.optim_wrapper.optimizer == dict(
-        type='Adan', lr=4e-3, betas=(0.98, 0.92, 0.99), weight_decay=0.02)
+        type='BlockedAdan', lr=4e-3, betas=(0.98, 0.92, 0.99), weight_decay=0.02)
     assert cfg.custom_hooks[0].base_momentum == 0.996
     schedule, = cfg.param_scheduler
     assert (schedule.warmup, schedule.warmup_factor, schedule.eta_min) == (10, 0.01, 1e-6)

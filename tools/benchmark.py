@@ -19,7 +19,8 @@ machine too. A variant is a name with options, NAME:KEY=VALUE,KEY=VALUE, or buil
                      pass a view, teacher moved parameter by parameter), and in the part
                      loader its pipeline, which does everything per sample in Python
   published+CHANGE   the same with one thing changed: bfloat16, channels_last,
-                     fused_attention, joint_views or foreach_teacher
+                     fused_attention, joint_views, blocked_adan or
+                     foreach_teacher
   float32            the config in float32
   compile            the config with torch.compile
 

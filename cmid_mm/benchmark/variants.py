@@ -21,6 +21,7 @@ _REGISTRIES = (MODELS, OPTIM_WRAPPERS, OPTIMIZERS, DATASETS, TRANSFORMS, HOOKS)
 # the step of the published code: each of these is what a faster one replaced
 PLAIN = {
     'optim_wrapper.precision': 'float32',
+    'optim_wrapper.optimizer.type': 'Adan',
     'model.fused_attention': False,
     'model.joint_views': False,
     'model.channels_last': False,
@@ -59,6 +60,7 @@ BUILT_IN = {variant.name: variant for variant in (
     _published_but('channels_last', model__channels_last=True),
     _published_but('fused_attention', model__fused_attention=True),
     _published_but('joint_views', model__joint_views=True),
+    _published_but('blocked_adan', optim_wrapper__optimizer__type='BlockedAdan'),
     Variant('published+foreach_teacher', PLAIN),
     Variant('compile', {'model.compile': {}}),
     Variant('float32', {'optim_wrapper.precision': 'float32'}),
@@ -111,7 +113,6 @@ def apply_variant(cfg: Config, variant: Variant) -> Config:
         ValueError: An option that nothing reads.
     """
     cfg = copy.deepcopy(cfg)
-    variant = _known_knobs_only(variant)
     for key, value in variant.options.items():
         check_setting(cfg, key)
         _make_room(cfg, key, value)
@@ -132,17 +133,6 @@ def _make_room(cfg: Config, key: str, value) -> None:
             del cfg[part]
             return
         cfg = cfg[part]
-
-
-def _known_knobs_only(variant: Variant) -> Variant:
-    """GUARD, to be removed with its call once CMID has all knobs of ``PLAIN``."""
-    import dataclasses
-    known = inspect.signature(MODELS.get('CMID')).parameters
-    knobs = {f'model.{name}' for name in
-             ('fused_attention', 'joint_views', 'channels_last', 'compile')}
-    return dataclasses.replace(variant, options={
-        key: value for key, value in variant.options.items()
-        if key not in knobs or key.removeprefix('model.') in known})
 
 
 def check_setting(cfg: Config, key: str) -> None:

@@ -11,7 +11,7 @@ MIB = 2**20
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='the system does not tell')
 def test_the_peak_is_that_of_what_happens_in_between():
-    big = torch.ones(200 * MIB, dtype=torch.uint8)
+    big = torch.ones(600 * MIB, dtype=torch.uint8)
     del big
     meter = ProcessPeak()
     meter.begin()
@@ -19,7 +19,8 @@ def test_the_peak_is_that_of_what_happens_in_between():
         pytest.skip('this system forbids setting the peak back')
     for _ in range(3):
         torch.ones(64 * MIB, dtype=torch.uint8)
-    assert 60 * MIB < meter.end() < 100 * MIB
+    # the system may take each of them back only after the next
+    assert 60 * MIB < meter.end() < 300 * MIB
 
 
 def test_state_is_parameters_buffers_and_optimiser():

@@ -147,7 +147,7 @@ def test_bfloat16_wrapper_computes_in_bfloat16_and_close_to_float32():
         with wrapper.optim_context(model):
             results.append(torch.stack(list(losses_of(model.eval(), loader_batch()).values())))
     assert isinstance(wrapper, BFloat16OptimWrapper)
-    assert set(seen[:2]) == {torch.float32} and set(seen[-2:]) == {torch.bfloat16}
+    assert seen == [torch.float32, torch.bfloat16]
     assert results[1].dtype == torch.float32
     torch.testing.assert_close(results[0], results[1], rtol=0.03, atol=0)
 
