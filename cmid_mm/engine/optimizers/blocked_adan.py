@@ -6,8 +6,8 @@ from mmpretrain.engine.optimizers.adan_t import Adan
 from mmpretrain.registry import OPTIMIZERS
 from torch import Tensor
 
-# elements: the eight tensors that a block touches stay in a core's cache
-_BLOCK = 2**16
+# elements: the eight tensors that a block touches stay in the cache that the cores share
+_BLOCK = 2**18
 
 
 @OPTIMIZERS.register_module()

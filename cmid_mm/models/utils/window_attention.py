@@ -13,8 +13,8 @@ from mmengine.model import BaseModule
 from mmengine.model.weight_init import trunc_normal_
 from torch import Tensor, nn
 
-# scores that are worked on at a time by one thread: 512 KB stay in its cache
-_SCORES_IN_CACHE = 2**17
+# scores that are worked on at a time by one thread: 1 MB stays in its cache
+_SCORES_IN_CACHE = 2**18
 
 
 def use_fused_attention(model: nn.Module) -> int:
@@ -130,28 +130,36 @@ def _attend(qkv: Tensor, addend: Tensor, scale: float, dropout: float = 0.) -> T
 
 
 class _AttentionOnCPU(torch.autograd.Function):
-    """Fused forward; a backward that works on as many windows as the cache holds.
+    """Works on as many windows as the cache holds, and keeps nothing but the weights.
 
-    The scores are computed again instead of being kept: reading them back from memory
-    takes longer. Source of the backward pass: Dao et al., FlashAttention, arXiv 2205.14135.
+    Source of the backward pass: Dao et al., FlashAttention, arXiv 2205.14135, appendix B; the
+    weights are kept because computing them again takes longer than reading them.
     """
 
     @staticmethod
     def forward(ctx, qkv, addend, scale):
-        out = _attend(qkv, addend, scale)
-        ctx.save_for_backward(qkv, addend, out)
+        windows, cells, _, heads, width = qkv.shape
+        out = qkv.new_empty(windows, cells, heads, width)
+        weight = addend.new_empty(windows, heads, cells, cells)
+        for part, masks in _in_cache(windows, len(addend), heads * cells**2):
+            query, key, value = _by_head(qkv[part])
+            scores = torch.bmm(query.mul_(scale), key.transpose(1, 2)).to(addend.dtype)
+            scores = scores.view(-1, *addend[masks].shape).add_(addend[masks])
+            torch.softmax(scores.flatten(0, 1), -1, out=weight[part])
+            product = torch.bmm(weight[part].flatten(0, 1).to(qkv.dtype), value)
+            out[part] = product.view(-1, heads, cells, width).transpose(1, 2)
+        ctx.save_for_backward(qkv, weight, addend)
         ctx.scale = scale
-        return out
+        return out.flatten(2)
 
     @staticmethod
     def backward(ctx, grad_out):
-        qkv, addend, out = ctx.saved_tensors
+        qkv, weight, addend = ctx.saved_tensors
         grad_qkv = torch.empty_like(qkv)
         grad_addend = torch.zeros_like(addend)
-        masks, heads, cells = addend.shape[:3]
-        for windows, part in _in_cache(len(qkv), masks, heads * cells**2):
-            _backward(qkv[windows], addend[part], out[windows], grad_out[windows], ctx.scale,
-                      grad_qkv[windows], grad_addend[part])
+        for part, masks in _in_cache(len(qkv), len(addend), addend[0].numel()):
+            _backward(qkv[part], weight[part], grad_out[part], ctx.scale, grad_qkv[part],
+                      grad_addend[masks])
         return grad_qkv, grad_addend, None
 
 
@@ -169,21 +177,22 @@ def _in_cache(windows: int, masks: int, scores: int):
             yield slice(first + start, first + stop), slice(start, stop)
 
 
-def _backward(qkv, addend, out, grad_out, scale, grad_qkv, grad_addend) -> None:
+def _by_head(qkv: Tensor) -> tuple:
+    """Copies of query, key and value: (W, N, 3, heads, D) to (W * heads, N, D) each."""
+    return qkv.permute(2, 0, 3, 1, 4).contiguous().flatten(1, 2).unbind(0)
+
+
+def _backward(qkv, weight, grad_out, scale, grad_qkv, grad_addend) -> None:
     """Gradients of a few windows, written to ``grad_qkv`` and added to ``grad_addend``."""
     windows, cells, _, heads, width = qkv.shape
-    query, key, value = qkv.permute(2, 0, 3, 1, 4).contiguous().flatten(1, 2).unbind(0)
-    by_head = (windows, cells, heads, width)
-    out, grad_out = (x.view(by_head).transpose(1, 2).contiguous().flatten(0, 1)
-                     for x in (out, grad_out))
-    masks = len(addend)
-    scores = torch.bmm(query, key.transpose(1, 2)).to(addend.dtype).mul_(scale)
-    scores = scores.view(windows // masks, *addend.shape).add_(addend).flatten(0, 2)
-    weight = torch.softmax(scores, -1)
-    grad_weight = torch.bmm(grad_out, value.transpose(1, 2)).to(addend.dtype)
-    mean = (out.to(addend.dtype) * grad_out).sum(-1, keepdim=True)
+    query, key, value = _by_head(qkv)
+    grad_out = grad_out.view(windows, cells, heads, width).transpose(1, 2)
+    grad_out = grad_out.contiguous().flatten(0, 1)
+    weight = weight.flatten(0, 1)
+    grad_weight = torch.bmm(grad_out, value.transpose(1, 2)).to(weight.dtype)
+    mean = (grad_weight * weight).sum(-1, keepdim=True)
     grad_scores = grad_weight.sub_(mean).mul_(weight)
-    grad_addend += grad_scores.view(-1, *addend.shape).sum(0)
+    grad_addend += grad_scores.view(-1, *grad_addend.shape).sum(0)
     grad_scores, weight = grad_scores.to(qkv.dtype), weight.to(qkv.dtype)
     grads = torch.stack([
         torch.bmm(grad_scores, key).mul_(scale),
