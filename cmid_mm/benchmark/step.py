@@ -3,6 +3,8 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from cmid_mm.utils.process_memory import memory_of_a_training
+
 from .breakdown import measure_breakdown
 from .clock import clock_of
 from .machine import matrix_rate
@@ -65,8 +67,9 @@ def measure_steps(trainees: Sequence[Trainee], steps: int, warmup: int,
 
     calls = [lambda trainee=trainee, kept=kept: call(trainee, kept)
              for trainee, kept in zip(trainees, losses)]
-    in_turn(calls, warmup, clock)
-    seconds = in_turn(calls, steps, clock)
+    with memory_of_a_training(trainees[0].device):
+        in_turn(calls, warmup, clock)
+        seconds = in_turn(calls, steps, clock)
     # before what is counted one by one adds steps of its own
     losses = [torch.stack(kept).float().tolist() for kept in losses]
     found, products = {}, {}
@@ -82,7 +85,8 @@ def measure_steps(trainees: Sequence[Trainee], steps: int, warmup: int,
         found[name] |= _operations(trainee, batch, spread(own)['median'], products[precision])
         found[name] |= _memory(trainee, batch)
         tick()
-        found[name]['breakdown'] = measure_breakdown(trainee, batch, max(3, steps // 4))
+        with memory_of_a_training(trainee.device):
+            found[name]['breakdown'] = measure_breakdown(trainee, batch, max(3, steps // 4))
         found[name] |= _waits(trainee, batch)
         tick()
     return found

@@ -7,10 +7,12 @@ from mmengine.device import get_device
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+from torch import device
 
 from cmid_mm.engine.hooks.safe_checkpoint_hook import SafeCheckpointHook
 from cmid_mm.engine.work_dir_lock import lock_work_dir
 from cmid_mm.utils.latest_checkpoint import damage, latest_checkpoint
+from cmid_mm.utils.process_memory import give_freed_memory_back, memory_of_a_training
 
 RULES = dict(linear=lambda ratio: ratio, sqrt=math.sqrt)
 
@@ -28,13 +30,15 @@ class CMIDRunner(Runner):
     def train(self):
         """As mmengine's, in a work dir of its own.
 
-        Whatever ends the training, signals have their old meaning again.
+        Whatever ends the training, signals and memory are treated as before.
 
         Raises:
             RuntimeError: Another training writes into the work dir.
         """
         try:
-            with lock_work_dir(self.work_dir):
+            with lock_work_dir(self.work_dir), memory_of_a_training(device(get_device())) as kept:
+                if kept:
+                    self.logger.info('on the CPU: freed memory is kept for the next step')
                 return super().train()
         finally:
             for hook in self.hooks:
@@ -126,16 +130,18 @@ class CMIDRunner(Runner):
             raise ValueError(
                 f'{len(loader.dataset)} images on all processes are fewer than one batch of '
                 f'{loader.batch_size} on each: lower train_dataloader.batch_size or add images')
-        loader.worker_init_fn = partial(_in_own_group, loader.worker_init_fn)
+        loader.worker_init_fn = partial(_start_worker, loader.worker_init_fn)
         return loader
 
 
-def _in_own_group(init, worker: int) -> None:
+def _start_worker(init, worker: int) -> None:
     """Start of a loader's worker: what a scheduler sends to the run is not for it.
 
     Schedulers signal the whole process group. The main process saves and ends its workers;
     without them it could not finish the step.
     """
     os.setpgrp()
+    # images may be of any size; only the training itself asks for the same again
+    give_freed_memory_back()
     if init is not None:
         init(worker)
