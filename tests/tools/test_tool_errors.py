@@ -77,6 +77,7 @@ def test_every_tool_ends_in_one_line(script, tmp_path):
     """The missing input is told by the package, so the tool has found the package."""
     arguments = dict([('test.py', ['gone.py', 'gone.pth']), ('train.py', ['gone.py']),
                       ('generate_scenes.py', ['file']),
+                      ('pack_dataset.py', ['gone', 'out.lmdb']),
                       ('replay_step.py', ['gone.py', 'gone.json'])])
     (tmp_path / 'file').touch()
     usual = ['gone', 'out'] if 'model_converters' in script else ['gone']
