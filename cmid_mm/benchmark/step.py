@@ -58,6 +58,7 @@ def measure_steps(trainees: Sequence[Trainee], steps: int, warmup: int,
         ``waits_by_cuda``.
     """
     clock = clock_of(trainees[0].device)
+    _start_alike(trainees)
     batch = trainees[0].batch()
     losses = [[] for _ in trainees]
 
@@ -90,6 +91,19 @@ def measure_steps(trainees: Sequence[Trainee], steps: int, warmup: int,
         found[name] |= _waits(trainee, batch)
         tick()
     return found
+
+
+def _start_alike(trainees: Sequence[Trainee]) -> None:
+    """Give all the first one's weights, where they fit, so that losses can be compared.
+
+    The seed is not enough: random numbers fill a tensor in the order of its memory.
+    """
+    first = trainees[0].model.state_dict()
+    shapes = {name: tensor.shape for name, tensor in first.items()}
+    for other in trainees[1:]:
+        own = other.model.state_dict()
+        if {name: tensor.shape for name, tensor in own.items()} == shapes:
+            other.model.load_state_dict(first)
 
 
 def _operations(trainee: Trainee, batch: dict, seconds: float, product: float) -> dict:

@@ -1,12 +1,14 @@
 import time
+from types import SimpleNamespace
 
 import pytest
 import torch
 from tiny_run import tiny_config
+from torch import nn
 
 from cmid_mm.benchmark.breakdown import PHASES, Breakdown, measure_breakdown
 from cmid_mm.benchmark.clock import HostClock
-from cmid_mm.benchmark.step import in_turn, measure_steps
+from cmid_mm.benchmark.step import _start_alike, in_turn, measure_steps
 from cmid_mm.benchmark.trainee import MOMENTUM, Trainee, update_in_a_loop
 from cmid_mm.benchmark.variants import Variant, parse_variant
 
@@ -157,3 +159,12 @@ def test_all_numbers_of_two_variants(tmp_path):
     assert one['utilisation'] == one['flops_per_second'] / one['matrix_rate']
     assert two['state_bytes'] > one['state_bytes']
     assert one['precision'] == 'float32'
+
+
+def test_variants_start_from_the_same_weights_where_they_fit():
+    first, alike, wider = (SimpleNamespace(model=nn.Linear(3, width)) for width in (2, 2, 4))
+    before = wider.model.weight.clone()
+    assert not torch.equal(first.model.weight, alike.model.weight)
+    _start_alike([first, alike, wider])
+    assert torch.equal(first.model.weight, alike.model.weight)
+    assert torch.equal(wider.model.weight, before)
