@@ -1,10 +1,11 @@
 """Memory of a step."""
-import ctypes
 import gc
 from pathlib import Path
 
 import torch
 from torch import nn
+
+from cmid_mm.utils.process_memory import trim_heap
 
 _STATUS = Path('/proc/self/status')
 _CLEAR = Path('/proc/self/clear_refs')
@@ -37,9 +38,7 @@ class ProcessPeak:
     def begin(self) -> None:
         gc.collect()
         # memory that was freed but not given back would hide a part of the peak
-        trim = getattr(ctypes.CDLL(None), 'malloc_trim', None)
-        if trim is not None:
-            trim(0)
+        trim_heap()
         self.before = None
         try:
             _CLEAR.write_text(_RESET_PEAK)

@@ -112,9 +112,7 @@ def _choose_pixels(entry: Entry, choose: ChooseBands, max_pixels: int) -> Raster
     height, width, bands = entry.shape
     check_pixels(width, height, max_pixels)
     chosen = list(choose(bands, entry.alpha))
-    pixels = entry.pixels()
-    if chosen != list(range(bands)):
-        pixels = pixels.take(chosen, axis=2)
+    pixels = _take_bands(entry.pixels(), chosen)
     return Raster(pixels, tuple(entry.nodata[band] for band in chosen))
 
 
@@ -135,9 +133,12 @@ def _read_photograph(data: bytes, choose: ChooseBands, max_pixels: int,
         pixels = pixels[..., None]
     bands = pixels.shape[2]
     chosen = list(choose(bands, bands in (2, 4)))
-    if chosen != list(range(bands)):
-        pixels = pixels.take(chosen, axis=2)
-    return Raster(pixels, (None,) * len(chosen))
+    return Raster(_take_bands(pixels, chosen), (None,) * len(chosen))
+
+
+def _take_bands(pixels: np.ndarray, chosen: list[int]) -> np.ndarray:
+    """Bands of (H, W, bands); the very same array where all are taken in their order."""
+    return pixels if chosen == list(range(pixels.shape[2])) else pixels.take(chosen, axis=2)
 
 
 def _decode(data: bytes, header: Header) -> np.ndarray | None:

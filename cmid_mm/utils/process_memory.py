@@ -21,9 +21,7 @@ def freed_memory_kept():
         yield _set(_NEVER, 0)
     finally:
         give_freed_memory_back()
-        trim = getattr(ctypes.CDLL(None), 'malloc_trim', None)
-        if trim is not None:
-            trim(0)
+        trim_heap()
 
 
 def memory_of_a_training(device: torch.device):
@@ -38,6 +36,13 @@ def memory_of_a_training(device: torch.device):
 def give_freed_memory_back() -> None:
     """Bring glibc's own behaviour back, also in a process forked within the context."""
     _set(_DEFAULT_TRIM_THRESHOLD, _DEFAULT_MMAP_MAX)
+
+
+def trim_heap() -> None:
+    """Give back what is free already, where the C library can."""
+    trim = getattr(ctypes.CDLL(None), 'malloc_trim', None)
+    if trim is not None:
+        trim(0)
 
 
 def _set(trim_threshold: int, mmap_max: int) -> bool:

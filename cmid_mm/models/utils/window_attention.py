@@ -148,16 +148,16 @@ class _AttentionOnCPU(torch.autograd.Function):
             torch.softmax(scores.flatten(0, 1), -1, out=weight[part])
             product = torch.bmm(weight[part].flatten(0, 1).to(qkv.dtype), value)
             out[part] = product.view(-1, heads, cells, width).transpose(1, 2)
-        ctx.save_for_backward(qkv, weight, addend)
-        ctx.scale = scale
+        ctx.save_for_backward(qkv, weight)
+        ctx.scale, ctx.masks = scale, len(addend)
         return out.flatten(2)
 
     @staticmethod
     def backward(ctx, grad_out):
-        qkv, weight, addend = ctx.saved_tensors
+        qkv, weight = ctx.saved_tensors
         grad_qkv = torch.empty_like(qkv)
-        grad_addend = torch.zeros_like(addend)
-        for part, masks in _in_cache(len(qkv), len(addend), addend[0].numel()):
+        grad_addend = weight.new_zeros(ctx.masks, *weight.shape[1:])
+        for part, masks in _in_cache(len(qkv), ctx.masks, weight[0].numel()):
             _backward(qkv[part], weight[part], grad_out[part], ctx.scale, grad_qkv[part],
                       grad_addend[masks])
         return grad_qkv, grad_addend, None
