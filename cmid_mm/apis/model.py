@@ -1,0 +1,147 @@
+"""Models of any mm framework, built for use and filled from an untrusted file."""
+import copy
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import MODELS
+from torch import nn
+
+from ..models.utils.encoder_settings import choose_memory_format
+from ..models.utils.window_attention import use_fused_attention
+from ..utils.checkpoint_file import load_checkpoint_file
+
+_ENCODERS = ('backbone', 'teacher')
+
+
+def as_config(config: str | Config, options: dict | None = None) -> Config:
+    """A config of one's own to change.
+
+    Args:
+        config (str | Config): File, or what was read from one.
+        options (dict, optional): Dotted key -> value, as of ``--cfg-options``.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+    """
+    if not isinstance(config, Config):
+        if not Path(config).is_file():
+            raise FileNotFoundError(f'no such config: {config}')
+        config = Config.fromfile(config)
+    config = copy.deepcopy(config)
+    config.merge_from_dict(options or {})
+    return config
+
+
+@contextmanager
+def scope_of(config: Config) -> Iterator[None]:
+    """Context manager: names mean what they mean in the config's framework.
+
+    Raises:
+        ValueError: The config does not say which framework it is of.
+    """
+    scope = config.get('default_scope')
+    if not scope:
+        raise ValueError(f'{config.filename} has no default_scope: set it to the framework '
+                         "of the config, default_scope='mmseg' for example")
+    # imports the framework too, which a runner would have done
+    with MODELS.switch_scope_and_registry(scope):
+        yield
+
+
+def build_model(config: Config, checkpoint: str, device: str) -> nn.Module:
+    """The model of a config with the weights of a checkpoint, ready to predict.
+
+    Args:
+        config (Config): Of any mm framework.
+        checkpoint (str): File that its training has written.
+        device (str): Where it will run.
+
+    Returns:
+        nn.Module: In evaluation mode; ``dataset_meta`` as the checkpoint has it.
+
+    Raises:
+        FileNotFoundError: There is no such checkpoint.
+        ValueError: It is of another model, or of a part of this one only.
+    """
+    content = load_checkpoint_file(checkpoint)
+    settings = copy.deepcopy(config.model)
+    # mmpretrain and mmseg let it stand at the top of the config
+    if 'data_preprocessor' in config:
+        settings.setdefault('data_preprocessor', config.data_preprocessor)
+    with scope_of(config):
+        model = MODELS.build(settings)
+    fill(model, content.get('state_dict', content), Path(checkpoint).name)
+    model.dataset_meta = (content.get('meta') or {}).get('dataset_meta') or {}
+    return ready(model, device)
+
+
+def fill(model: nn.Module, state: dict, name: str) -> None:
+    """Copy a state dict into a model; every tensor of the model must be there.
+
+    Args:
+        model (nn.Module): Changed in place.
+        state (dict[str, Tensor]): Under the model's names, or behind ``module.``.
+        name (str): Of the file, for errors.
+
+    Raises:
+        ValueError: Tensors are missing or have another shape.
+    """
+    state = {key.removeprefix('module.'): value for key, value in state.items()}
+    own = model.state_dict()
+    missing = [key for key in own if key not in state]
+    if missing:
+        raise ValueError(_incomplete(name, missing, state))
+    for key, value in own.items():
+        if state[key].shape != value.shape:
+            raise ValueError(
+                f'{name} is of another model: {key} is {_size(state[key])} there and '
+                f'{_size(value)} in the config; give the config that it was trained with '
+                '(work_dirs/.../config.py), number of classes and bands included')
+    model.load_state_dict({key: state[key] for key in own})
+
+
+def _incomplete(name: str, missing: list[str], state: dict) -> str:
+    parts = Counter(key.partition('.')[0] for key in missing)
+    lacks = ', '.join(f'{part} ({count} tensors)' for part, count in parts.items())
+    if any(key.split('.')[0] in _ENCODERS for key in state) and 'backbone' not in parts:
+        return (f'{name} lacks {lacks}: it holds a backbone and not the head that was asked '
+                'for; train the config from it (tools/train.py CONFIG --cfg-options '
+                f'model.backbone.init_cfg.checkpoint={name}) and give what that writes')
+    return (f'{name} lacks {lacks}: it is of another model; give the config that it was '
+            'trained with (work_dirs/.../config.py)')
+
+
+def _size(tensor) -> str:
+    return ' x '.join(map(str, tensor.shape)) or 'one number'
+
+
+def ready(model: nn.Module, device: str) -> nn.Module:
+    """Evaluation mode, on its device, with the settings that are fast there."""
+    use_fused_attention(model)
+    weights = [module.weight.numel() for module in model.modules()
+               if isinstance(module, nn.Conv2d)]
+    mostly_convolutions = 2 * sum(weights) > sum(p.numel() for p in model.parameters())
+    memory_format = choose_memory_format('auto', mostly_convolutions)
+    model.to(device=device, memory_format=memory_format)
+    # some backbones of mmpretrain return nothing from train() and eval()
+    model.eval()
+    return model.requires_grad_(False)
+
+
+def test_pipeline(config: ConfigDict) -> list:
+    """Transforms of the test of a config; the first data set's, where there are several.
+
+    Raises:
+        ValueError: The config has none.
+    """
+    dataset = (config.get('test_dataloader') or {}).get('dataset') or {}
+    while 'pipeline' not in dataset and (dataset.get('datasets') or dataset.get('dataset')):
+        inner = dataset.get('datasets') or [dataset['dataset']]
+        dataset = inner[0]
+    if not dataset.get('pipeline'):
+        raise ValueError(f'{config.filename} has no test_dataloader with a pipeline, which '
+                         'says how images are read: give the config of a training or test')
+    return dataset['pipeline']
