@@ -1,4 +1,10 @@
-"""Using what was trained, without a config of one's own; see ``tools/inference``."""
+"""Using what was trained, without writing code; from the shell: ``tools/inference``."""
+from .detection_inferencer import DetectionInferencer
 from .feature_inferencer import FeatureInferencer
+from .map_inferencer import ChangeInferencer, SegmentationInferencer
+from .scene_index import SceneIndex
 
-__all__ = ['FeatureInferencer']
+__all__ = [
+    'ChangeInferencer', 'DetectionInferencer', 'FeatureInferencer', 'SceneIndex',
+    'SegmentationInferencer'
+]

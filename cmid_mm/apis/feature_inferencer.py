@@ -41,6 +41,7 @@ class FeatureInferencer(BaseInferencer):
 
     Attributes:
         model (nn.Module): The backbone, in evaluation mode.
+        name (str): File, encoder and epoch of the weights.
         mean (Tensor): (bands, 1, 1) float32, in grey levels; ``std`` alike.
 
     Raises:
@@ -144,6 +145,7 @@ class FeatureInferencer(BaseInferencer):
         # strict but for norms of inner stages, which the last map does not pass
         backbone.load_state_dict(match.tensors, strict=False)
         print_log(f'{file}: {match}', 'current')
+        self.name = str(file)
         self._set_normalisation(cfg, file.meta, device)
         return ready(backbone, device)
 

@@ -64,7 +64,7 @@ class LoadRSImage(BaseTransform):
         raster = read_image(path, self.choose_bands, self.max_pixels, self.shortest_side)
         image = raster.pixels
         if image.dtype != np.uint8:
-            image = self._to_8_bits(path, raster)
+            image = self.to_8_bits(path, raster)
         results['img'] = image
         results['img_shape'] = results['ori_shape'] = image.shape[:2]
         return results
@@ -110,7 +110,12 @@ class LoadRSImage(BaseTransform):
                     band_indices=None if indices is None else [int(i) for i in indices],
                     value_range=value_range)
 
-    def _to_8_bits(self, path: str, raster: Raster) -> np.ndarray:
+    def to_8_bits(self, path: str, raster: Raster) -> np.ndarray:
+        """Raw values (H, W, bands) to uint8; NaN and what is nodata become 0.
+
+        Raises:
+            ImageError: There is no ``value_range``, or the numbers are complex.
+        """
         pixels = raster.pixels
         if pixels.dtype.kind == 'c':
             raise ImageError(f'{path} holds complex numbers: save their magnitude')

@@ -1,0 +1,156 @@
+"""Objects in rasters of any size, as GeoJSON."""
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import torch
+from rasterio.windows import Window
+from torch import Tensor
+
+from ..visualization.box_map import save_box_map
+from .geojson import box_corners, save_boxes
+from .raster_inferencer import RasterInferencer
+from .tiles import Span, cut_axis
+
+# Longest side of the small picture, in pixels.
+_PICTURE = 1400
+
+
+class DetectionInferencer(RasterInferencer):
+    """Boxes in a raster of any size, by any detector of mmdet or mmrotate.
+
+    The model sees overlapping tiles. A box counts where its centre lies in the part of the
+    tile that the neighbours leave to it; of two tiles that saw the same object in the seam
+    that they share, the surer one wins. So objects up to half the overlap long are found
+    whole and once.
+
+    Args: see :class:`RasterInferencer`.
+    """
+    ending = '.geojson'
+
+    def predict(self, paths: tuple[str, ...], out: str, min_score: float = 0.3,
+                picture: bool = True) -> dict:
+        """Find the objects of one raster.
+
+        Args:
+            paths (tuple[str, ...]): Its file.
+            out (str): GeoJSON file to write, in longitude and latitude.
+            min_score (float): Less sure boxes are left out. Defaults to 0.3.
+            picture (bool): Whether a small PNG with the boxes is written beside it.
+                Defaults to True.
+
+        Returns:
+            dict: ``rasters`` the paths, ``boxes_file`` the GeoJSON, ``picture`` the PNG or
+            None; ``boxes`` float32 (N, 4), (N, 5) or (N, 8) in pixels of the raster, see
+            ``box_corners``; ``scores`` float32 (N,); ``labels`` list[str]; ``seconds``.
+
+        Raises:
+            ImageError: The raster is damaged, or does not suit the model.
+        """
+        started = time.perf_counter()
+        with self.open(paths) as files:
+            self.describe(files)
+            boxes, scores, classes = self._find(files, min_score)
+            names = self._names(classes)
+            labels = [names[number] for number in classes.tolist()]
+            boxes, scores = boxes.numpy(), scores.numpy()
+            save_boxes(out, boxes, labels, scores, files[0].georeference)
+            small = self._save_picture(files[0], out, boxes, labels) if picture else None
+        counts = ', '.join(f'{count:,} {name}' for name, count in Counter(labels).most_common())
+        self.say(f'{out}: {counts or "nothing"} with a score above {min_score}')
+        return dict(rasters=list(paths), boxes_file=out, picture=small, boxes=boxes,
+                    scores=scores, labels=labels, seconds=time.perf_counter() - started)
+
+    def sample(self, shape: tuple):
+        """A ``DetDataSample`` of a tile."""
+        from mmdet.structures import DetDataSample
+        return DetDataSample(metainfo=dict(ori_shape=shape, img_shape=shape, pad_shape=shape,
+                                           scale_factor=(1., 1.), img_path='', img_id=0))
+
+    def _find(self, files: list, min_score: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Boxes, scores and class numbers, in pixels of the raster, the surest first."""
+        columns, rows = (cut_axis(length, self.tile, self.overlap)
+                         for length in (files[0].width, files[0].height))
+        progress = self.progress(len(columns) * len(rows))
+        found = []
+        for row, tiles, masks in self.rows(files, columns, rows):
+            full = [number for number, mask in enumerate(masks) if mask.any()]
+            for start in range(0, len(full), self.batch_size):
+                batch = full[start:start + self.batch_size]
+                samples = self.forward([tiles[number] for number in batch])
+                found += [boxes_of_tile(sample.pred_instances, row, columns[number], min_score)
+                          for number, sample in zip(batch, samples)]
+            progress(len(columns))
+        if not found:
+            return torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.long)
+        boxes, scores, classes, seam = (torch.cat(parts) for parts in zip(*found))
+        keep = torch.cat([torch.nonzero(~seam)[:, 0], self._without_doubles(
+            boxes, scores, classes, torch.nonzero(seam)[:, 0])])
+        keep = keep[scores[keep].argsort(descending=True, stable=True)]
+        return boxes[keep], scores[keep], classes[keep]
+
+    def _without_doubles(self, boxes: Tensor, scores: Tensor, classes: Tensor,
+                         seam: Tensor) -> Tensor:
+        """Of the boxes that touch a seam, numbers of those to keep."""
+        from mmcv.ops import nms, nms_quadri, nms_rotated
+        suppress = {4: nms, 5: nms_rotated, 8: nms_quadri}[boxes.shape[1]]
+        kept = [seam[:0]]
+        for number in classes[seam].unique():
+            own = seam[classes[seam] == number]
+            kept.append(own[suppress(boxes[own], scores[own], self._iou_threshold())[1]])
+        return torch.cat(kept)
+
+    def _iou_threshold(self) -> float:
+        """Of the detector's own suppression."""
+        test_cfg = self.cfg.model.get('test_cfg') or {}
+        nms = (test_cfg.get('rcnn') or test_cfg).get('nms') or {}
+        return nms.get('iou_threshold', 0.5)
+
+    def _names(self, classes: Tensor) -> list[str]:
+        names = list(self.model.dataset_meta.get('classes') or [])
+        most = int(classes.max()) + 1 if len(classes) else 0
+        return names + [f'class {number}' for number in range(len(names), most)]
+
+    def _save_picture(self, file, out: str, boxes: np.ndarray, labels: list) -> str:
+        path = str(Path(out).with_suffix('.png'))
+        shrink = max(1, max(file.width, file.height) / _PICTURE)
+        size = tuple(max(1, round(side / shrink)) for side in (file.height, file.width))
+        image = file.read(Window(0, 0, file.width, file.height), size)[0]
+        palette = self.model.dataset_meta.get('palette')
+        save_box_map(image, box_corners(boxes) / shrink, labels,
+                     self.model.dataset_meta.get('classes') or sorted(set(labels)), path,
+                     palette if isinstance(palette, (list, tuple)) else None)
+        return path
+
+
+def boxes_of_tile(found, row: Span, span: Span, min_score: float) -> tuple:
+    """Boxes of a tile that count, in pixels of the raster.
+
+    Args:
+        found (InstanceData): ``bboxes``, ``scores`` and ``labels`` in pixels of the tile.
+        row (Span): Place of the tile from top to bottom.
+        span (Span): Place from left to right.
+        min_score (float): Less sure boxes are left out.
+
+    Returns:
+        tuple[Tensor]: On the CPU, boxes (N, 4), (N, 5) or (N, 8) float32, scores (N,),
+        classes (N,) int64, and bool (N,), whether the box touches the seam to a neighbour.
+    """
+    boxes = getattr(found.bboxes, 'tensor', found.bboxes).float().cpu()
+    scores, classes = found.scores.float().cpu(), found.labels.cpu()
+    shift = torch.tensor([span.start, row.start], dtype=torch.float32)
+    boxes = boxes.clone()
+    pairs = {4: 2, 5: 1, 8: 4}[boxes.shape[1]]
+    boxes[:, :2 * pairs] += shift.repeat(pairs)
+    corners = torch.from_numpy(box_corners(boxes.numpy()))
+    centres, lows, highs = corners.mean(1), corners.amin(1), corners.amax(1)
+    counts = scores >= min_score
+    seam = torch.zeros_like(counts)
+    for axis, place in enumerate((span, row)):
+        counts &= (centres[:, axis] >= place.low) & (centres[:, axis] < place.high)
+        if place.fade_in:
+            seam |= lows[:, axis] < place.low + place.fade_in
+        if place.fade_out:
+            seam |= highs[:, axis] > place.settled
+    return boxes[counts], scores[counts], classes[counts], seam[counts]

@@ -1,0 +1,186 @@
+"""Reads windows of a raster of any size as a model was trained to see images."""
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
+import rasterio
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.windows import Window
+
+from ..datasets.image_reading import ImageError, Raster
+from ..datasets.transforms.loading import LoadRSImage
+
+# First bytes -> driver of GDAL, of formats whose files hold their own pixels: left to itself,
+# GDAL would also follow a VRT to other files, wherever they lie.
+_DRIVERS = {b'II*\0': 'GTiff', b'MM\0*': 'GTiff', b'II+\0': 'GTiff', b'MM\0+': 'GTiff',
+            b'\x89PNG': 'PNG', b'\xff\xd8\xff': 'JPEG', b'\0\0\0\x0cjP': 'JP2OpenJPEG'}
+# One block is decoded as a whole, so it bounds the memory of a window.
+_MOST_BLOCK_BYTES = 2**30
+# GDAL would keep a twentieth of the machine's memory full of decoded blocks.
+_CACHE_BYTES = 2**27
+
+
+class Georeference(NamedTuple):
+    """Where a raster lies.
+
+    Attributes:
+        crs (rasterio.crs.CRS | None): Of ``transform``, or of ``gcps`` where there are some.
+        transform (affine.Affine): From column and row to coordinates.
+        gcps (list): Ground control points; empty where ``transform`` tells it.
+    """
+    crs: object
+    transform: object
+    gcps: list
+
+    @property
+    def known(self) -> bool:
+        """Whether the raster says anything about its place."""
+        return self.crs is not None or bool(self.gcps) or not self.transform.is_identity
+
+
+class RasterFile:
+    """An open raster; made by :func:`open_raster`.
+
+    Attributes:
+        path (str): The file.
+        width (int): In pixels; ``height`` alike.
+        georeference (Georeference): Where it lies.
+    """
+
+    def __init__(self, path: str, file: rasterio.DatasetReader, loading: LoadRSImage):
+        self.path = path
+        self.width, self.height = file.width, file.height
+        gcps, gcps_crs = file.gcps
+        self.georeference = Georeference(gcps_crs if gcps else file.crs, file.transform,
+                                         list(gcps))
+        self._file = file
+        self._loading = loading
+        self._palette = file.colorinterp[0] == ColorInterp.palette
+        alpha = self._has_alpha()
+        self._chosen = list(loading.choose_bands(3 if self._palette else file.count, alpha))
+        flags = file.mask_flag_enums[0]
+        self._masked = alpha or (MaskFlags.per_dataset in flags
+                                 and MaskFlags.alpha not in flags)
+
+    def read(self, window: Window, size: tuple | None = None) -> tuple:
+        """Pixels of a part of the raster.
+
+        Args:
+            window (Window): Columns and rows, inside the raster.
+            size (tuple[int, int], optional): (rows, columns) of the result, shrunk by taking
+                pixels. Defaults to None: every pixel.
+
+        Returns:
+            tuple[ndarray, ndarray]: uint8 (H, W, bands) as ``LoadRSImage`` gives them, and
+            bool (H, W), whether the pixel holds anything: false where it is nodata, not a
+            number in every band, or masked.
+
+        Raises:
+            ImageError: The file is damaged there.
+        """
+        how = dict(window=window, out_shape=size, resampling=Resampling.nearest)
+        try:
+            if self._palette:
+                raw, valid = self._read_palette(how)
+            else:
+                raw = self._file.read([band + 1 for band in self._chosen], **how)
+                valid = self._valid(raw)
+            if self._masked:
+                valid = valid & (self._file.dataset_mask(**how) > 0)
+        except RasterioError as error:
+            raise ImageError(f'{self.path} is damaged or cut off near row '
+                             f'{int(window.row_off)}, column {int(window.col_off)} '
+                             f'({error.__cause__ or error}): repair or replace it') from error
+        pixels = np.ascontiguousarray(raw.transpose(1, 2, 0))
+        if pixels.dtype != np.uint8:
+            pixels = self._loading.to_8_bits(self.path, Raster(pixels, self._nodata()))
+        return pixels, valid
+
+    def _has_alpha(self) -> bool:
+        """Whether the last band is marked as alpha and looks like a mask.
+
+        GDAL marks the fourth band of every 8-bit TIFF so, and that is near infrared as often
+        as alpha; a mask has one level beside zero. A few thousand pixels tell.
+        """
+        file = self._file
+        if file.count < 2 or file.colorinterp[-1] != ColorInterp.alpha:
+            return False
+        size = tuple(min(side, 256) for side in file.shape)
+        band = file.read(file.count, out_shape=size, resampling=Resampling.nearest)
+        return bool(np.all((band == 0) | (band == band.max())))
+
+    def _nodata(self) -> tuple:
+        return tuple(None if self._palette else self._file.nodatavals[band]
+                     for band in self._chosen)
+
+    def _valid(self, raw: np.ndarray) -> np.ndarray:
+        """bool (H, W) of (bands, H, W): any band has a value."""
+        valid = np.zeros(raw.shape[1:], bool)
+        for band, nodata in zip(raw, self._nodata()):
+            has_value = np.ones_like(valid) if nodata is None else band != nodata
+            if band.dtype.kind == 'f':
+                has_value &= ~np.isnan(band)
+            valid |= has_value
+        return valid
+
+    def _read_palette(self, how: dict) -> tuple:
+        index = self._file.read(1, **how)
+        colours = np.zeros((np.iinfo(index.dtype).max + 1, 3), np.uint8)
+        for entry, colour in self._file.colormap(1).items():
+            colours[entry] = colour[:3]
+        nodata = self._file.nodatavals[0]
+        valid = np.ones(index.shape, bool) if nodata is None else index != nodata
+        return colours[index].transpose(2, 0, 1)[self._chosen], valid
+
+
+@contextmanager
+def open_raster(path: str, loading: LoadRSImage) -> Iterator[RasterFile]:
+    """Context manager: a GeoTIFF (BigTIFF, COG), JPEG 2000, PNG or JPEG file.
+
+    Args:
+        path (str): The file.
+        loading (LoadRSImage): Which bands, and how raw values become 0..255.
+
+    Raises:
+        ImageError: It cannot be read, has other bands than wanted, or no ``value_range``
+            although its numbers are not of 8 bits.
+    """
+    with warnings.catch_warnings(), rasterio.Env(
+            GDAL_DISABLE_READDIR_ON_OPEN='EMPTY_DIR', GDAL_CACHEMAX=_CACHE_BYTES):
+        warnings.simplefilter('ignore', NotGeoreferencedWarning)
+        try:
+            file = rasterio.open(path, driver=_driver(path))
+        except (RasterioError, OSError) as error:
+            raise ImageError(f'{path} cannot be read ({error}): repair or replace it') from error
+        with file:
+            try:
+                _check_blocks(file)
+                raster = RasterFile(path, file, loading)
+            except ValueError as error:
+                raise ImageError(f'{path} {error}') from error
+            # the first window tells what would be wrong with all
+            raster.read(Window(0, 0, 1, 1))
+            yield raster
+
+
+def _driver(path: str) -> str:
+    with open(path, 'rb') as file:
+        start = file.read(8)
+    for magic, driver in _DRIVERS.items():
+        if start.startswith(magic):
+            return driver
+    raise ImageError(f'{path} is no GeoTIFF, JPEG 2000, PNG or JPEG file: convert it with '
+                     'gdal_translate')
+
+
+def _check_blocks(file: rasterio.DatasetReader) -> None:
+    height, width = file.block_shapes[0]
+    size = height * width * file.count * np.dtype(
+        {'complex_int16': 'complex64'}.get(file.dtypes[0], file.dtypes[0])).itemsize
+    if size > _MOST_BLOCK_BYTES:
+        raise ValueError(
+            f'is stored in blocks of {width} x {height} pixels, {size / 2**30:.1f} GiB each: '
+            'store it in tiles, gdal_translate -co TILED=YES')

@@ -1,0 +1,82 @@
+"""GeoTIFFs that are written row by row, with the georeference of another raster."""
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import rasterio
+from rasterio.enums import Resampling
+from rasterio.windows import Window
+
+from ..utils.output_file import complete_or_absent
+from .raster_file import RasterFile
+
+NODATA = 255
+_BLOCK = 256
+
+
+class RowWriter:
+    """Takes whole rows in their order and writes them in whole blocks.
+
+    A compressed block that is written in two parts takes its place in the file twice.
+
+    Args:
+        file (rasterio.io.DatasetWriter): Open for writing.
+    """
+
+    def __init__(self, file):
+        self.file = file
+        self.done = 0
+        self.pending = []
+
+    def write(self, rows: np.ndarray) -> None:
+        """Add uint8 (bands, rows, width)."""
+        self.pending.append(rows)
+        ready = sum(part.shape[1] for part in self.pending)
+        last = self.done + ready == self.file.height
+        count = ready if last else ready // _BLOCK * _BLOCK
+        if count:
+            rows = np.concatenate(self.pending, axis=1)
+            self.file.write(rows[:, :count],
+                            window=Window(0, self.done, self.file.width, count))
+            self.done += count
+            self.pending = [rows[:, count:]]
+
+
+@contextmanager
+def georeferenced_tiff(out: str, like: RasterFile, bands: Sequence[str],
+                       palette: Sequence | None = None,
+                       tags: dict | None = None) -> Iterator[RowWriter]:
+    """Context manager: a uint8 GeoTIFF in tiles, compressed, with overviews.
+
+    The file gets its name when it is complete.
+
+    Args:
+        out (str): File to write.
+        like (RasterFile): Whose size and place it has.
+        bands (Sequence[str]): What each band holds.
+        palette (Sequence, optional): Colours (R, G, B), 0 to 255, of the values of a single
+            band.
+        tags (dict[str, str], optional): Metadata of the file.
+    """
+    place = like.georeference
+    profile = dict(driver='GTiff', dtype='uint8', count=len(bands), width=like.width,
+                   height=like.height, nodata=NODATA, compress='deflate', tiled=True,
+                   blockxsize=_BLOCK, blockysize=_BLOCK, bigtiff='if_safer')
+    if place.gcps:
+        profile.update(gcps=place.gcps, crs=place.crs)
+    elif place.known:
+        profile.update(transform=place.transform, crs=place.crs)
+    with complete_or_absent(out) as path:
+        # rasterio tells the format by the driver and not by the name
+        with rasterio.open(path, 'w', **profile) as file:
+            for number, name in enumerate(bands, 1):
+                file.set_band_description(number, name)
+            if palette is not None and len(bands) == 1:
+                file.write_colormap(1, dict(enumerate(map(tuple, palette))))
+            file.update_tags(**tags or {})
+            yield RowWriter(file)
+        factors = [2**power for power in range(1, 8)
+                   if max(like.width, like.height) >> power >= _BLOCK]
+        if factors:
+            with rasterio.open(path, 'r+') as file:
+                file.build_overviews(factors, Resampling.nearest)

@@ -1,0 +1,87 @@
+"""Finds the scenes of a collection that look like a given one."""
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..utils.output_file import complete_or_absent
+from .feature_inferencer import FeatureInferencer
+
+
+class SceneIndex:
+    """Scene vectors of a collection of images.
+
+    Args:
+        paths (Sequence[str]): Images.
+        vectors (ndarray): float32 (N, C), of :class:`FeatureInferencer`.
+        model (str): What the vectors were made with; queries must be made with the same.
+
+    Raises:
+        ValueError: Paths and vectors are not as many.
+    """
+
+    def __init__(self, paths: Sequence[str], vectors: np.ndarray, model: str = ''):
+        if len(paths) != len(vectors):
+            raise ValueError(f'{len(paths)} paths and {len(vectors)} vectors do not go together')
+        self.paths = list(paths)
+        self.vectors = np.asarray(vectors, np.float32)
+        self.model = model
+
+    @classmethod
+    def build(cls, inferencer: FeatureInferencer, images: str | Sequence[str],
+              batch_size: int = 32) -> 'SceneIndex':
+        """An index of a folder or of files; images that cannot be read are left out."""
+        found = inferencer(images, batch_size)
+        return cls(found['paths'], found['vectors'], inferencer.name)
+
+    @classmethod
+    def load(cls, path: str) -> 'SceneIndex':
+        """An index that was saved; the file can run no code.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: It is no index.
+        """
+        if not Path(path).is_file():
+            raise FileNotFoundError(f'no such index: {path}')
+        try:
+            with np.load(path, allow_pickle=False) as content:
+                return cls(content['paths'].tolist(), content['vectors'], str(content['model']))
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError(f'{path} is no index of scenes ({error}): make one with '
+                             'tools/inference/retrieve_scenes.py --save') from error
+
+    def save(self, path: str) -> None:
+        """Write the index, ``.npz``."""
+        with complete_or_absent(path) as unfinished, unfinished.open('wb') as file:
+            np.savez(file, paths=np.array(self.paths), vectors=self.vectors,
+                     model=np.array(self.model))
+
+    def search(self, vectors: np.ndarray, count: int = 8,
+               leave_out: Sequence[str] = ()) -> list[list[tuple[str, float]]]:
+        """The most similar scenes of each query, by the cosine of the vectors.
+
+        Args:
+            vectors (ndarray): (M, C).
+            count (int): Scenes a query, at most all. Defaults to 8.
+            leave_out (Sequence[str]): Paths that are no answer, such as the queries'.
+
+        Returns:
+            list[list[tuple[str, float]]]: M lists of (path, cosine), the most similar first.
+
+        Raises:
+            ValueError: The vectors are of another length than the index's.
+        """
+        if vectors.shape[1] != self.vectors.shape[1]:
+            raise ValueError(f'the queries have {vectors.shape[1]} features, the index '
+                             f'{self.vectors.shape[1]}: it was made with another model '
+                             f'({self.model})')
+        similarity = _unit(vectors) @ _unit(self.vectors).T
+        similarity[:, np.isin(self.paths, list(leave_out))] = -np.inf
+        best = np.argsort(-similarity, axis=1, kind='stable')[:, :count]
+        return [[(self.paths[index], float(row[index])) for index in order
+                 if np.isfinite(row[index])] for row, order in zip(similarity, best)]
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12)

@@ -1,0 +1,132 @@
+"""Cuts a raster of any size into overlapping tiles and joins what was found in them.
+
+Between two neighbours one fades into the other over half of their overlap; a quarter on
+either side, where a tile lacks what surrounds it, is not used. The weights of a pixel sum
+to one, so that what both tiles agree on is not changed by being cut.
+"""
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Span(NamedTuple):
+    """A tile along one axis, in pixels of the raster.
+
+    Attributes:
+        start (int): First pixel of the tile.
+        stop (int): Pixel behind its last.
+        low (int): First pixel for which the tile has a weight.
+        high (int): Pixel behind the last of these.
+        fade_in (int): As many from ``low`` on are shared with the tile before.
+        fade_out (int): As many up to ``high`` are shared with the next one.
+    """
+    start: int
+    stop: int
+    low: int
+    high: int
+    fade_in: int
+    fade_out: int
+
+    @property
+    def settled(self) -> int:
+        """Pixel behind the last that no further tile adds to."""
+        return self.high - self.fade_out
+
+    def weights(self) -> Tensor:
+        """float32 (high - low,), rising over the fade before and falling over the next."""
+        weights = torch.ones(self.high - self.low)
+        if self.fade_in:
+            weights[:self.fade_in] = _rise(self.fade_in)
+        if self.fade_out:
+            weights[-self.fade_out:] = 1 - _rise(self.fade_out)
+        return weights
+
+
+def _rise(pixels: int) -> Tensor:
+    return (torch.arange(pixels) + 0.5) / pixels
+
+
+def cut_axis(length: int, tile: int, overlap: int) -> list[Span]:
+    """Tiles along one axis, as few as possible and evenly spread.
+
+    Args:
+        length (int): Of the raster, in pixels.
+        tile (int): Of a tile; a shorter raster is one tile of its own length.
+        overlap (int): Least overlap of neighbours, at most half a tile.
+
+    Raises:
+        ValueError: The overlap does not fit the tile.
+    """
+    if not 0 <= overlap <= tile // 2:
+        raise ValueError(f'an overlap of {overlap} px does not suit tiles of {tile} px: give '
+                         f'0 to {tile // 2}')
+    if length <= tile:
+        return [Span(0, length, 0, length, 0, 0)]
+    steps = -(-(length - tile) // (tile - overlap))
+    starts = [round(step * (length - tile) / steps) for step in range(steps + 1)]
+    fade = overlap // 2
+    # middle of each overlap, minus half the fade
+    bounds = [(starts[i + 1] + starts[i] + tile) // 2 - fade // 2 for i in range(steps)]
+    lows = [0, *bounds]
+    highs = [*(bound + fade for bound in bounds), length]
+    return [
+        Span(start, start + tile, low, high, fade if low else 0, fade if high < length else 0)
+        for start, low, high in zip(starts, lows, highs)
+    ]
+
+
+class Mosaic:
+    """Joins score maps of tiles, one row of tiles after the other.
+
+    Of what is joined it keeps only the seam to the next row, so that the memory grows with
+    the width of the raster, not with its height.
+
+    Args:
+        columns (list[Span]): Tiles of a row.
+        classes (int): Maps of each tile.
+    """
+
+    def __init__(self, columns: list[Span], classes: int):
+        self.columns = columns
+        self.classes = classes
+        self.below = None
+
+    def join(self, row: Span,
+             tiles: Iterable[Tensor | None]) -> Iterator[tuple[slice, Tensor]]:
+        """What a row of tiles settles.
+
+        Args:
+            row (Span): Its place; the row before was that of the last call.
+            tiles (Iterable[Tensor | None]): (classes, h, w) float32 on the CPU, from left to
+                right; None where a tile has nothing to tell.
+
+        Yields:
+            tuple[slice, Tensor]: Columns of the raster and the weighted means of the scores,
+            (classes, rows from ``row.low`` to ``row.settled``, columns).
+        """
+        beside, below = None, self.below
+        if row.fade_out:
+            self.below = torch.empty(self.classes, row.fade_out, self.columns[-1].stop)
+        for span, scores in zip(self.columns, tiles):
+            part = self._weighted(row, span, scores)
+            if span.fade_in:
+                part[..., :span.fade_in] += beside
+            width = span.settled - span.low
+            beside, part = part[..., width:], part[..., :width]
+            columns = slice(span.low, span.settled)
+            if row.fade_in:
+                part[:, :row.fade_in] += below[..., columns]
+            height = row.settled - row.low
+            if row.fade_out:
+                self.below[..., columns] = part[:, height:]
+            yield columns, part[:, :height]
+
+    def _weighted(self, row: Span, span: Span, scores: Tensor | None) -> Tensor:
+        """Scores of the pixels that count, times their weights."""
+        if scores is None:
+            return torch.zeros(self.classes, row.high - row.low, span.high - span.low)
+        inner = scores[:, row.low - row.start:row.high - row.start,
+                       span.low - span.start:span.high - span.start]
+        return inner * row.weights()[:, None] * span.weights()

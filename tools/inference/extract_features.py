@@ -1,0 +1,61 @@
+"""Features of images for a program of your own: extract_features.py CONFIG CHECKPOINT IMAGES
+
+IMAGES is a folder tree, a packed data set or files. The result is an .npz file with `paths`
+and `vectors` (one row an image, float32) and, with --dense, `maps` (images, channels, rows,
+columns). Read it with numpy.load(file).
+"""
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import _errors  # noqa: E402
+
+
+def parse_args(arguments=None):
+    from mmengine.config import DictAction
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config of the pre-training or of a classification')
+    parser.add_argument('checkpoint', help='training checkpoint or exported backbone')
+    parser.add_argument('images', nargs='+', help='folder trees or files')
+    parser.add_argument('--out', default='features.npz', help='default: features.npz')
+    parser.add_argument('--encoder', choices=['student', 'teacher'],
+                        help='of a training checkpoint (default: student)')
+    parser.add_argument('--dense', action='store_true', help='keep the feature maps too')
+    parser.add_argument('--batch-size', type=int, default=32)
+    parser.add_argument('--device', help='cpu, cuda, ... (default: a GPU if there is one)')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
+                        metavar='KEY=VALUE', help='change settings of the config')
+    return parser.parse_args(arguments)
+
+
+def main():
+    args = parse_args()
+    from _launch import read_config
+    config = read_config(args.config, args.cfg_options)
+    from cmid_mm.apis import FeatureInferencer
+    from cmid_mm.utils.output_file import complete_or_absent
+    inferencer = FeatureInferencer(config, args.checkpoint, args.encoder, args.device)
+    found = inferencer(args.images, args.batch_size, args.dense)
+    arrays = dict(paths=np.array(found['paths']), vectors=found['vectors'])
+    if args.dense:
+        shapes = {features.shape for features in found['maps']}
+        if len(shapes) > 1:
+            raise _errors.UserError(
+                f'the maps have {len(shapes)} sizes and make no array: let the test pipeline of '
+                'the config bring images to one size (ResizeEdge, CenterCrop)')
+        arrays['maps'] = np.stack(found['maps'])
+    with complete_or_absent(args.out) as path, path.open('wb') as file:
+        np.savez(file, **arrays)
+    for _, reason in found['failed']:
+        print(f'left out: {reason}')
+    sizes = ', '.join(f'{name} {" x ".join(map(str, array.shape))}'
+                      for name, array in arrays.items() if name != 'paths')
+    print(f'{args.out}: {len(found["paths"]):,} images, {sizes}')
+
+
+if __name__ == '__main__':
+    _errors.run(main)

@@ -1,0 +1,72 @@
+"""Classes, change or objects in rasters of any size: predict_raster.py CONFIG CHECKPOINT RASTER
+
+The config decides what is done: one of segmentation writes a GeoTIFF of classes, one of change
+detection takes two dates (two rasters, or two folders with equal names) and writes a GeoTIFF of
+change, one of detection writes the boxes as GeoJSON. Results lie where the raster lies, and a
+small picture of each is made. Several rasters, or a folder of them, are done one after the other.
+"""
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import _errors  # noqa: E402
+
+DETECTION = ('mmdet', 'mmrotate')
+
+
+def parse_args(arguments=None):
+    from mmengine.config import DictAction
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config of the training')
+    parser.add_argument('checkpoint', help='what the training has written')
+    parser.add_argument('rasters', nargs='+', metavar='RASTER',
+                        help='GeoTIFF, JPEG 2000, PNG or JPEG files, or folders of them; of '
+                        'change detection the earlier and the later one')
+    parser.add_argument('--out-dir', default='predictions',
+                        help='folder of the results (default: predictions)')
+    parser.add_argument('--tile', type=int,
+                        help="side of a tile in pixels (default: that of the training's crops)")
+    parser.add_argument('--overlap', type=int,
+                        help='least overlap of tiles in pixels; objects up to half of it long are '
+                        'found whole (default: a quarter of a tile)')
+    parser.add_argument('--batch-size', type=int, default=4, help='tiles at a time (default: 4)')
+    parser.add_argument('--device', help='cpu, cuda, cuda:1, ... (default: a GPU if there is one)')
+    parser.add_argument('--confidence', action='store_true',
+                        help='maps: a second band with the probability of the class in percent')
+    parser.add_argument('--min-score', type=float, default=0.3,
+                        help='detection: least score of a box (default: 0.3)')
+    parser.add_argument('--no-picture', action='store_true', help='no small picture')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
+                        metavar='KEY=VALUE', help='change settings of the config')
+    return parser.parse_args(arguments)
+
+
+def main():
+    args = parse_args()
+    from _launch import read_config, require_checkpoint
+    require_checkpoint(args.checkpoint)
+    config = read_config(args.config, args.cfg_options)
+    from cmid_mm.apis import ChangeInferencer, DetectionInferencer, SegmentationInferencer
+    from cmid_mm.apis.model import test_pipeline
+    from cmid_mm.apis.raster_inferencer import raster_loading
+    settings = dict(device=args.device, tile=args.tile, overlap=args.overlap,
+                    batch_size=args.batch_size)
+    if config.get('default_scope') in DETECTION:
+        inferencer = DetectionInferencer(config, args.checkpoint, **settings)
+        options = dict(min_score=args.min_score)
+    else:
+        dates = raster_loading(test_pipeline(config)[0])[2]
+        if dates == 2 and len(args.rasters) != 2:
+            raise _errors.UserError(
+                f'{args.config} detects change between two dates, but {len(args.rasters)} '
+                'raster(s) were given: give the earlier and the later one, or two folders')
+        kind = ChangeInferencer if dates == 2 else SegmentationInferencer
+        inferencer = kind(config, args.checkpoint, **settings)
+        options = dict(confidence=args.confidence)
+    inferencer(args.rasters, args.out_dir, picture=not args.no_picture, **options)
+
+
+if __name__ == '__main__':
+    _errors.run(main)
