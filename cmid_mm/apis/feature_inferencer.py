@@ -207,6 +207,8 @@ class _Prepare:
 
     def __call__(self, path: str) -> np.ndarray:
         image = self.transforms(dict(img_path=path))['img']
+        # resizing drops the axis of a single band
+        image = image.reshape(*image.shape[:2], -1)
         if image.shape[2] != self.bands:
             raise ImageError(
                 f'{path} comes with {image.shape[2]} bands out of the pipeline, the '

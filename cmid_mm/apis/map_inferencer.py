@@ -120,8 +120,8 @@ class SegmentationInferencer(RasterInferencer):
             if mask.any() and number not in found:
                 batch = next(batches)
                 found = dict(zip(batch, self.probabilities([tiles[i] for i in batch])))
-            yield found.get(number)
             progress(1)
+            yield found.get(number)
 
     def _settled(self, row: Span, columns: list[Span], masks: list) -> np.ndarray:
         """bool (settled rows, width): where the raster has data."""

@@ -32,8 +32,8 @@ def parse_args(arguments=None):
     return parser.parse_args(arguments)
 
 
-def main():
-    args = parse_args()
+def main(arguments=None):
+    args = parse_args(arguments)
     from _launch import read_config
     config = read_config(args.config, args.cfg_options)
     from cmid_mm.apis import FeatureInferencer

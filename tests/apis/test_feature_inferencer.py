@@ -1,0 +1,152 @@
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmpretrain.registry import MODELS
+from rasters import landscape
+from small_models import cmid_config
+
+from cmid_mm.apis import FeatureInferencer, SceneIndex
+from cmid_mm.datasets.image_reading import ImageError
+from cmid_mm.utils.backbone_export import export_backbone
+
+THIN = dict(type='ResNet', depth=18, stem_channels=8, base_channels=8)
+MEAN, STD = [90., 100., 110.], [40., 50., 60.]
+
+
+@pytest.fixture
+def model(tmp_path):
+    """Config and training checkpoint of a CMID whose encoders differ."""
+    config = cmid_config(THIN, data_preprocessor=dict(mean=MEAN, std=STD))
+    torch.manual_seed(1)
+    built = MODELS.build(config)
+    for value in built.state_dict().values():
+        if value.is_floating_point() and value.ndim:
+            # of both signs and a moderate scale, so that features are neither zero nor huge
+            value.copy_(torch.randn(value.shape) / value[0].numel()**0.5 if value.ndim > 1
+                        else torch.rand(value.shape) + 0.5)
+    for owner, values in (('mean', MEAN), ('std', STD)):
+        getattr(built.data_preprocessor, owner).copy_(torch.tensor(values))
+    path = str(tmp_path / 'epoch_3.pth')
+    torch.save(dict(state_dict=built.state_dict(), meta=dict(epoch=3)), path)
+    pipeline = [dict(type='LoadRSImage', bands=3), dict(type='ResizeEdge', scale=64),
+                dict(type='CenterCrop', crop_size=64), dict(type='PackInputs')]
+    return Config(dict(default_scope='mmpretrain', model=config, test_dataloader=dict(
+        dataset=dict(datasets=[dict(pipeline=pipeline)])))), path, built.eval()
+
+
+@pytest.fixture
+def images(tmp_path):
+    folder = tmp_path / 'images'
+    for number in range(5):
+        (folder / f'class{number % 2}').mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(folder / f'class{number % 2}' / f'{number}.png'),
+                    landscape(70 + number, 90, seed=number)[..., ::-1])
+    return folder
+
+
+@pytest.mark.parametrize('encoder', ['student', 'teacher'])
+def test_features_are_those_of_the_encoder(model, images, encoder):
+    config, path, built = model
+    inferencer = FeatureInferencer(config, path, encoder, device='cpu', show_progress=False)
+    found = inferencer(str(images), batch_size=2, dense=True)
+    assert [name.rpartition('/')[2] for name in found['paths']] == [
+        '0.png', '2.png', '4.png', '1.png', '3.png']
+    batch = torch.from_numpy(np.stack(found['images'])).permute(0, 3, 1, 2).float()
+    mean, std = (torch.tensor(values)[:, None, None] for values in (MEAN, STD))
+    backbone = built.backbone if encoder == 'student' else built.teacher['backbone']
+    with torch.no_grad():
+        maps = backbone((batch - mean) / std)[-1]
+    assert 0.01 < maps.std() < 100
+    np.testing.assert_allclose(np.stack(found['maps']), maps.numpy(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found['vectors'], maps.mean((2, 3)).numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_an_exported_file_gives_the_same(model, images, tmp_path):
+    config, path, _ = model
+    export_backbone(path, str(tmp_path / 'backbone.pth'), 'teacher')
+    # what the checkpoint says of normalisation counts, whatever the config says
+    config.model.data_preprocessor = dict(mean=[1.] * 3, std=[2.] * 3)
+    found = [FeatureInferencer(config, *which, device='cpu', show_progress=False)(str(images))
+             for which in [(path, 'teacher'), (str(tmp_path / 'backbone.pth'), )]]
+    np.testing.assert_array_equal(*(each['vectors'] for each in found))
+
+
+def test_images_of_several_sizes(model, images):
+    """Each is seen as if it were alone."""
+    config, path, _ = model
+    del config.test_dataloader.dataset.datasets[0].pipeline[1:3]
+    inferencer = FeatureInferencer(config, path, device='cpu', show_progress=False)
+    together = inferencer(str(images), dense=True)
+    alone = [inferencer(name)['vectors'][0] for name in together['paths']]
+    assert len({image.shape for image in together['images']}) == 5
+    np.testing.assert_allclose(together['vectors'], alone, rtol=1e-4)
+
+
+def test_broken_images_are_left_out_and_named(model, images):
+    config, path, _ = model
+    broken = images / 'class0' / '0.png'
+    broken.write_bytes(b'')
+    inferencer = FeatureInferencer(config, path, device='cpu', show_progress=False)
+    found = inferencer(str(images))
+    assert len(found['paths']) == len(found['vectors']) == 4
+    assert [name for name, _ in found['failed']] == [str(broken)]
+    assert 'is empty' in found['failed'][0][1]
+    with pytest.raises(ImageError, match='is empty'):
+        inferencer(str(broken))
+
+
+def test_wrong_inputs(model, images, tmp_path):
+    config, path, _ = model
+    inferencer = FeatureInferencer(config, path, device='cpu', show_progress=False)
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(FileNotFoundError, match='holds no JPEG'):
+        inferencer(str(tmp_path / 'empty'))
+    with pytest.raises(FileNotFoundError, match='no such file or folder'):
+        inferencer([str(images / 'none.png')])
+    with pytest.raises(FileNotFoundError, match='no such config'):
+        FeatureInferencer('none.py', path)
+    with pytest.raises(ValueError, match='no config of a pre-training'):
+        FeatureInferencer(Config(dict(default_scope='mmseg', model=dict(backbone=THIN))), path)
+    config.test_dataloader.dataset.datasets[0].pipeline[0].bands = 1
+    inferencer = FeatureInferencer(config, path, device='cpu', show_progress=False)
+    cv2.imwrite(str(images / 'grey.png'), landscape(70, 70, bands=1))
+    with pytest.raises(ImageError, match='1 bands out of the pipeline, the checkpoint was'):
+        inferencer(str(images / 'grey.png'))
+
+
+def test_similar_scenes_are_found(model, images, tmp_path):
+    config, path, _ = model
+    inferencer = FeatureInferencer(config, path, device='cpu', show_progress=False)
+    index = SceneIndex.build(inferencer, str(images))
+    index.save(str(tmp_path / 'index.npz'))
+    loaded = SceneIndex.load(str(tmp_path / 'index.npz'))
+    assert (loaded.paths, loaded.model) == (index.paths, index.model)
+    (best, *_), = loaded.search(index.vectors[:1], 3)
+    assert best == (index.paths[0], pytest.approx(1, abs=1e-5))
+    (other, *_), = loaded.search(index.vectors[:1], 3, leave_out=index.paths[:1])
+    assert other[0] != index.paths[0]
+
+
+def test_the_order_of_an_index_is_that_of_the_cosine():
+    vectors = np.array([[1, 0], [10, 1], [0, 3], [-5, 0]], np.float32)
+    found, = SceneIndex('abcd', vectors).search(np.array([[2, 0]], np.float32), 9)
+    assert [name for name, _ in found] == ['a', 'b', 'c', 'd']
+    np.testing.assert_allclose([score for _, score in found],
+                               [1, 10 / np.sqrt(101), 0, -1], atol=1e-6)
+
+
+def test_wrong_indices(tmp_path):
+    index = SceneIndex(['a'], np.ones((1, 4)), 'epoch_3.pth')
+    with pytest.raises(ValueError, match=r'5 features, the index 4.*epoch_3\.pth'):
+        index.search(np.ones((1, 5)))
+    with pytest.raises(FileNotFoundError, match='no such index'):
+        SceneIndex.load(str(tmp_path / 'none.npz'))
+    np.savez(tmp_path / 'other.npz', a=np.ones(2))
+    with pytest.raises(ValueError, match='is no index of scenes'):
+        SceneIndex.load(str(tmp_path / 'other.npz'))
+    with open(tmp_path / 'pickled.npz', 'wb') as file:
+        np.savez(file, paths=np.array([print], object), vectors=np.ones((1, 2)), model='')
+    with pytest.raises(ValueError, match='is no index of scenes'):
+        SceneIndex.load(str(tmp_path / 'pickled.npz'))

@@ -1,0 +1,72 @@
+import json
+import math
+
+import numpy as np
+import pytest
+from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
+from rasterio.transform import Affine, from_origin
+
+from cmid_mm.apis.geojson import box_corners, save_boxes
+from cmid_mm.apis.raster_file import Georeference
+
+MERCATOR = Georeference(CRS.from_epsg(3857), from_origin(1000., 2000., 10., 10.), [])
+
+
+def degrees(x, y):
+    """Longitude and latitude of Web Mercator: the formula of its definition."""
+    radius = 6378137
+    return (math.degrees(x / radius),
+            math.degrees(2 * math.atan(math.exp(y / radius)) - math.pi / 2))
+
+
+def write(tmp_path, place, boxes=((1, 2, 4, 8), )):
+    save_boxes(tmp_path / 'boxes.json', np.array(boxes, float), ['ship'] * len(boxes),
+               [0.87654] * len(boxes), place)
+    return json.loads((tmp_path / 'boxes.json').read_text())
+
+
+def test_longitude_and_latitude(tmp_path):
+    feature, = write(tmp_path, MERCATOR)['features']
+    ring, = feature['geometry']['coordinates']
+    assert ring[0] == ring[-1] and len(ring) == 5
+    expected = {degrees(1000 + 10 * x, 2000 - 10 * y) for x in (1, 4) for y in (2, 8)}
+    for corner in expected:
+        assert any(np.allclose(corner, point, atol=1e-7) for point in ring)
+    assert feature['properties'] == dict(
+        label='ship', score=0.8765, pixels=[[1, 2], [4, 2], [4, 8], [1, 8]])
+
+
+@pytest.mark.parametrize('step', [10., -10.])
+def test_rings_run_counterclockwise(tmp_path, step):
+    """Whichever way the rows of the raster run."""
+    place = MERCATOR._replace(transform=from_origin(1000., 2000., 10., step))
+    ring = np.array(write(tmp_path, place)['features'][0]['geometry']['coordinates'][0])
+    x, y = ring.T
+    assert (x[:-1] * y[1:] - x[1:] * y[:-1]).sum() > 0
+
+
+def test_ground_control_points_give_the_place(tmp_path):
+    points = [GroundControlPoint(row, column, 1000 + 10 * column, 2000 - 10 * row)
+              for row, column in [(0, 0), (0, 50), (50, 0), (50, 50)]]
+    place = Georeference(MERCATOR.crs, Affine.identity(), points)
+    assert write(tmp_path, place)['features'] == write(tmp_path, MERCATOR)['features']
+
+
+def test_without_a_coordinate_system_it_is_pixels_and_says_so(tmp_path):
+    content = write(tmp_path, Georeference(None, Affine.identity(), []))
+    assert content['features'][0]['geometry']['coordinates'] == [
+        [[1, 2], [4, 2], [4, 8], [1, 8], [1, 2]]]
+    assert 'pixels' in content['coordinates']
+
+
+def test_corners_of_rotated_boxes():
+    """Width along the angle, which turns clockwise as an image is seen."""
+    right = box_corners(np.array([[10, 20, 6, 2, 0.]]))
+    np.testing.assert_allclose(right[0], [[7, 19], [13, 19], [13, 21], [7, 21]])
+    quarter = box_corners(np.array([[10, 20, 6, 2, math.pi / 2]]))
+    np.testing.assert_allclose(quarter[0], [[11, 17], [11, 23], [9, 23], [9, 17]])
+    slanted = box_corners(np.array([[0, 0, 2 * math.sqrt(2), 0, math.pi / 4]]))
+    np.testing.assert_allclose(slanted[0][1], [1, 1])
+    quads = np.arange(8.)[None]
+    np.testing.assert_array_equal(box_corners(quads)[0], [[0, 1], [2, 3], [4, 5], [6, 7]])

@@ -1,0 +1,283 @@
+import os
+import re
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+from PIL import Image
+from rasters import (
+    CRS,
+    landscape,
+    register_plain_convolution,
+    save_segmentor,
+    segmentation_config,
+    write_raster,
+)
+
+pytest.importorskip('mmseg')
+
+from cmid_mm.apis import ChangeInferencer, SegmentationInferencer  # noqa: E402
+from cmid_mm.datasets.image_reading import ImageError  # noqa: E402
+
+# keys of GeoTIFF: scale of a pixel, tie point, directory of the coordinate system
+GEOTIFF_TAGS = (33550, 33922, 34735)
+
+
+@pytest.fixture
+def model(tmp_path):
+    config = segmentation_config()
+    return config, save_segmentor(config, tmp_path / 'segmentor.pth')
+
+
+def infer(model, *args, kind=SegmentationInferencer, tile=96, show_progress=False, **kwargs):
+    settings = dict(device='cpu', tile=tile, show_progress=show_progress)
+    inferencer = kind(*model, **settings)
+    return inferencer(*args, **kwargs)['predictions']
+
+
+def read(path, band=1):
+    with rasterio.open(path) as file:
+        return file.read(band)
+
+
+@pytest.mark.parametrize('shape', [(250, 330), (97, 500), (300, 96)])
+def test_tiles_make_the_map_that_one_pass_makes(model, tmp_path, shape):
+    raster = write_raster(tmp_path / 'scene.tif', landscape(*shape))
+    tiled, = infer(model, raster, tmp_path / 'tiled', confidence=True)
+    whole, = infer(model, raster, tmp_path / 'whole', tile=512, confidence=True)
+    assert len(np.unique(read(whole['map']))) >= 3
+    np.testing.assert_array_equal(read(tiled['map']), read(whole['map']))
+    difference = read(tiled['map'], 2).astype(int) - read(whole['map'], 2)
+    assert np.abs(difference).max() <= 1  # of a percent that is rounded
+
+
+def test_one_pass_is_what_the_model_itself_says(model, tmp_path):
+    pixels = landscape(80, 90)
+    raster = write_raster(tmp_path / 'scene.tif', pixels)
+    found, = infer(model, raster, tmp_path / 'out', tile=512)
+    inferencer = SegmentationInferencer(*model, device='cpu')
+    mean, std = (torch.tensor(values)[:, None, None]
+                 for values in ([86., 92., 85.], [35., 34., 36.]))
+    image = (torch.from_numpy(pixels).permute(2, 0, 1) - mean) / std
+    with torch.no_grad():
+        scores = inferencer.model.decode_head(inferencer.model.backbone(image[None]))[0]
+    np.testing.assert_array_equal(read(found['map']), scores.argmax(0).numpy())
+    shares = np.bincount(scores.argmax(0).numpy().ravel(), minlength=4) / 7200
+    np.testing.assert_allclose([found['shares'][f'kind {i}'] for i in range(4)], shares)
+
+
+def test_the_place_is_kept(model, tmp_path):
+    raster = write_raster(tmp_path / 'scene.tif', landscape(100, 120))
+    found, = infer(model, raster, tmp_path / 'out')
+    with rasterio.open(raster) as before, rasterio.open(found['map']) as after:
+        assert (after.crs, after.transform) == (before.crs, before.transform)
+        assert after.shape == before.shape and after.nodata == 255
+        assert after.colormap(1)[2][:3] == (120, 10, 200)
+        assert after.tags()['CLASSES'] == 'kind 0, kind 1, kind 2, kind 3'
+    # another reader finds the same numbers
+    with Image.open(raster) as before, Image.open(found['map']) as after:
+        for tag in GEOTIFF_TAGS:
+            assert before.tag_v2[tag] == after.tag_v2[tag]
+
+
+def test_ground_control_points_are_kept(model, tmp_path):
+    points = [rasterio.control.GroundControlPoint(row, column, 1000 + column, 2000 - row)
+              for row, column in [(0, 0), (0, 120), (100, 0), (100, 120)]]
+    raster = write_raster(tmp_path / 'scene.tif', landscape(100, 120), transform=None,
+                          gcps=points)
+    found, = infer(model, raster, tmp_path / 'out')
+    with rasterio.open(found['map']) as file:
+        kept, crs = file.gcps
+    assert crs == CRS
+    assert [(p.row, p.col, p.x, p.y) for p in kept] == [(p.row, p.col, p.x, p.y) for p in points]
+
+
+@pytest.fixture
+def said(monkeypatch):
+    """Lines that inferencers told the user."""
+    lines = []
+    monkeypatch.setattr(SegmentationInferencer, 'say', lambda self, line: lines.append(line))
+    return lines
+
+
+def test_nodata_stays_nodata_and_changes_nothing_else(model, tmp_path, said):
+    pixels = landscape(200, 330)
+    whole, = infer(model, write_raster(tmp_path / 'full.tif', pixels), tmp_path / 'out')
+    pixels[:150, :200] = 7
+    raster = write_raster(tmp_path / 'holes.tif', pixels, nodata=7)
+    found, = infer(model, raster, tmp_path / 'out')
+    labels, full = read(found['map']), read(whole['map'])
+    assert (labels[:150, :200] == 255).all()
+    assert not (labels[150:] == 255).any() and not (labels[:, 200:] == 255).any()
+    # one pixel beside the hole sees into it
+    np.testing.assert_array_equal(labels[:, 201:], full[:, 201:])
+    np.testing.assert_array_equal(labels[151:], full[151:])
+    assert found['nodata'] == pytest.approx(150 * 200 / (200 * 330))
+    assert '45.5% without data' in said[-1]
+
+
+def test_a_tile_without_data_is_not_computed(model, tmp_path):
+    pixels = landscape(96, 600)
+    pixels[:, 96:] = 0
+    raster = write_raster(tmp_path / 'scene.tif', pixels, nodata=0)
+    inferencer = SegmentationInferencer(*model, device='cpu', tile=96, show_progress=False)
+    seen = []
+    forward = inferencer.forward
+    inferencer.forward = lambda tiles: seen.extend(tiles) or forward(tiles)
+    inferencer(raster, tmp_path / 'out')
+    # the first tile, and the second, which shares pixels with it
+    assert len(seen) == 2
+
+
+def test_floats_and_masks(model, tmp_path):
+    """Bands of float32, mapped by value_range, NaN where there is nothing."""
+    pixels = landscape(80, 80)
+    floats = (pixels / 255).astype(np.float32)
+    floats[10:20] = np.nan
+    config = segmentation_config(
+        loader=dict(type='mmpretrain.LoadRSImage', bands=3, value_range=(0., 1.)))
+    plain, = infer(model, write_raster(tmp_path / 'bytes.tif', pixels), tmp_path / 'out')
+    found, = infer((config, model[1]), write_raster(tmp_path / 'floats.tif', floats),
+                   tmp_path / 'out')
+    labels = read(found['map'])
+    assert (labels[10:20] == 255).all()
+    np.testing.assert_array_equal(labels[21:], read(plain['map'])[21:])
+
+
+def test_without_a_georeference(model, tmp_path, said):
+    raster = tmp_path / 'photo.png'
+    Image.fromarray(landscape(50, 60)).save(raster)
+    found, = infer(model, str(raster), tmp_path / 'out')
+    assert 'no georeference' in said[1] and 'smaller than a tile' in said[2]
+    with rasterio.open(found['map']) as file:
+        assert file.crs is None and file.shape == (50, 60)
+
+
+def test_change_between_two_dates(tmp_path):
+    config = segmentation_config(pair=True, classes=2)
+    model = config, save_segmentor(config, tmp_path / 'change.pth')
+    dates = [write_raster(tmp_path / f'{name}.tif', landscape(150, 220, seed=seed))
+             for seed, name in enumerate('ab')]
+    tiled, = infer(model, dates, tmp_path / 'tiled', kind=ChangeInferencer)
+    whole, = infer(model, dates, tmp_path / 'whole', kind=ChangeInferencer, tile=512)
+    again, = infer(model, [dates[0]] * 2, tmp_path / 'same', kind=ChangeInferencer)
+    assert set(np.unique(read(tiled['map']))) == {0, 1}
+    np.testing.assert_array_equal(read(tiled['map']), read(whole['map']))
+    # the difference of a date and itself is zero everywhere
+    assert len(np.unique(read(again['map']))) == 1
+    assert os.path.getsize(tiled['picture']) > 1000
+
+
+def test_two_dates_must_lie_on_one_grid(tmp_path):
+    config = segmentation_config(pair=True, classes=2)
+    model = config, save_segmentor(config, tmp_path / 'change.pth')
+    first = write_raster(tmp_path / 'a.tif', landscape(60, 80))
+    smaller = write_raster(tmp_path / 'b.tif', landscape(60, 70))
+    moved = write_raster(tmp_path / 'c.tif', landscape(60, 80),
+                         transform=rasterio.transform.from_origin(500010, 5400000, 0.5, 0.5))
+    for second, complaint in [(smaller, '70 x 60 pixels'), (moved, 'does not lie where')]:
+        with pytest.raises(ImageError, match=complaint) as error:
+            infer(model, [first, second], tmp_path / 'out', kind=ChangeInferencer)
+        assert 'gdalwarp' in str(error.value) and second in str(error.value)
+    with pytest.raises(ValueError, match='2 date'):
+        infer(model, first, tmp_path / 'out')
+
+
+@pytest.mark.parametrize(('bands', 'dtype', 'complaint'), [
+    (5, np.uint8, r'5 band\(s\), but bands=3'), (3, np.uint16, 'value_range')])
+def test_a_raster_that_does_not_suit_the_model(model, tmp_path, bands, dtype, complaint):
+    raster = write_raster(tmp_path / 'scene.tif', np.ones((40, 50, bands), dtype))
+    good = write_raster(tmp_path / 'good.tif', landscape(40, 50))
+    with pytest.raises(ImageError, match=complaint) as error:
+        infer(model, [good, raster], tmp_path / 'out')
+    assert raster in str(error.value)
+    # known before the first raster was worked on
+    assert not (tmp_path / 'out').exists()
+
+
+def test_near_infrared_that_is_marked_as_alpha_is_a_band(model, tmp_path):
+    """GDAL marks the fourth band of every 8-bit file as alpha."""
+    pixels = landscape(60, 70, bands=4)
+    raster = write_raster(tmp_path / 'scene.tif', pixels, photometric='RGB',
+                          alpha='YES')
+    config = segmentation_config(
+        loader=dict(type='mmpretrain.LoadRSImage', bands=3, band_indices=(0, 1, 2)))
+    found, = infer((config, model[1]), raster, tmp_path / 'out')
+    plain, = infer(model, write_raster(tmp_path / 'rgb.tif', pixels[..., :3]), tmp_path / 'out')
+    np.testing.assert_array_equal(read(found['map']), read(plain['map']))
+    # a real mask hides
+    pixels[..., 3] = 255
+    pixels[:30, :, 3] = 0
+    raster = write_raster(tmp_path / 'masked.tif', pixels, photometric='RGB',
+                          alpha='YES')
+    found, = infer(model, raster, tmp_path / 'out')
+    assert (read(found['map'])[:30] == 255).all() and not (read(found['map'])[30:] == 255).any()
+
+
+def test_bgr_models_of_mmseg(model, tmp_path):
+    """A config that reads with OpenCV is given what OpenCV would give."""
+    pixels = landscape(60, 70)
+    config = segmentation_config(loader=dict(type='LoadImageFromFile'))
+    found, = infer((config, model[1]), write_raster(tmp_path / 'rgb.tif', pixels),
+                   tmp_path / 'out')
+    turned, = infer(model, write_raster(tmp_path / 'bgr.tif', pixels[..., ::-1]),
+                    tmp_path / 'out')
+    np.testing.assert_array_equal(read(found['map']), read(turned['map']))
+
+
+def test_wrong_checkpoints(model, tmp_path):
+    config, good = model
+    content = torch.load(good, weights_only=True)
+    state = content['state_dict']
+    backbone = {key: value for key, value in state.items() if key.startswith('backbone.')}
+    torch.save(dict(state_dict=backbone), tmp_path / 'backbone.pth')
+    with pytest.raises(ValueError, match='backbone.pth lacks decode_head .* not the head'):
+        SegmentationInferencer(config, str(tmp_path / 'backbone.pth'), device='cpu')
+    torch.save(dict(state_dict={'other.weight': torch.ones(2)}), tmp_path / 'other.pth')
+    with pytest.raises(ValueError, match='other.pth lacks backbone .* another model'):
+        SegmentationInferencer(config, str(tmp_path / 'other.pth'), device='cpu')
+    with pytest.raises(ValueError, match='conv_seg.weight is 4 x 6 x 1 x 1 there and 5 x 6'):
+        SegmentationInferencer(segmentation_config(classes=5), good, device='cpu')
+    with pytest.raises(FileNotFoundError, match='no such checkpoint'):
+        SegmentationInferencer(config, str(tmp_path / 'none.pth'), device='cpu')
+
+
+def test_inputs_that_are_not_there(model, tmp_path):
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(FileNotFoundError, match='holds no raster'):
+        infer(model, str(tmp_path / 'empty'), tmp_path / 'out')
+    with pytest.raises(FileNotFoundError, match='no such raster'):
+        infer(model, str(tmp_path / 'none.tif'), tmp_path / 'out')
+    (tmp_path / 'fake.tif').write_text('<VRTDataset rasterXSize="1" rasterYSize="1"/>')
+    with pytest.raises(ImageError, match='is no GeoTIFF'):
+        infer(model, str(tmp_path / 'fake.tif'), tmp_path / 'out')
+
+
+def test_a_folder_of_rasters_and_equal_names(model, tmp_path):
+    for folder in ('one', 'two'):
+        (tmp_path / folder).mkdir()
+        write_raster(tmp_path / folder / 'scene.tif', landscape(40, 50))
+    write_raster(tmp_path / 'one' / 'second.tif', landscape(40, 50))
+    found = infer(model, str(tmp_path / 'one'), tmp_path / 'out', picture=False)
+    assert [os.path.basename(entry['map']) for entry in found] == ['scene.tif', 'second.tif']
+    assert found[0]['picture'] is None
+    with pytest.raises(ValueError, match='more than once'):
+        infer(model, [str(tmp_path / 'one'), str(tmp_path / 'two')], tmp_path / 'out')
+
+
+def test_a_damaged_raster_names_the_place_and_leaves_no_map(model, tmp_path):
+    path = tmp_path / 'scene.tif'
+    write_raster(path, landscape(400, 300), compress='deflate', blockysize=16)
+    path.write_bytes(path.read_bytes()[:200000])
+    with pytest.raises(ImageError, match=r'damaged or cut off near row \d+') as error:
+        infer(model, str(path), tmp_path / 'out')
+    assert re.search(r'scene\.tif', str(error.value))
+    assert not list((tmp_path / 'out').iterdir())
+
+
+def test_progress_is_told(model, tmp_path, capsys):
+    register_plain_convolution()
+    raster = write_raster(tmp_path / 'scene.tif', landscape(200, 200))
+    infer(model, raster, tmp_path / 'out', show_progress=True)
+    assert '9/9' in capsys.readouterr().err
