@@ -27,7 +27,7 @@ class DetectionInferencer(RasterInferencer):
 
     Args: see :class:`RasterInferencer`.
     """
-    ending = '.geojson'
+    ending = '_objects.geojson'
 
     def predict(self, paths: tuple[str, ...], out: str, min_score: float = 0.3,
                 picture: bool = True) -> dict:

@@ -27,6 +27,7 @@ class SegmentationInferencer(RasterInferencer):
 
     Args: see :class:`RasterInferencer`.
     """
+    ending = '_classes.tif'
 
     def predict(self, paths: tuple[str, ...], out: str, confidence: bool = False,
                 picture: bool = True) -> dict:
@@ -158,4 +159,5 @@ class ChangeInferencer(SegmentationInferencer):
     As :class:`SegmentationInferencer`, for configs that read pairs: inputs are pairs
     (earlier, later) of rasters on one grid, or two folders with equal names.
     """
+    ending = '_change.tif'
     wanted_dates = 2

@@ -17,6 +17,7 @@ from rasterio.windows import Window
 from ..datasets.image_reading import ImageError
 from ..datasets.transforms.loading import LoadRSImage
 from ..engine.optimizers.auto_precision import best_precision
+from ..utils.output_file import check_output
 from .model import as_config, build_model, scope_of, test_pipeline
 from .raster_file import RasterFile, open_raster
 from .tiles import Span, cut_axis
@@ -57,8 +58,8 @@ class RasterInferencer(BaseInferencer):
             another task, or the overlap does not suit the tile.
     """
 
-    #: What the files that are written end in.
-    ending = '.tif'
+    #: What the files that are written end in, behind the name of the raster.
+    ending: str
     #: Dates that an input has.
     wanted_dates = 1
 
@@ -104,10 +105,13 @@ class RasterInferencer(BaseInferencer):
         Raises:
             FileNotFoundError: A raster does not exist, or a folder holds none.
             ImageError: A raster cannot be read or does not suit the model.
-            ValueError: Two results would have one name.
+            ValueError: Two results would have one name, or that of a raster.
         """
         rasters = self._inputs_to_list(inputs)
         outs = [str(Path(out_dir) / (Path(paths[0]).stem + self.ending)) for paths in rasters]
+        for paths, out in zip(rasters, outs):
+            for path in paths:
+                check_output(out, path)
         twice = {out for out in outs if outs.count(out) > 1}
         if twice:
             raise ValueError(f'{len(outs)} rasters would write {min(twice)} more than once: '

@@ -75,7 +75,7 @@ def test_nothing_to_find(tmp_path):
     assert found['boxes'].shape == (0, 4) and found['labels'] == []
     raster = write_raster(tmp_path / 'empty.tif', np.zeros((50, 60, 3), np.uint8), nodata=0)
     assert infer(tmp_path, raster)['labels'] == []
-    with open(tmp_path / 'out' / 'empty.geojson') as file:
+    with open(tmp_path / 'out' / 'empty_objects.geojson') as file:
         assert json.load(file) == dict(type='FeatureCollection', features=[])
 
 

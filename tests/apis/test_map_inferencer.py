@@ -260,7 +260,8 @@ def test_a_folder_of_rasters_and_equal_names(model, tmp_path):
         write_raster(tmp_path / folder / 'scene.tif', landscape(40, 50))
     write_raster(tmp_path / 'one' / 'second.tif', landscape(40, 50))
     found = infer(model, str(tmp_path / 'one'), tmp_path / 'out', picture=False)
-    assert [os.path.basename(entry['map']) for entry in found] == ['scene.tif', 'second.tif']
+    assert [os.path.basename(entry['map']) for entry in found] == [
+        'scene_classes.tif', 'second_classes.tif']
     assert found[0]['picture'] is None
     with pytest.raises(ValueError, match='more than once'):
         infer(model, [str(tmp_path / 'one'), str(tmp_path / 'two')], tmp_path / 'out')

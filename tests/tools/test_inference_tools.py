@@ -88,10 +88,10 @@ def test_a_map_of_a_raster(segmentor, tmp_path):
     write_raster('scene.tif', landscape(120, 150))
     call('predict_raster', *segmentor, 'scene.tif', '--out-dir', 'maps', '--tile', 64,
          '--confidence', '--device', 'cpu')
-    with rasterio.open('maps/scene.tif') as file:
+    with rasterio.open('maps/scene_classes.tif') as file:
         assert file.count == 2 and set(np.unique(file.read(1))) <= {0, 1, 2, 3}
         assert file.read(2).max() <= 100 and file.read(2).min() >= 25
-    assert cv2.imread('maps/scene.png').shape[1] > 400
+    assert cv2.imread('maps/scene_classes.png').shape[1] > 400
 
 
 def test_objects_of_a_raster(tmp_path, monkeypatch):
@@ -105,7 +105,7 @@ def test_objects_of_a_raster(tmp_path, monkeypatch):
     write_raster('scene.tif', pixels)
     call('predict_raster', 'detection.py', 'detector.pth', 'scene.tif', '--out-dir', '.',
          '--tile', 64, '--overlap', 32, '--min-score', 0.1, '--device', 'cpu')
-    with open('scene.geojson') as file:
+    with open('scene_objects.geojson') as file:
         feature, = json.load(file)['features']
     assert feature['properties'] == dict(
         label='ship', score=0.12, pixels=[[100, 30], [110, 30], [110, 42], [100, 42]])
