@@ -1,0 +1,227 @@
+"""What pip builds from this repository, and whether it works where there is no repository."""
+import functools
+import http.server
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import threading
+import zipfile
+from collections import Counter
+from importlib.util import find_spec
+from pathlib import Path
+
+import modelindex
+import pytest
+import yaml
+from tiny_run import write_images
+
+import cmid_mm
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+TOY = 'configs/cmid/cmid_resnet18_toy.py'
+RECIPES = sorted(
+    str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / 'configs').rglob('*.py')
+    if '_base_' not in path.parts)
+IGNORED = shutil.ignore_patterns('__pycache__', '*.pyc', '.mim')
+
+
+def run_python(*arguments, folder, path=''):
+    """Runs Python in ``folder``, with ``path`` and without this repository on its path."""
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)], cwd=folder, capture_output=True, text=True,
+        timeout=120, env=dict(os.environ, PYTHONPATH=str(path), OMP_NUM_THREADS='1'))
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.fixture(scope='module')
+def built(tmp_path_factory):
+    """Folder with ``source`` (a copy with an editable build), ``sdist`` and ``wheel``.
+
+    The wheel is built from the source distribution, so that has all that it takes.
+    """
+    folder = tmp_path_factory.mktemp('built')
+    source = folder / 'source'
+    for name in ('cmid_mm', 'configs', 'tools', 'requirements'):
+        shutil.copytree(REPOSITORY / name, source / name, ignore=IGNORED)
+    (source / 'tests').mkdir()
+    shutil.copy(REPOSITORY / 'tests' / 'test_packaging.py', source / 'tests')
+    (source / 'work_dirs').mkdir()
+    (source / 'work_dirs' / 'config.py').write_text('')
+    for file in REPOSITORY.iterdir():
+        if file.is_file() and not file.name.startswith('.'):
+            shutil.copy(file, source)
+    code = ('from setuptools import build_meta as build; '
+            'build.build_sdist("../sdist"); build.build_editable("../editable")')
+    for name in ('sdist', 'editable'):
+        (folder / name).mkdir()
+    run_python('-c', code, folder=source)
+    archive, = (folder / 'sdist').glob('*.tar.gz')
+    run_python('-m', 'pip', 'wheel', '--quiet', '--no-deps', '--no-build-isolation',
+               '--disable-pip-version-check', archive, '-w', folder / 'wheel', folder=folder)
+    return folder
+
+
+@pytest.fixture(scope='module')
+def wheel(built):
+    file, = (built / 'wheel').glob('cmid_mm-*.whl')
+    return file
+
+
+@pytest.fixture(scope='module')
+def site(built, wheel):
+    """What ``pip install`` puts into site-packages."""
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(built / 'site')
+    return built / 'site'
+
+
+# ---------------------------------------------------------------- what is built
+
+
+def names_in(archive):
+    if archive.suffix == '.whl':
+        return set(zipfile.ZipFile(archive).namelist())
+    with tarfile.open(archive) as tar:
+        return {name.partition('/')[2] for name in tar.getnames()}
+
+
+def test_wheel_has_the_package_and_what_mim_looks_for(wheel):
+    modules = {str(path.relative_to(REPOSITORY))
+               for path in (REPOSITORY / 'cmid_mm').rglob('*.py')
+               if '.mim' not in path.parts}
+    names = names_in(wheel)
+    assert modules <= names
+    mim = {name.removeprefix('cmid_mm/.mim/') for name in names if '/.mim/' in name}
+    assert {'model-index.yml', 'tools/train.py', 'tools/test.py', 'tools/dist_train.sh',
+            'tools/model_converters/extract_backbone.py', *RECIPES} <= mim
+    assert {f'configs/{folder}/metafile.yml' for folder in ('cmid', 'segmentation')} <= mim
+    for name in mim - {'tools/_errors.py'}:
+        assert (REPOSITORY / name).is_file(), name
+
+
+def test_wheel_has_nothing_else(wheel):
+    tops = {name.split('/')[0] for name in names_in(wheel)}
+    assert tops == {'cmid_mm', f'cmid_mm-{cmid_mm.__version__}.dist-info'}
+    unwanted = re.compile(r'/test_|tests/|work_dirs|\.pyc$|run_tests|quickstart\.sh')
+    assert not [name for name in names_in(wheel) if unwanted.search(name)]
+
+
+def test_sdist_has_what_its_users_need_and_no_tests(built):
+    names = names_in(next((built / 'sdist').glob('*.tar.gz')))
+    assert {'LICENSE', 'README.md', 'CHANGELOG.md', 'CITATION.cff', 'tools/quickstart.sh',
+            'requirements/official/base.txt', 'model-index.yml', TOY} <= names
+    assert not [name for name in names if name.startswith(('tests', 'work_dirs'))]
+
+
+def test_editable_install_links_to_the_clone(built):
+    mim = built / 'source' / 'cmid_mm' / '.mim'
+    assert sorted(path.name for path in mim.iterdir()) == ['configs', 'model-index.yml', 'tools']
+    assert (mim / TOY).samefile(built / 'source' / TOY)
+    # a file that comes later is there too
+    (built / 'source' / 'configs' / 'later.py').write_text('')
+    assert (mim / 'configs' / 'later.py').is_file()
+
+
+def test_extras_can_be_uploaded(site):
+    """A package index refuses requirements that are addresses."""
+    metadata = next(site.glob('*.dist-info/METADATA')).read_text()
+    required = re.findall(r'^Requires-Dist: (.+)$', metadata, flags=re.M)
+    assert required and not [line for line in required if '@' in line]
+    extras = set(re.findall(r'^Provides-Extra: (.+)$', metadata, flags=re.M))
+    assert {'official', 'onedl', 'opencd', 'mmrotate', 'visualization', 'docs'} <= extras
+
+
+# ---------------------------------------------------------------- model index
+
+
+def models():
+    """Entries of all metafiles."""
+    index = yaml.safe_load((REPOSITORY / 'model-index.yml').read_text())
+    files = [yaml.safe_load((REPOSITORY / name).read_text()) for name in index['Import']]
+    return [model for file in files for model in file['Models']]
+
+
+def test_index_lists_every_recipe_once():
+    assert sorted(model['Config'] for model in models()) == RECIPES
+    assert modelindex.load(str(REPOSITORY / 'model-index.yml')).check(silent=True) == []
+    for model in models():
+        assert model['Name'] == Path(model['Config']).stem
+        assert model['In Collection'] == 'CMID'
+
+
+def test_names_are_enough_for_mim():
+    """``mim train cmid_mm NAME`` looks for the name in all folders."""
+    files = (REPOSITORY / 'configs').rglob('*.py')
+    counted = Counter(path.name for path in files)
+    assert [name for name in map(os.path.basename, RECIPES) if counted[name] > 1] == []
+
+
+def test_index_agrees_with_the_names_of_the_recipes():
+    for model in models():
+        name, about = model['Name'], model['Metadata']
+        batch = re.search(r'_(\d+)xb(\d+)', name)
+        if batch:
+            assert about['Batch Size'] == int(batch[1]) * int(batch[2]), name
+        epochs = re.search(r'-(\d+)e_', name)
+        if epochs:
+            assert about['Epochs'] == int(epochs[1]), name
+
+
+# ---------------------------------------------------------------- outside of the repository
+
+
+def test_installed_package_trains(site, tmp_path):
+    """The wheel's own tool and config, in an empty folder."""
+    write_images(tmp_path / 'images')
+    mim = site / 'cmid_mm' / '.mim'
+    script = (
+        'import runpy, sys\n'
+        f'sys.argv = {[str(mim / "tools/train.py"), str(mim / TOY)]} + sys.argv[1:]\n'
+        f'sys.path.insert(0, {str(mim / "tools")!r})\n'
+        'runpy.run_path(sys.argv[0], run_name="__main__")\n'
+        'import cmid_mm; print("package:", cmid_mm.__file__)\n')
+    options = ['train_dataloader.dataset.data_root=images', 'train_cfg.max_epochs=1',
+               'train_dataloader.batch_size=8', 'train_dataloader.num_workers=0',
+               'param_scheduler.0.warmup=0']
+    printed = run_python('-c', script, '--cfg-options', *options, folder=tmp_path, path=site)
+    assert f'package: {site}' in printed
+    assert (tmp_path / 'work_dirs' / 'cmid_resnet18_toy' / 'epoch_1.pth').is_file()
+
+
+@pytest.mark.skipif(find_spec('mim') is None, reason='openmim is not installed')
+def test_mim_downloads_what_has_an_address(site, tmp_path):
+    """``Weights`` beside ``Config`` is all that a publication takes."""
+    shutil.copytree(site, tmp_path / 'site')
+    (tmp_path / 'weights').mkdir()
+    (tmp_path / 'weights' / 'toy.pth').write_bytes(b'weights')
+    handler = functools.partial(
+        http.server.SimpleHTTPRequestHandler, directory=tmp_path / 'weights')
+    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    metafile = tmp_path / 'site' / 'cmid_mm' / '.mim' / 'configs' / 'cmid' / 'metafile.yml'
+    listed = f'    Config: {TOY}\n'
+    address = f'http://127.0.0.1:{server.server_port}/toy.pth'
+    metafile.write_text(
+        metafile.read_text().replace(listed, f'{listed}    Weights: {address}\n'))
+    try:
+        run_python('-m', 'mim', 'download', 'cmid_mm', '--config', 'cmid_resnet18_toy',
+                   '--dest', tmp_path, folder=tmp_path, path=tmp_path / 'site')
+    finally:
+        server.shutdown()
+    assert (tmp_path / 'toy.pth').read_bytes() == b'weights'
+    assert 'CMIDRunner' in (tmp_path / 'cmid_resnet18_toy.py').read_text()
+
+
+# ---------------------------------------------------------------- one version everywhere
+
+
+def test_citation_and_changelog_name_the_version():
+    citation = yaml.safe_load((REPOSITORY / 'CITATION.cff').read_text())
+    assert citation['version'] == cmid_mm.__version__
+    assert citation['license'] == 'Apache-2.0'
+    releases = re.findall(r'^## \[(.+?)\]', (REPOSITORY / 'CHANGELOG.md').read_text(), re.M)
+    assert next(name for name in releases if name != 'Unreleased') == cmid_mm.__version__
