@@ -1,0 +1,130 @@
+"""Scene features as a map on which images lie, those beside each other that are alike."""
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .feature_pca import components
+from .panels import COLOURS, colour_of, fit, outline, to_rgb
+
+METHODS = ('tsne', 'umap', 'pca')
+_FEWEST = 5
+
+
+def embed(vectors: np.ndarray, method: str = 'tsne', seed: int = 0) -> np.ndarray:
+    """Places in the plane for scene features, by their cosine.
+
+    Args:
+        vectors (ndarray): (N, C) float.
+        method (str): ``'tsne'`` needs scikit-learn, ``'umap'`` umap-learn, ``'pca'``, the
+            first two principal components, nothing. Defaults to 'tsne'.
+        seed (int): Of the random choices of the first two. Defaults to 0.
+
+    Returns:
+        ndarray: (N, 2) float64.
+
+    Raises:
+        ValueError: Too few images, or the library is missing.
+    """
+    if method not in METHODS:
+        raise ValueError(f'method={method!r}: there are {", ".join(METHODS)}')
+    if len(vectors) < _FEWEST:
+        raise ValueError(f'{len(vectors)} images are too few for a map of them: give at least '
+                         f'{_FEWEST}')
+    # between unit vectors, the nearer the larger the cosine
+    units = vectors.astype(np.float64)
+    units = units / np.maximum(np.linalg.norm(units, axis=1, keepdims=True), 1e-12)
+    if method == 'pca':
+        return components(units, 2)
+    return (_tsne if method == 'tsne' else _umap)(units, seed).astype(np.float64)
+
+
+def _tsne(units: np.ndarray, seed: int) -> np.ndarray:
+    try:
+        from sklearn.manifold import TSNE
+    except ImportError as error:
+        raise ValueError('t-SNE needs scikit-learn: pip install scikit-learn, or choose '
+                         '--method pca') from error
+    return TSNE(perplexity=min(30, (len(units) - 1) / 3), init='pca',
+                random_state=seed).fit_transform(units)
+
+
+def _umap(units: np.ndarray, seed: int) -> np.ndarray:
+    try:
+        from umap import UMAP
+    except ImportError as error:
+        raise ValueError('UMAP needs umap-learn: pip install umap-learn, or choose '
+                         '--method pca') from error
+    return UMAP(n_neighbors=min(15, len(units) - 1), random_state=seed).fit_transform(units)
+
+
+def folder_classes(paths: Sequence[str], root: str) -> tuple[list, list] | None:
+    """Classes of images by the folders that hold them.
+
+    Args:
+        paths (Sequence[str]): Files below ``root``.
+        root (str): Images that lie directly in it have no class.
+
+    Returns:
+        tuple[list[str], list[int]] | None: Names, and the number of each image's class; None
+        where folders tell no classes apart.
+    """
+    root = Path(root)
+    folders = [Path(path).parent for path in paths]
+    names = sorted({folder.name for folder in folders})
+    if root in folders or len(names) < 2:
+        return None
+    return names, [names.index(folder.name) for folder in folders]
+
+
+def scatter(places: np.ndarray, images: Sequence[np.ndarray], labels: Sequence | None = None,
+            side: int = 1000, thumbnail: int = 44) -> np.ndarray:
+    """A picture with thumbnails at their places.
+
+    Args:
+        places (ndarray): (N, 2), x to the right and y upwards.
+        images (Sequence[ndarray]): N arrays (H, W, bands) uint8.
+        labels (Sequence[int], optional): Classes, by which frames are coloured.
+        side (int): Of the picture in pixels. Defaults to 1000.
+        thumbnail (int): Longer side of a thumbnail, frame included. Defaults to 44.
+
+    Returns:
+        ndarray: (side, side, 3) uint8 on white. Later images lie over earlier ones.
+    """
+    picture = np.full((side, side, 3), 255, np.uint8)
+    low, high = places.min(0), places.max(0)
+    share = (places - low) / np.where(high > low, high - low, 1)
+    share[:, high == low] = 0.5
+    corners = np.rint(share * (side - thumbnail)).astype(int)
+    for number, ((x, y), image) in enumerate(zip(corners, images)):
+        small = fit(to_rgb(image), thumbnail)
+        if labels is not None:
+            outline(small, (0, 0, *small.shape[:2]), colour_of(labels[number]), 3)
+        top = side - thumbnail - y
+        picture[top:top + small.shape[0], x:x + small.shape[1]] = small
+    return picture
+
+
+def save_embedding(picture: np.ndarray, path: str, title: str = '',
+                   names: Sequence[str] | None = None) -> None:
+    """Write a picture of ``scatter`` with a legend of the classes' colours.
+
+    Args:
+        picture (ndarray): (S, S, 3) uint8.
+        path (str): File to write, PNG by its ending.
+        title (str): Line above the picture.
+        names (Sequence[str], optional): Of the classes, in the order of their numbers.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+    figure = Figure(figsize=(9, 8) if names else (7.5, 8), layout='constrained')
+    axis = figure.subplots()
+    axis.imshow(picture)
+    axis.set_axis_off()
+    axis.set_title(title, fontsize=11)
+    if names:
+        # more classes than colours: the legend shows the first ones, and that there are more
+        shown = [Patch(color=np.array(colour_of(i)) / 255, label=name)
+                 for i, name in enumerate(names[:4 * len(COLOURS)])]
+        figure.legend(handles=shown, loc='outside right upper', fontsize=8, frameon=False)
+    figure.savefig(path, dpi=110)

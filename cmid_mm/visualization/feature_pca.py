@@ -1,0 +1,77 @@
+"""Feature maps as colours: their first three principal components are red, green, blue."""
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from .grid import save_grid
+from .panels import to_rgb
+
+# of the values of a component: what lies outside is clipped, so that a few cells do not
+# leave all others grey
+_BOUNDS = (1, 99)
+
+
+def pca_colours(maps: Sequence[np.ndarray]) -> list:
+    """Colours of the cells of maps; equal colours mean alike in every map.
+
+    Args:
+        maps (Sequence[ndarray]): (C, h, w) each, of one backbone, of any sizes.
+
+    Returns:
+        list[ndarray]: (h, w, 3) uint8 each. A component without variance is 128.
+
+    Raises:
+        ValueError: Something is no map, or has fewer than 3 channels.
+    """
+    for features in maps:
+        if features.ndim != 3 or len(features) < 3:
+            raise ValueError(
+                f'principal components need feature maps (C, h, w) of at least 3 channels, '
+                f"not {features.shape}: a backbone that ends in vectors has none; "
+                "VisionTransformer needs --cfg-options model.backbone.out_type=featmap")
+    cells = np.concatenate([features.reshape(len(features), -1).T for features in maps])
+    values = components(cells.astype(np.float64))
+    low, high = np.percentile(values, _BOUNDS, axis=0)
+    spread = high - low
+    varies = spread > 1e-9 * max(1e-12, float(spread.max()))
+    scaled = (values - low) / np.where(varies, spread, 1) * 255
+    colours = np.where(varies, scaled.clip(0, 255).round(), 128).astype(np.uint8)
+    ends = np.cumsum([features[0].size for features in maps])[:-1]
+    return [part.reshape(*features.shape[1:], 3)
+            for part, features in zip(np.split(colours, ends), maps)]
+
+
+def components(cells: np.ndarray, number: int = 3) -> np.ndarray:
+    """First principal components of (N, C) float64: (N, number), the largest variance first.
+
+    The sign is the one with which the value of the largest size is positive, so that it
+    depends on the cells alone.
+    """
+    centred = cells - cells.mean(0)
+    _, vectors = np.linalg.eigh(centred.T @ centred)
+    values = centred @ vectors[:, :-number - 1:-1]
+    largest = np.take_along_axis(values, np.abs(values).argmax(0)[None], 0)
+    return values * np.where(largest < 0, -1, 1)
+
+
+def save_pca(images: Sequence[np.ndarray], colours: Sequence[np.ndarray], path: str,
+             title: str = '') -> None:
+    """Write images with the colours of their places beside them, two images a row.
+
+    Args:
+        images (Sequence[ndarray]): (H, W, bands) uint8.
+        colours (Sequence[ndarray]): (h, w, 3) uint8 of each.
+        path (str): File to write, PNG by its ending.
+        title (str): Line above the picture.
+    """
+    panels = []
+    for image, cells in zip(images, colours):
+        fine = cv2.resize(cells, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+        panels.append([to_rgb(image), fine])
+    if len(panels) == 1:
+        save_grid(panels, path, title=title)
+        return
+    if len(panels) % 2:
+        panels.append([np.full_like(panels[0][0], 255)] * 2)
+    save_grid([panels[i] + panels[i + 1] for i in range(0, len(panels), 2)], path, title=title)

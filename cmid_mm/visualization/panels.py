@@ -1,0 +1,65 @@
+"""What pictures are made of: colours, outlines, enlarged images."""
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+#: Of what is told apart in a picture, in this order: views, classes.
+COLOURS = ((255, 196, 0), (66, 133, 255), (230, 60, 60), (60, 190, 90), (171, 71, 188),
+           (255, 112, 67), (38, 198, 218), (158, 157, 36), (236, 64, 122), (121, 85, 72),
+           (120, 144, 156), (126, 87, 255))
+
+
+def to_rgb(image: np.ndarray) -> np.ndarray:
+    """(H, W, bands) uint8 to (H, W, 3): the first three bands, or the first as grey."""
+    return np.ascontiguousarray(
+        image[..., :3] if image.shape[2] >= 3 else image[..., [0, 0, 0]])
+
+
+def colour_of(number: int) -> tuple:
+    """Colour of a class or view; there are twelve, then they come again."""
+    return COLOURS[number % len(COLOURS)]
+
+
+def enlarge(image: np.ndarray, side: int) -> np.ndarray:
+    """Pixels repeated until the shorter side has at least ``side`` of them."""
+    factor = max(1, -(-side // min(image.shape[:2])))
+    return image.repeat(factor, 0).repeat(factor, 1)
+
+
+def fit(image: np.ndarray, side: int) -> np.ndarray:
+    """Resize (H, W, 3) so that its longer side has ``side`` pixels."""
+    height, width = image.shape[:2]
+    scale = side / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return cv2.resize(image, size,
+                      interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+
+
+def outline(image: np.ndarray, box: Sequence, colour: tuple, width: int = 1) -> None:
+    """Draw the border of a box into an image, inside of the box.
+
+    Args:
+        image (ndarray): (H, W, 3) uint8, changed in place.
+        box (Sequence[int]): Top, left, height, width in pixels.
+        colour (tuple[int, int, int]): RGB.
+        width (int): Of the border in pixels. Defaults to 1.
+    """
+    top, left, rows, columns = box
+    part = image[top:top + rows, left:left + columns]
+    for edge in (part[:width], part[-width:], part[:, :width], part[:, -width:]):
+        edge[:] = colour
+
+
+def dot(image: np.ndarray, place: Sequence, colour: tuple, radius: int = 3) -> None:
+    """Draw a filled circle with a dark rim at (row, column) into an image, in place."""
+    centre = round(float(place[1])), round(float(place[0]))
+    cv2.circle(image, centre, radius + 1, (0, 0, 0), -1, cv2.LINE_AA)
+    cv2.circle(image, centre, radius, tuple(int(c) for c in colour), -1, cv2.LINE_AA)
+
+
+def hues(positions: np.ndarray) -> np.ndarray:
+    """A colour for each of (N,) positions from 0 to 1: (N, 3) uint8, red through violet."""
+    wheel = np.stack([np.clip(positions, 0, 1) * 150, np.full(len(positions), 230),
+                      np.full(len(positions), 255)], -1)
+    return cv2.cvtColor(wheel[None].astype(np.uint8), cv2.COLOR_HSV2RGB)[0]

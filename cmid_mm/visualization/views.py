@@ -1,0 +1,197 @@
+"""What a config makes of images before the student sees them: views, masks, matches."""
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import default_collate
+from mmengine.registry import DefaultScope
+from mmpretrain.registry import DATASETS, MODELS
+from torch import Tensor
+
+from ..datasets.transforms.two_views import CMIDTwoViews
+from ..models.utils.backbone_probe import probe_backbone
+from ..models.utils.block_mask import upsample_mask
+from ..models.utils.cell_matching import location_grid, match_cells
+from ..utils.keyed_random import SampleIndex, view_key
+from .grid import save_grid
+from .panels import colour_of, dot, enlarge, fit, hues, outline, to_rgb
+from .reconstruction import to_rgb as levels_to_rgb
+
+HEADS = ('image and both crops', 'view 1', 'view 2', 'student sees of 1', 'student sees of 2')
+# of the picture: a view of fewer pixels is enlarged
+_SIDE = 192
+# images of which statistics are measured where the config leaves them open
+_MEASURED = 50
+
+
+class ViewBrowser:
+    """Makes the views of a pre-training's images and draws them.
+
+    Everything comes from the config: data set, pipeline, data preprocessor, the cells that
+    are matched.
+
+    Args:
+        cfg (Config): Of a pre-training.
+
+    Raises:
+        ValueError: The config is of another training, or its pipeline makes no views.
+    """
+
+    def __init__(self, cfg: Config):
+        loader = cfg.get('train_dataloader')
+        model = cfg.get('model', {})
+        if loader is None or 'data_preprocessor' not in model or 'image_size' not in model:
+            raise ValueError('the config has no train_dataloader or its model is no CMID: '
+                             'views are made by the configs of configs/cmid/')
+        DefaultScope.get_instance('views', scope_name='mmpretrain')
+        self.dataset = DATASETS.build(loader.dataset)
+        self.cutters, self.seen = _watch_views(self.dataset)
+        self.preprocessor = MODELS.build(model.data_preprocessor)
+        self.num_matches = model.get('num_matches', 20)
+        backbone = MODELS.build(model.backbone)
+        shape = probe_backbone(
+            backbone, self.preprocessor.bands, model.image_size, model.get('mask_stem'))
+        self.cells = (model.image_size // shape.stride, ) * 2
+        if self.preprocessor.mean.isnan().any():
+            self._measure()
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def rows(self, samples: list, seed: int = 0, epoch: int = 0, matches: bool = False) -> list:
+        """Pictures of the views that a run has of images.
+
+        Args:
+            samples (list[int]): Numbers of the images in the data set.
+            seed (int): Of the run. Defaults to 0.
+            epoch (int): Of the run. Defaults to 0.
+            matches (bool): Whether the cells that are matched are marked, in both views in
+                the same colour: those of view 1 that find theirs in view 2.
+
+        Returns:
+            list[list[ndarray]]: A row an image, a panel for each of ``HEADS``, uint8 RGB.
+        """
+        items, originals = [], []
+        for sample in samples:
+            items.append(self.dataset[SampleIndex(sample, seed, epoch)])
+            image, sample_key, cutter = self.seen['last']
+            originals.append(outlined(image, sample_key, cutter))
+        inputs = self.preprocessor(default_collate(items), True)['inputs']
+        columns = [[fit(image, _SIDE) for image in originals]]
+        for view in range(2):
+            columns.append([self._picture(image) for image in inputs['images'][view]])
+        if matches:
+            self._mark(columns[1:], inputs['boxes'])
+        for view in range(2):
+            pairs = zip(inputs['masked_images'][view], inputs['masks'][view])
+            columns.append([cells_outlined(self._picture(image), mask) for image, mask in pairs])
+        return [list(row) for row in zip(*columns)]
+
+    def _picture(self, image: Tensor) -> np.ndarray:
+        """A normalised image (C, S, S) in its grey levels, enlarged."""
+        mean, std = (level[:, None, None] for level in (
+            self.preprocessor.mean, self.preprocessor.std))
+        return enlarge(levels_to_rgb(image * std + mean), _SIDE)
+
+    def _mark(self, columns: list, boxes: list) -> None:
+        grids = [location_grid(box, self.cells) for box in boxes]
+        pairs = match_cells(grids[0], grids[1], self.num_matches)
+        for pictures, cells in zip(columns, pairs):
+            for picture, index in zip(pictures, cells):
+                colours = hues(np.linspace(0, 1, len(index)))
+                for cell, colour in zip(index.tolist(), colours):
+                    dot(picture, cell_centre(cell, self.cells, picture.shape[:2]), colour)
+
+    def _measure(self) -> None:
+        """As ``MeasureStatisticsHook`` does before a training, on fewer images."""
+        places = np.linspace(0, len(self) - 1, min(_MEASURED, len(self))).astype(int)
+        views = torch.stack([self.dataset[SampleIndex(place, 0, 0)]['inputs']
+                             for place in places]).double()
+        self.preprocessor.mean.copy_(views.mean((0, 1, 3, 4)))
+        self.preprocessor.std.copy_(views.std((0, 1, 3, 4), correction=0).clamp(min=1))
+
+
+def outlined(image: np.ndarray, sample_key: tuple, cutter: CMIDTwoViews) -> np.ndarray:
+    """A copy of an image with both crops outlined, each in the colour of its view.
+
+    Args:
+        image (ndarray): (H, W, bands) uint8, as it is cut.
+        sample_key (tuple[int, int, int]): Seed, epoch and sample.
+        cutter (CMIDTwoViews): What cuts it.
+    """
+    drawn = to_rgb(image).copy()
+    # wide enough to be seen when the picture is made smaller
+    width = max(2, round(max(image.shape[:2]) / 90))
+    for view in range(2):
+        crop = cutter.draw(view_key(*sample_key, view), *image.shape[:2])
+        outline(drawn, crop[:4], colour_of(view), width)
+    return drawn
+
+
+def cells_outlined(image: np.ndarray, mask: Tensor) -> np.ndarray:
+    """Outline the masked cells in an image, in place.
+
+    Args:
+        image (ndarray): (S, S, 3) uint8.
+        mask (Tensor): (rows, columns) bool, true = masked; they divide S.
+    """
+    rows, columns = (side // cells for side, cells in zip(image.shape, mask.shape))
+    fine = upsample_mask(mask[None], image.shape[:2])[0].numpy()
+    # where the fill is None the student sees the pixels, and yet its tokens are masked
+    image[fine] = image[fine] // 2 + 64
+    for row, column in mask.nonzero().tolist():
+        outline(image, (row * rows, column * columns, rows, columns), (40, 40, 40))
+    return image
+
+
+def cell_centre(cell: int, grid: tuple, size: tuple) -> tuple:
+    """(row, column) in pixels of the centre of a cell, counted row by row."""
+    row, column = divmod(cell, grid[1])
+    return (row + 0.5) * size[0] / grid[0], (column + 0.5) * size[1] / grid[1]
+
+
+def save_views(rows: list, path: str, title: str = '') -> None:
+    """Write the rows of ``ViewBrowser.rows`` as one picture."""
+    save_grid(rows, path, HEADS, title)
+
+
+def _watch_views(dataset) -> tuple[list, dict]:
+    """Let every pipeline of a data set note the image that it cuts views from.
+
+    Returns:
+        tuple[list, dict]: What cuts views; ``seen['last']``: the image, its ``sample_key`` and
+        what cut it, of the sample that was made last.
+    """
+    seen, cutters = {}, []
+    for part in _innermost(dataset):
+        steps = part.pipeline.transforms
+        for place, step in enumerate(steps):
+            if isinstance(step, CMIDTwoViews):
+                steps.insert(place, _Note(seen, step))
+                cutters.append(step)
+                break
+    if not cutters:
+        raise ValueError('the train pipeline has no CMIDTwoViews: views are made by the '
+                         'configs of configs/cmid/')
+    return cutters, seen
+
+
+class _Note:
+    """A step of a pipeline that changes nothing."""
+
+    def __init__(self, seen: dict, cutter: CMIDTwoViews):
+        self.seen, self.cutter = seen, cutter
+
+    def __call__(self, results: dict) -> dict:
+        if 'sample_key' in results:
+            self.seen['last'] = results['img'], results['sample_key'], self.cutter
+        return results
+
+
+def _innermost(dataset):
+    """The data sets below ``ConcatDataset``, ``RepeatDataset`` and the like."""
+    parts = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
+    if parts == [None]:
+        yield dataset
+    else:
+        for part in parts:
+            yield from _innermost(part)

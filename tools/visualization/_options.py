@@ -1,0 +1,110 @@
+"""What the tools that look at a model share: options, the model, its images."""
+import math
+from pathlib import Path
+
+from _errors import UserError
+from _launch import read_config, require_checkpoint
+
+
+def add_cfg_options(parser):
+    """Adds ``--cfg-options`` to an ``argparse.ArgumentParser``."""
+    from mmengine.config import DictAction
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
+                        metavar='KEY=VALUE', help='change settings of the config')
+
+
+def add_model_options(parser, encoder=True):
+    """Adds what tells a model: config, checkpoint, encoder, device, changes of the config."""
+    parser.add_argument('config', help="config of the training, e.g. its work dir's config.py")
+    parser.add_argument('checkpoint', help='checkpoint of the training'
+                        + (', or a backbone exported from it' if encoder else ''))
+    if encoder:
+        parser.add_argument('--encoder', choices=['student', 'teacher'],
+                            help='of a training checkpoint (default: student)')
+    parser.add_argument('--device', help='cpu, cuda, ... (default: a GPU where there is one)')
+    add_cfg_options(parser)
+
+
+def add_picture_options(parser, out, images):
+    """Adds file, number of images and title of the picture."""
+    parser.add_argument('--out', default=out, help=f'picture to write (default: {out})')
+    parser.add_argument('--max-images', type=int, default=images,
+                        help=f'an even choice of so many (default: {images})')
+
+
+def load_config(args):
+    """The config, after what is missing has been told in one line."""
+    cfg = read_config(args.config, args.cfg_options)
+    require_checkpoint(args.checkpoint)
+    return cfg
+
+
+def load_features(args, size=None):
+    """The ``FeatureInferencer`` of the options.
+
+    Args:
+        args (argparse.Namespace): With :func:`add_model_options`.
+        size (int, optional): Side of the images in pixels, in place of the config's.
+    """
+    cfg = load_config(args)
+    from cmid_mm.apis import FeatureInferencer
+    from cmid_mm.visualization.reading import read_at
+    return FeatureInferencer(read_at(cfg, size), args.checkpoint, args.encoder, args.device,
+                             show_progress=False)
+
+
+def choose(inputs, most):
+    """Files of folders and files, an even choice where there are too many."""
+    from cmid_mm.apis.feature_inferencer import list_images
+    if most < 1:
+        raise UserError(f'--max-images {most}: it counts from 1')
+    files = list_images(inputs)
+    chosen = files[::math.ceil(len(files) / most)]
+    if len(chosen) < len(files):
+        print(f'{len(chosen):,} of {len(files):,} images, evenly chosen (--max-images)')
+    return chosen
+
+
+def tell_failed(failed):
+    """Prints how many images could not be read, with the first reason."""
+    if failed:
+        print(f'{len(failed):,} images could not be read, for example: {failed[0][1]}')
+
+
+def make_room(path):
+    """Makes the folder of a file that will be written; gives the file as text.
+
+    Raises:
+        UserError: The ending is of no picture.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in ('.png', '.jpg', '.jpeg', '.pdf', '.svg'):
+        raise UserError(f'--out {path}: give a file that ends in .png or .jpg')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return str(path)
+
+
+def add_dense_options(parser):
+    """Adds what makes feature maps finer."""
+    parser.add_argument('--size', type=int, default=448,
+                        help='side of the images in pixels (default: 448)')
+    parser.add_argument('--stage', type=int, help='map behind this stage, from 1 (default: '
+                        "the backbone's last map)")
+
+
+def dense_features(inferencer, paths, stage=None):
+    """Feature maps (C, h, w) and images of files, of which none may be unreadable.
+
+    Raises:
+        UserError: One cannot be read.
+    """
+    if stage is None:
+        result = inferencer(paths, batch_size=4, dense=True)
+    else:
+        from cmid_mm.visualization.stages import stage_maps
+        with stage_maps(inferencer.model, stage) as found:
+            result = inferencer(paths, batch_size=4, dense=True)
+        result['maps'] = [one.float().cpu().numpy() for maps in found for one in maps]
+    if result['failed']:
+        raise UserError(result['failed'][0][1])
+    return result['maps'], result['images']

@@ -1,0 +1,54 @@
+"""Draws the views and masks that a config makes: browse_views.py CONFIG [--out FOLDER]
+
+A row an image: the image with both crops outlined, both views (the second with its
+photometric change), and what the student sees of them, masked cells outlined. No checkpoint
+is needed, and nothing is trained.
+"""
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import _errors  # noqa: E402
+from _launch import read_config  # noqa: E402
+from _options import add_cfg_options  # noqa: E402
+
+
+def parse_args(arguments=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config of a pre-training, e.g. of configs/cmid/')
+    parser.add_argument('--out', type=Path, default=Path('views'),
+                        help='folder for the pictures (default: views)')
+    parser.add_argument('--pictures', type=int, default=1,
+                        help='how many (default: 1)')
+    parser.add_argument('--rows', type=int, default=5, help='images a picture (default: 5)')
+    parser.add_argument('--matches', action='store_true',
+                        help='mark cells that are matched, in both views in one colour')
+    parser.add_argument('--seed', type=int, default=0, help='of the run (default: 0)')
+    parser.add_argument('--epoch', type=int, default=0, help='of the run (default: 0)')
+    add_cfg_options(parser)
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None):
+    args = parse_args(arguments)
+    cfg = read_config(args.config, args.cfg_options)
+    if min(args.pictures, args.rows) < 1:
+        raise _errors.UserError('--pictures and --rows count from 1')
+    from cmid_mm.visualization.views import ViewBrowser, save_views
+    browser = ViewBrowser(cfg)
+    number = min(args.pictures * args.rows, len(browser))
+    # spread over the data set, whose neighbours are often of one kind
+    samples = [place * len(browser) // number for place in range(number)]
+    args.out.mkdir(parents=True, exist_ok=True)
+    for picture in range(-(-number // args.rows)):
+        part = samples[picture * args.rows:(picture + 1) * args.rows]
+        path = args.out / f'views_{picture + 1:03}.png'
+        save_views(browser.rows(part, args.seed, args.epoch, args.matches), str(path),
+                   f'{Path(args.config).stem}, epoch {args.epoch}')
+        print(f'written to {path}')
+
+
+if __name__ == '__main__':
+    _errors.run(main)

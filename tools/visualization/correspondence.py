@@ -1,0 +1,63 @@
+"""Finds places of one image in another: correspondence.py CONFIG CHECKPOINT IMAGE1 IMAGE2
+
+Of two images of one place, say of two dates: cells of the feature maps that are each
+other's nearest neighbours, the strongest of them joined by lines. Says how many of them
+were found where they lie in the first image.
+"""
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import _errors  # noqa: E402
+from _options import (  # noqa: E402
+    add_dense_options,
+    add_model_options,
+    dense_features,
+    load_features,
+    make_room,
+)
+
+
+def parse_args(arguments=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_model_options(parser)
+    parser.add_argument('first', help='image')
+    parser.add_argument('second', help='image of the same place')
+    parser.add_argument('--out', default='correspondence.png',
+                        help='picture to write (default: correspondence.png)')
+    parser.add_argument('--matches', type=int, default=40,
+                        help='at most so many, the strongest (default: 40)')
+    add_dense_options(parser)
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None):
+    args = parse_args(arguments)
+    if args.matches < 1:
+        raise _errors.UserError(f'--matches {args.matches}: it counts from 1')
+    inferencer = load_features(args, args.size)
+    from cmid_mm.visualization.correspondence import (
+        displacements,
+        draw_matches,
+        mutual_matches,
+        save_matches,
+    )
+    out = make_room(args.out)
+    for path in (args.first, args.second):
+        if not Path(path).is_file():
+            raise _errors.UserError(f'no such image: {path}')
+    maps, images = dense_features(inferencer, [args.first, args.second], args.stage)
+    grids = [features.shape[1:] for features in maps]
+    first, second, _ = mutual_matches(*maps, args.matches)
+    distances = displacements(first, second, grids)
+    near = int((distances < 1.5 / max(grids[0])).sum())
+    save_matches(draw_matches(images, (first, second), grids), out,
+                 f'{len(first)} matches, {near} at the same place (within a cell)')
+    print(f'{len(first)} matches of {" x ".join(map(str, grids[0]))} cells, {near} at the same '
+          f'place (within a cell)\nwritten to {out}')
+
+
+if __name__ == '__main__':
+    _errors.run(main)

@@ -1,0 +1,56 @@
+"""Draws images where their features lie: embed_features.py CONFIG CHECKPOINT FOLDER
+
+Scene features of a folder, arranged by t-SNE (pip install scikit-learn), UMAP (pip install
+umap-learn) or their first two principal components, with the images at their places. Where
+folders are classes, they colour the frames.
+"""
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import _errors  # noqa: E402
+from _options import (  # noqa: E402
+    add_model_options,
+    add_picture_options,
+    choose,
+    load_features,
+    make_room,
+    tell_failed,
+)
+
+
+def parse_args(arguments=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_model_options(parser)
+    parser.add_argument('folder', help='folder tree of images')
+    add_picture_options(parser, 'embedding.png', 400)
+    parser.add_argument('--method', choices=['tsne', 'umap', 'pca'], default='tsne',
+                        help='default: tsne')
+    parser.add_argument('--seed', type=int, default=0, help='of the method (default: 0)')
+    parser.add_argument('--thumbnail', type=int, default=44,
+                        help='longer side in pixels of the picture (default: 44)')
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None):
+    args = parse_args(arguments)
+    inferencer = load_features(args)
+    from cmid_mm.visualization.embedding import embed, folder_classes, save_embedding, scatter
+    out = make_room(args.out)
+    # without maps: only the pixels of thumbnails are kept
+    result = inferencer(choose(args.folder, args.max_images))
+    tell_failed(result['failed'])
+    places = embed(result['vectors'], args.method, args.seed)
+    classes = folder_classes(result['paths'], args.folder)
+    names, labels = classes or (None, None)
+    images = [inferencer.pipeline(path) for path in result['paths']]
+    save_embedding(scatter(places, images, labels, thumbnail=args.thumbnail), out,
+                   f'{len(images)} images, features of {Path(args.checkpoint).name}, '
+                   f'{args.method}', names)
+    print(f'written to {out}')
+
+
+if __name__ == '__main__':
+    _errors.run(main)

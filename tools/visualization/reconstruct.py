@@ -1,0 +1,43 @@
+"""Draws reconstructions: reconstruct.py CONFIG CHECKPOINT FOLDER_OR_IMAGES
+
+A row an image: the image, what the student sees of it, and what it makes of that. Needs a
+checkpoint of the pre-training, because a backbone alone has no decoder.
+"""
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import _errors  # noqa: E402
+from _options import (  # noqa: E402
+    add_model_options,
+    add_picture_options,
+    choose,
+    load_config,
+    make_room,
+)
+
+
+def parse_args(arguments=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_model_options(parser, encoder=False)
+    parser.add_argument('inputs', nargs='+', help='images, or folder trees of them')
+    add_picture_options(parser, 'reconstruction.png', 6)
+    parser.add_argument('--seed', type=int, default=0, help='of the masks (default: 0)')
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None):
+    args = parse_args(arguments)
+    cfg = load_config(args)
+    from cmid_mm.visualization.reconstruction import Reconstructor, save_reconstructions
+    out = make_room(args.out)
+    reconstructor = Reconstructor(cfg, args.checkpoint, args.device)
+    rows = reconstructor(choose(args.inputs, args.max_images), args.seed)
+    save_reconstructions(rows, out, f'reconstruction of {Path(args.checkpoint).name}')
+    print(f'written to {out}')
+
+
+if __name__ == '__main__':
+    _errors.run(main)
