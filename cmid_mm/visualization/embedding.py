@@ -36,26 +36,30 @@ def embed(vectors: np.ndarray, method: str = 'tsne', seed: int = 0) -> np.ndarra
     units = units / np.maximum(np.linalg.norm(units, axis=1, keepdims=True), 1e-12)
     if method == 'pca':
         return components(units, 2)
-    return (_tsne if method == 'tsne' else _umap)(units, seed).astype(np.float64)
+    settings = dict(perplexity=min(30, (len(units) - 1) / 3), init='pca')
+    if method == 'umap':
+        settings = dict(n_neighbors=min(15, len(units) - 1))
+    return library(method)(random_state=seed, **settings).fit_transform(units).astype(np.float64)
 
 
-def _tsne(units: np.ndarray, seed: int) -> np.ndarray:
+def library(method: str) -> type | None:
+    """The class of a library that arranges points; None where a method needs none.
+
+    Raises:
+        ValueError: The library is not installed.
+    """
     try:
-        from sklearn.manifold import TSNE
+        if method == 'tsne':
+            from sklearn.manifold import TSNE
+            return TSNE
+        if method == 'umap':
+            from umap import UMAP
+            return UMAP
     except ImportError as error:
-        raise ValueError('t-SNE needs scikit-learn: pip install scikit-learn, or choose '
+        name = dict(tsne='scikit-learn', umap='umap-learn')[method]
+        raise ValueError(f'{method} needs {name} ({error}): pip install {name}, or choose '
                          '--method pca') from error
-    return TSNE(perplexity=min(30, (len(units) - 1) / 3), init='pca',
-                random_state=seed).fit_transform(units)
-
-
-def _umap(units: np.ndarray, seed: int) -> np.ndarray:
-    try:
-        from umap import UMAP
-    except ImportError as error:
-        raise ValueError('UMAP needs umap-learn: pip install umap-learn, or choose '
-                         '--method pca') from error
-    return UMAP(n_neighbors=min(15, len(units) - 1), random_state=seed).fit_transform(units)
+    return None
 
 
 def folder_classes(paths: Sequence[str], root: str) -> tuple[list, list] | None:

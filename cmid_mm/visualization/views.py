@@ -16,7 +16,8 @@ from .grid import save_grid
 from .panels import colour_of, dot, enlarge, fit, hues, outline, to_rgb
 from .reconstruction import to_rgb as levels_to_rgb
 
-HEADS = ('image and both crops', 'view 1', 'view 2', 'student sees of 1', 'student sees of 2')
+HEADS = ('image and both crops', 'view 1 (yellow)', 'view 2 (blue)', 'student sees of view 1',
+         'student sees of view 2')
 # of the picture: a view of fewer pixels is enlarged
 _SIDE = 192
 # images of which statistics are measured where the config leaves them open
@@ -81,9 +82,11 @@ class ViewBrowser:
             columns.append([self._picture(image) for image in inputs['images'][view]])
         if matches:
             self._mark(columns[1:], inputs['boxes'])
+        shade = self.preprocessor.mask_fill is None
         for view in range(2):
             pairs = zip(inputs['masked_images'][view], inputs['masks'][view])
-            columns.append([cells_outlined(self._picture(image), mask) for image, mask in pairs])
+            columns.append([cells_outlined(self._picture(image), mask, shade)
+                            for image, mask in pairs])
         return [list(row) for row in zip(*columns)]
 
     def _picture(self, image: Tensor) -> np.ndarray:
@@ -127,17 +130,19 @@ def outlined(image: np.ndarray, sample_key: tuple, cutter: CMIDTwoViews) -> np.n
     return drawn
 
 
-def cells_outlined(image: np.ndarray, mask: Tensor) -> np.ndarray:
+def cells_outlined(image: np.ndarray, mask: Tensor, shade: bool = False) -> np.ndarray:
     """Outline the masked cells in an image, in place.
 
     Args:
         image (ndarray): (S, S, 3) uint8.
         mask (Tensor): (rows, columns) bool, true = masked; they divide S.
+        shade (bool): Whether their pixels are made paler too, for where nothing is filled
+            in and only tokens are masked. Defaults to False.
     """
     rows, columns = (side // cells for side, cells in zip(image.shape, mask.shape))
-    fine = upsample_mask(mask[None], image.shape[:2])[0].numpy()
-    # where the fill is None the student sees the pixels, and yet its tokens are masked
-    image[fine] = image[fine] // 2 + 64
+    if shade:
+        fine = upsample_mask(mask[None], image.shape[:2])[0].numpy()
+        image[fine] = image[fine] // 2 + 96
     for row, column in mask.nonzero().tolist():
         outline(image, (row * rows, column * columns, rows, columns), (40, 40, 40))
     return image

@@ -37,9 +37,16 @@ def parse_args(arguments=None):
 def main(arguments=None):
     args = parse_args(arguments)
     inferencer = load_features(args)
-    from cmid_mm.visualization.embedding import embed, folder_classes, save_embedding, scatter
+    from cmid_mm.visualization.embedding import (
+        embed,
+        folder_classes,
+        library,
+        save_embedding,
+        scatter,
+    )
+    # before the features, which take a while
+    library(args.method)
     out = make_room(args.out)
-    # without maps: only the pixels of thumbnails are kept
     result = inferencer(choose(args.folder, args.max_images))
     tell_failed(result['failed'])
     places = embed(result['vectors'], args.method, args.seed)
