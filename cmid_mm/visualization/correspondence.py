@@ -2,9 +2,11 @@
 import cv2
 import numpy as np
 
-from .panels import dot, hues, to_rgb
+from .panels import dot, enlarge, hues, to_rgb
 
 _GAP = 12
+# pixels of a picture's height: smaller images are enlarged, so that dots hide little
+_SIDE = 360
 
 
 def mutual_matches(first: np.ndarray, second: np.ndarray, number: int) -> tuple:
@@ -62,12 +64,13 @@ def draw_matches(images: list, cells: tuple, grids: tuple) -> np.ndarray:
         grids (tuple): Rows and columns of the maps.
 
     Returns:
-        ndarray: (H, 2 W + gap, 3) uint8. A pair has one colour, which goes from the top
-        left to the bottom right of the first image.
+        ndarray: (h, 2 w + gap, 3) uint8, h and w a whole multiple of H and W. A pair has one
+        colour, which goes from the top left to the bottom right of the first image.
     """
+    images = [enlarge(to_rgb(image), _SIDE) for image in images]
     height, width = images[0].shape[:2]
     picture = np.full((height, 2 * width + _GAP, 3), 255, np.uint8)
-    picture[:, :width], picture[:, width + _GAP:] = (to_rgb(image) for image in images)
+    picture[:, :width], picture[:, width + _GAP:] = images
     centres = [(places + 0.5) * (np.array([height, width]) / grid)
                for places, grid in zip(cells, grids)]
     centres[1] = centres[1] + [0, width + _GAP]

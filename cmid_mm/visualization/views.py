@@ -3,10 +3,10 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import default_collate
-from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS, MODELS
 from torch import Tensor
 
+from ..apis.model import scope_of
 from ..datasets.transforms.two_views import CMIDTwoViews
 from ..models.utils.backbone_probe import probe_backbone
 from ..models.utils.block_mask import upsample_mask
@@ -43,12 +43,12 @@ class ViewBrowser:
         if loader is None or 'data_preprocessor' not in model or 'image_size' not in model:
             raise ValueError('the config has no train_dataloader or its model is no CMID: '
                              'views are made by the configs of configs/cmid/')
-        DefaultScope.get_instance('views', scope_name='mmpretrain')
-        self.dataset = DATASETS.build(loader.dataset)
-        self.cutters, self.seen = _watch_views(self.dataset)
-        self.preprocessor = MODELS.build(model.data_preprocessor)
+        with scope_of(cfg):
+            self.dataset = DATASETS.build(loader.dataset)
+            self.preprocessor = MODELS.build(model.data_preprocessor)
+            backbone = MODELS.build(model.backbone)
+        self.seen = _watch_views(self.dataset)
         self.num_matches = model.get('num_matches', 20)
-        backbone = MODELS.build(model.backbone)
         shape = probe_backbone(
             backbone, self.preprocessor.bands, model.image_size, model.get('mask_stem'))
         self.cells = (model.image_size // shape.stride, ) * 2
@@ -159,25 +159,25 @@ def save_views(rows: list, path: str, title: str = '') -> None:
     save_grid(rows, path, HEADS, title)
 
 
-def _watch_views(dataset) -> tuple[list, dict]:
+def _watch_views(dataset) -> dict:
     """Let every pipeline of a data set note the image that it cuts views from.
 
     Returns:
-        tuple[list, dict]: What cuts views; ``seen['last']``: the image, its ``sample_key`` and
-        what cut it, of the sample that was made last.
+        dict: ``last``: the image, its ``sample_key`` and what cuts it, of the sample that
+        was made last.
+
+    Raises:
+        ValueError: No views are cut.
     """
-    seen, cutters = {}, []
+    seen = {}
     for part in _innermost(dataset):
         steps = part.pipeline.transforms
-        for place, step in enumerate(steps):
-            if isinstance(step, CMIDTwoViews):
-                steps.insert(place, _Note(seen, step))
-                cutters.append(step)
-                break
-    if not cutters:
-        raise ValueError('the train pipeline has no CMIDTwoViews: views are made by the '
-                         'configs of configs/cmid/')
-    return cutters, seen
+        place = next((i for i, step in enumerate(steps) if isinstance(step, CMIDTwoViews)), None)
+        if place is None:
+            raise ValueError('the train pipeline has no CMIDTwoViews: views are made by the '
+                             'configs of configs/cmid/')
+        steps.insert(place, _Note(seen, steps[place]))
+    return seen
 
 
 class _Note:
@@ -187,7 +187,7 @@ class _Note:
         self.seen, self.cutter = seen, cutter
 
     def __call__(self, results: dict) -> dict:
-        if 'sample_key' in results:
+        if 'sample_key' in results:  # else CMIDTwoViews will complain
             self.seen['last'] = results['img'], results['sample_key'], self.cutter
         return results
 

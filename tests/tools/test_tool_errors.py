@@ -78,9 +78,13 @@ def test_every_tool_ends_in_one_line(script, tmp_path):
     arguments = dict([('test.py', ['gone.py', 'gone.pth']), ('train.py', ['gone.py']),
                       ('generate_scenes.py', ['file']),
                       ('pack_dataset.py', ['gone', 'out.lmdb']),
-                      ('replay_step.py', ['gone.py', 'gone.json'])])
+                      ('replay_step.py', ['gone.py', 'gone.json']),
+                      ('visualization/browse_views.py', ['gone.py']),
+                      ('visualization/correspondence.py', ['gone.py', 'gone.pth', '1', '2'])])
     (tmp_path / 'file').touch()
-    usual = ['gone', 'out'] if 'model_converters' in script else ['gone']
+    usual = dict(model_converters=['gone', 'out'],
+                 visualization=['gone.py', 'gone.pth', 'gone']).get(
+                     Path(script).parent.name, ['gone'])
     result = call(script, *arguments.get(script, usual), cwd=tmp_path)
     (line, ) = result.stderr.splitlines()
     name = Path(script).name

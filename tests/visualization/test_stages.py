@@ -1,0 +1,77 @@
+"""Maps of stages are what the backbone itself makes there, and images are read at a size."""
+import pytest
+import torch
+from mmengine.config import Config
+from mmpretrain.registry import MODELS
+from small_models import TINY_SWIN
+
+from cmid_mm.visualization.reading import read_at
+from cmid_mm.visualization.stages import stage_maps
+
+VIT = dict(type='VisionTransformer', img_size=64, patch_size=16, out_type='featmap',
+           final_norm=False,
+           arch=dict(embed_dims=16, num_layers=3, num_heads=2, feedforward_channels=32))
+CONVNEXT = dict(type='ConvNeXt', arch=dict(depths=[1, 1, 1, 1], channels=[8, 8, 16, 16]),
+                gap_before_final_norm=False)
+
+
+@pytest.mark.parametrize('settings, stage, size', [
+    (dict(type='ResNet', depth=18, out_indices=(1, )), 2, (8, 12)),
+    (dict(VIT, out_indices=(1, )), 2, (4, 6)),
+    (dict(TINY_SWIN, out_indices=(1, )), 2, (8, 12)),
+    (dict(CONVNEXT, out_indices=(1, )), 2, (8, 12))])
+def test_maps_are_those_of_the_backbone(settings, stage, size):
+    model = MODELS.build(settings)
+    model.eval()
+    images = torch.randn(2, 3, 64, 96)
+    with torch.no_grad(), stage_maps(model, stage) as found:
+        (expected, ) = model(images)
+        model(images[:1])
+    assert [maps.shape[0] for maps in found] == [2, 1]
+    assert found[0].shape[-2:] == size
+    made = found[0]
+    # Swin and ConvNeXt normalise what they hand out
+    if settings['type'] == 'ConvNeXt':
+        made = model.norm1(made)
+    elif settings['type'] == 'SwinTransformer':
+        made = model.norm1(made.flatten(2).transpose(1, 2)).transpose(1, 2).view_as(expected)
+    assert torch.allclose(made, expected, atol=1e-6)
+    assert not model._forward_hooks and not any(m._forward_hooks for m in model.modules())
+
+
+def test_unknown_stages_are_told():
+    model = MODELS.build(dict(type='ResNet', depth=18))
+    with pytest.raises(ValueError, match='ResNet has no stage 5: stages count from 1 to 4'):
+        with stage_maps(model, 5):
+            pass
+    with pytest.raises(ValueError, match='no stages that are known'):
+        with stage_maps(torch.nn.Linear(1, 1), 1):
+            pass
+
+
+def config(**changes):
+    train = dict(dataset=dict(pipeline=[
+        dict(type='LoadRSImage', bands=4, shortest_side=203), dict(type='PackViews')]))
+    return Config(dict(model=dict(image_size=96), train_dataloader=train) | changes)
+
+
+def test_images_are_read_at_a_size():
+    test = dict(dataset=dict(datasets=[dict(pipeline=[dict(type='LoadRSImage', bands=2)])]))
+    tested = config(test_dataloader=test)
+    assert read_at(tested) is tested
+    steps = read_at(tested, 448).test_dataloader.dataset.pipeline
+    assert [dict(step) for step in steps] == [
+        dict(type='LoadRSImage', bands=2), dict(type='ResizeEdge', scale=448, edge='short'),
+        dict(type='CenterCrop', crop_size=448)]
+    # without a test, as the training reads, but every pixel, and in the training's size
+    steps = read_at(config(test_dataloader=None)).test_dataloader.dataset.pipeline
+    assert dict(steps[0]) == dict(type='LoadRSImage', bands=4)
+    assert steps[2].crop_size == 96
+    assert 'datasets' in tested.test_dataloader.dataset
+
+
+def test_what_cannot_be_read_is_told():
+    with pytest.raises(ValueError, match='a size of 0 px'):
+        read_at(config(), 0)
+    with pytest.raises(ValueError, match='no pipeline of .* reads images with LoadRSImage'):
+        read_at(Config(dict(model=dict())))
