@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from .feature_pca import components
-from .panels import COLOURS, colour_of, fit, outline, to_rgb
+from .panels import colours_for, fit, outline, to_rgb
 
 METHODS = ('tsne', 'umap', 'pca')
 _FEWEST = 5
@@ -100,10 +100,11 @@ def scatter(places: np.ndarray, images: Sequence[np.ndarray], labels: Sequence |
     share = (places - low) / np.where(high > low, high - low, 1)
     share[:, high == low] = 0.5
     corners = np.rint(share * (side - thumbnail)).astype(int)
+    colours = None if labels is None else colours_for(max(labels) + 1)
     for number, ((x, y), image) in enumerate(zip(corners, images)):
         small = fit(to_rgb(image), thumbnail)
-        if labels is not None:
-            outline(small, (0, 0, *small.shape[:2]), colour_of(labels[number]), 3)
+        if colours:
+            outline(small, (0, 0, *small.shape[:2]), colours[labels[number]], 3)
         top = side - thumbnail - y
         picture[top:top + small.shape[0], x:x + small.shape[1]] = small
     return picture
@@ -127,8 +128,7 @@ def save_embedding(picture: np.ndarray, path: str, title: str = '',
     axis.set_axis_off()
     axis.set_title(title, fontsize=11)
     if names:
-        # more classes than colours: the legend shows the first ones, and that there are more
-        shown = [Patch(color=np.array(colour_of(i)) / 255, label=name)
-                 for i, name in enumerate(names[:4 * len(COLOURS)])]
+        shown = [Patch(color=np.array(colour) / 255, label=name)
+                 for colour, name in zip(colours_for(len(names)), names)]
         figure.legend(handles=shown, loc='outside right upper', fontsize=8, frameon=False)
     figure.savefig(path, dpi=110)

@@ -16,9 +16,14 @@ def to_rgb(image: np.ndarray) -> np.ndarray:
         image[..., :3] if image.shape[2] >= 3 else image[..., [0, 0, 0]])
 
 
-def colour_of(number: int) -> tuple:
-    """Colour of a class or view; there are twelve, then they come again."""
-    return COLOURS[number % len(COLOURS)]
+def colours_for(number: int) -> list:
+    """Colours that tell so many classes apart: of twelve and fewer the first of ``COLOURS``."""
+    if number <= len(COLOURS):
+        return list(COLOURS[:number])
+    # around the circle of hues, neighbours of different brightness
+    wheel = [(180 * i / number, 230, (255, 150, 205)[i % 3]) for i in range(number)]
+    rgb = cv2.cvtColor(np.uint8([wheel]), cv2.COLOR_HSV2RGB)[0]
+    return [tuple(colour) for colour in rgb.tolist()]
 
 
 def enlarge(image: np.ndarray, side: int) -> np.ndarray:

@@ -13,13 +13,14 @@ from ..models.utils.block_mask import upsample_mask
 from ..models.utils.cell_matching import location_grid, match_cells
 from ..utils.keyed_random import SampleIndex, view_key
 from .grid import save_grid
-from .panels import colour_of, dot, enlarge, fit, hues, outline, to_rgb
+from .panels import COLOURS, dot, enlarge, fit, hues, outline, to_rgb
 from .reconstruction import to_rgb as levels_to_rgb
 
 HEADS = ('image and both crops', 'view 1 (yellow)', 'view 2 (blue)', 'student sees of view 1',
          'student sees of view 2')
 # of the picture: a view of fewer pixels is enlarged
 _SIDE = 192
+_LINE_ON_LIGHT, _LINE_ON_DARK = (40, 40, 40), (150, 150, 150)
 # images of which statistics are measured where the config leaves them open
 _MEASURED = 50
 
@@ -126,7 +127,7 @@ def outlined(image: np.ndarray, sample_key: tuple, cutter: CMIDTwoViews) -> np.n
     width = max(2, round(max(image.shape[:2]) / 90))
     for view in range(2):
         crop = cutter.draw(view_key(*sample_key, view), *image.shape[:2])
-        outline(drawn, crop[:4], colour_of(view), width)
+        outline(drawn, crop[:4], COLOURS[view], width)
     return drawn
 
 
@@ -144,7 +145,9 @@ def cells_outlined(image: np.ndarray, mask: Tensor, shade: bool = False) -> np.n
         fine = upsample_mask(mask[None], image.shape[:2])[0].numpy()
         image[fine] = image[fine] // 2 + 96
     for row, column in mask.nonzero().tolist():
-        outline(image, (row * rows, column * columns, rows, columns), (40, 40, 40))
+        cell = image[row * rows:(row + 1) * rows, column * columns:(column + 1) * columns]
+        colour = _LINE_ON_LIGHT if cell.mean() > 90 else _LINE_ON_DARK
+        outline(image, (row * rows, column * columns, rows, columns), colour)
     return image
 
 

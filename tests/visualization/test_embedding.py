@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cmid_mm.visualization.embedding import embed, folder_classes, scatter
-from cmid_mm.visualization.panels import COLOURS
+from cmid_mm.visualization.panels import COLOURS, colours_for
 
 
 @pytest.fixture
@@ -75,3 +75,8 @@ def test_thumbnails_lie_at_their_places():
     assert tuple(plain[160, 0]) == (50, 50, 50)
     # one place for all
     assert (scatter(0 * places, images, side=200, thumbnail=40) != 255).any(2).sum() == 800
+
+
+def test_many_classes_have_colours_of_their_own():
+    assert colours_for(3) == list(COLOURS[:3])
+    assert len(set(colours_for(45))) == 45

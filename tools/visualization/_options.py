@@ -1,5 +1,4 @@
 """What the tools that look at a model share: options, the model, its images."""
-import math
 from pathlib import Path
 
 from _errors import UserError
@@ -59,9 +58,10 @@ def choose(inputs, most):
     if most < 1:
         raise UserError(f'--max-images {most}: it counts from 1')
     files = list_images(inputs)
-    chosen = files[::math.ceil(len(files) / most)]
-    if len(chosen) < len(files):
-        print(f'{len(chosen):,} of {len(files):,} images, evenly chosen (--max-images)')
+    if len(files) <= most:
+        return files
+    chosen = [files[place * len(files) // most] for place in range(most)]
+    print(f'{most:,} of {len(files):,} images, evenly chosen (--max-images)')
     return chosen
 
 
