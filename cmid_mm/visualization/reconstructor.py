@@ -52,7 +52,9 @@ class Reconstructor:
             seed (int): By which masks are drawn. Defaults to 0.
         """
         images = [self.pipeline(dict(img_path=path))['img'] for path in paths]
-        batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
+        # resizing drops the axis of a single band
+        batch = np.stack([image.reshape(*image.shape[:2], -1) for image in images])
+        batch = torch.from_numpy(batch).permute(0, 3, 1, 2).contiguous()
         keys = torch.tensor([view_key(seed, 0, i, 0) for i in range(len(images))])
         device = next(self.model.parameters()).device
         return reconstruction_panels(self.model, batch.to(device), keys.to(device))

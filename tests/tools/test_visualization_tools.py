@@ -123,6 +123,21 @@ def test_images_are_reconstructed(call):
     assert 'backbone.pth holds no decoder' in line and 'epoch_N.pth' in line
 
 
+def test_single_bands_are_reconstructed(tmp_path):
+    from cmid_mm.visualization.reconstructor import Reconstructor
+    cfg = tiny_config(tmp_path, options={
+        'model.backbone': dict(RESNET, _delete_=True, in_channels=1),
+        'model.data_preprocessor.bands': 1, 'model.data_preprocessor.mean': [120.],
+        'model.data_preprocessor.std': [60.], 'train_pipeline.0.bands': 1})
+    with rasterio.open(tmp_path / 'one.tif', 'w', driver='GTiff', height=70, width=90, count=1,
+                       dtype='uint8') as file:
+        file.write(np.arange(6300, dtype=np.uint8).reshape(1, 70, 90))
+    torch.save(dict(state_dict=MODELS.build(cfg.model).state_dict()), tmp_path / 'one.pth')
+    (row, ) = Reconstructor(cfg, str(tmp_path / 'one.pth'), 'cpu')([str(tmp_path / 'one.tif')])
+    assert [panel.shape for panel in row] == [(64, 64, 3)] * 3
+    assert np.ptp(row[0], axis=2).max() == 0 and (row[1] != row[0]).any()
+
+
 def test_views_are_browsed(call, tmp_path):
     call('browse_views', 'model.py', '--rows', 3, '--pictures', 2, out='folder')
     first, second = (picture(tmp_path / 'folder' / f'views_{i:03}.png') for i in (1, 2))

@@ -87,7 +87,8 @@ def test_the_student_sees_the_mean_in_masked_cells(browser):
     panel = browser.rows([5])[0][3]
     # 4 x 4 cells of 16 px, three times enlarged
     cells = panel.reshape(4, 48, 4, 48, 3).transpose(0, 2, 1, 3, 4).reshape(16, 48, 48, 3)
-    hidden = [cell for cell in cells if (cell[0] == cell[0, 0]).all() and cell[0, 0, 0] in (40, 150)]
+    hidden = [cell for cell in cells
+              if (cell[0] == cell[0, 0]).all() and cell[0, 0, 0] in (40, 150)]
     assert len(hidden) == 10
     assert len({tuple(pixel) for cell in hidden for pixel in cell[1:-1, 1:-1].reshape(-1, 3)}) == 1
 

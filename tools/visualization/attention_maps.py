@@ -47,8 +47,7 @@ def main(arguments=None):
         batch, image = inferencer.preprocess([path])
         images += image
         found.append(attention_maps(inferencer.model, batch, args.query))
-    save_attention(images, found, out, f'attention of {Path(args.checkpoint).name}',
-                   args.heads)
+    save_attention(images, found, out, f'attention of {inferencer.name}', args.heads)
     print(f'written to {out}')
 
 

@@ -54,7 +54,7 @@ def main(arguments=None):
     names, labels = classes or (None, None)
     images = [inferencer.pipeline(path) for path in result['paths']]
     save_embedding(scatter(places, images, labels, thumbnail=args.thumbnail), out,
-                   f'{len(images)} images, features of {Path(args.checkpoint).name}, '
+                   f'{len(images)} images, features of {inferencer.name}, '
                    f'{args.method}', names)
     print(f'written to {out}')
 

@@ -40,7 +40,7 @@ def main(arguments=None):
     maps, images = dense_features(inferencer, choose(args.inputs, args.max_images), args.stage)
     save_pca(images, pca_colours(maps), out,
              f'{" x ".join(map(str, maps[0].shape[1:]))} features of '
-             f'{Path(args.checkpoint).name}')
+             f'{inferencer.name}')
     print(f'written to {out}')
 
 
