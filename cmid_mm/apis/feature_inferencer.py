@@ -18,13 +18,14 @@ from ..datasets.folder_scan import scan_folder
 from ..datasets.image_reading import ImageError
 from ..datasets.parallel_reading import read_in_parallel
 from ..models.utils.cmid_pretrained import CMIDPretrained
-from .model import as_config, ready, scope_of, test_pipeline
+from .model import as_config, ready, scope_of
+from .pipelines import read_at, test_pipeline
 
 
 class FeatureInferencer(BaseInferencer):
     """Features of images by the backbone of a config.
 
-    Images are prepared by the config's test pipeline, and normalised as in the
+    Images are prepared by the test pipeline of the config, and normalised as in the
     pre-training of the checkpoint where it says how, else as the config says. The scene
     vector is the spatial mean of the last feature map: the very feature that
     ``WeightedKNN`` compares.
@@ -35,6 +36,9 @@ class FeatureInferencer(BaseInferencer):
         weights (str): Anything that holds the backbone, see ``read_backbone_file``.
         encoder (str, optional): ``'student'`` or ``'teacher'`` of a training checkpoint.
             Defaults to None: the student, or whichever an exported file holds.
+        size (int, optional): Images become squares of so many pixels, resized and cut.
+            Defaults to None: what the config's test pipeline makes of them; without one,
+            squares of the size of the views in pre-training.
         device (str, optional): Defaults to None: a GPU where there is one.
         cfg_options (dict, optional): Changes of the config, dotted key -> value.
         show_progress (bool): Defaults to True.
@@ -54,6 +58,7 @@ class FeatureInferencer(BaseInferencer):
                  model: str | Config,
                  weights: str,
                  encoder: str | None = None,
+                 size: int | None = None,
                  device: str | None = None,
                  cfg_options: dict | None = None,
                  show_progress: bool = True):
@@ -63,7 +68,7 @@ class FeatureInferencer(BaseInferencer):
                 f'{config.filename} is no config of a pre-training or a classification, '
                 "whose scope is mmpretrain: give one of configs/cmid or configs/classification")
         self.encoder = encoder
-        super().__init__(config, weights, device, 'mmpretrain', show_progress)
+        super().__init__(read_at(config, size), weights, device, 'mmpretrain', show_progress)
 
     def __call__(self,
                  inputs: str | Sequence[str],

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmengine.registry import MODELS
 from torch import nn
 
@@ -129,19 +129,3 @@ def ready(model: nn.Module, device: str) -> nn.Module:
     # some backbones of mmpretrain return nothing from train() and eval()
     model.eval()
     return model.requires_grad_(False)
-
-
-def test_pipeline(config: ConfigDict) -> list:
-    """Transforms of the test of a config; the first data set's, where there are several.
-
-    Raises:
-        ValueError: The config has none.
-    """
-    dataset = (config.get('test_dataloader') or {}).get('dataset') or {}
-    while 'pipeline' not in dataset and (dataset.get('datasets') or dataset.get('dataset')):
-        inner = dataset.get('datasets') or [dataset['dataset']]
-        dataset = inner[0]
-    if not dataset.get('pipeline'):
-        raise ValueError(f'{config.filename} has no test_dataloader with a pipeline, which '
-                         'says how images are read: give the config of a training or test')
-    return dataset['pipeline']

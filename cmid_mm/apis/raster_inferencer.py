@@ -18,7 +18,8 @@ from ..datasets.image_reading import ImageError
 from ..datasets.transforms.loading import LoadRSImage
 from ..engine.optimizers.auto_precision import best_precision
 from ..utils.output_file import check_output
-from .model import as_config, build_model, scope_of, test_pipeline
+from .model import as_config, build_model, scope_of
+from .pipelines import test_pipeline
 from .raster_file import RasterFile, open_raster
 from .tiles import Span, cut_axis
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .class_map import class_colours
+from .panels import to_rgb
 
 
 def save_box_map(image: np.ndarray, corners: np.ndarray, labels: Sequence[str],
@@ -22,7 +23,7 @@ def save_box_map(image: np.ndarray, corners: np.ndarray, labels: Sequence[str],
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
     colours = dict(zip(classes, np.array(class_colours(len(classes), palette)) / 255))
-    panel = image[..., :3] if image.shape[2] >= 3 else image[..., [0, 0, 0]]
+    panel = to_rgb(image)
     height, width = panel.shape[:2]
     figure = Figure(figsize=(9, 9 * max(0.3, min(1.5, height / width)) + 0.5),
                     layout='constrained')

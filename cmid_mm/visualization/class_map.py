@@ -1,10 +1,11 @@
 """A small picture of a large map of classes."""
-import colorsys
 from collections.abc import Sequence
 
 import numpy as np
 import rasterio
 from rasterio.enums import Resampling
+
+from .panels import colours_for, to_rgb
 
 _NOTHING = (150, 150, 150)
 
@@ -14,14 +15,10 @@ def class_colours(count: int, palette: Sequence | None = None) -> list[tuple[int
 
     Args:
         count (int): Classes.
-        palette (Sequence, optional): Colours that are known; shorter lists are filled up with
-            colours that differ in hue.
+        palette (Sequence, optional): Colours that are known; a short one is filled up.
     """
     known = [tuple(int(level) for level in colour) for colour in palette or ()]
-    # steps of the golden ratio never come close to an earlier hue
-    made = [colorsys.hsv_to_rgb(0.618034 * number % 1, 0.65, 0.9) for number in range(count)]
-    made = [tuple(round(255 * level) for level in colour) for colour in made]
-    return (known + made[len(known):])[:count]
+    return (known + colours_for(count)[len(known):])[:count]
 
 
 def save_class_map(images: Sequence, path: str, size: tuple, names: Sequence[str],
@@ -42,8 +39,7 @@ def save_class_map(images: Sequence, path: str, size: tuple, names: Sequence[str
         labels = file.read(1, out_shape=size, resampling=Resampling.nearest)
     table = np.full((256, 3), _NOTHING, np.uint8)
     table[:len(palette)] = palette
-    panels = [image[..., :3] if image.shape[2] >= 3 else image[..., [0, 0, 0]]
-              for image in images] + [table[labels]]
+    panels = [*map(to_rgb, images), table[labels]]
     height, width = size
     side = 5 * max(0.4, min(1.5, height / width))
     figure = Figure(figsize=(5 * len(panels), side + 0.6), layout='constrained')

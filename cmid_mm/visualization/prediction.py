@@ -11,6 +11,7 @@ import numpy as np
 
 from ..datasets.transforms.loading import LoadRSImage
 from .grid import save_grid
+from .panels import to_rgb
 
 #: Of a pair of changes: right, invented and overlooked.
 RIGHT, INVENTED, OVERLOOKED = (255, 255, 255), (230, 60, 60), (70, 130, 255)
@@ -25,8 +26,7 @@ def read_rgb(path: str, loading: dict | None = None) -> np.ndarray:
         path (str): File.
         loading (dict, optional): Arguments of ``LoadRSImage``, where it is no photograph.
     """
-    image = LoadRSImage(**(loading or {})).transform(dict(img_path=path))['img']
-    return image[..., :3] if image.shape[2] >= 3 else image[..., [0, 0, 0]]
+    return to_rgb(LoadRSImage(**(loading or {})).transform(dict(img_path=path))['img'])
 
 
 def classification_picture(samples, infos, meta: dict, path: str, title: str,

@@ -8,10 +8,10 @@ from mmengine.dataset import Compose
 from mmengine.device import get_device
 from mmpretrain.registry import TRANSFORMS
 
-from ..apis.model import build_model, scope_of, test_pipeline
+from ..apis.model import build_model, scope_of
+from ..apis.pipelines import read_at, test_pipeline
 from ..utils.checkpoint_file import load_checkpoint_file
 from ..utils.keyed_random import view_key
-from .reading import read_at
 from .reconstruction import reconstruction_panels
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from .grid import save_grid
+from .panels import to_rgb
 
 _ROWS = 12
 
@@ -22,17 +23,13 @@ def save_retrieval(queries: Sequence[str], answers: Sequence, read: Callable,
     columns = 1 + max(len(found) for found in answers)
     panels, captions = [], []
     for query, found in list(zip(queries, answers))[:_ROWS]:
-        row = [_rgb(read(path)) for path in (query, *(path for path, _ in found))]
+        row = [to_rgb(read(path)) for path in (query, *(path for path, _ in found))]
         blank = np.full_like(row[0], 255)
         panels.append(row + [blank] * (columns - len(row)))
         texts = [(f'query: {_name(query)}', 'tab:blue')]
         texts += [(f'{similarity:.2f} {_name(path)}', 'black') for path, similarity in found]
         captions.append(texts + [('', 'black')] * (columns - len(row)))
     save_grid(panels, out, captions=captions)
-
-
-def _rgb(image: np.ndarray) -> np.ndarray:
-    return image[..., :3] if image.shape[2] >= 3 else image[..., [0, 0, 0]]
 
 
 def _name(path: str) -> str:

@@ -5,7 +5,7 @@ from mmengine.config import Config
 from mmpretrain.registry import MODELS
 from small_models import TINY_SWIN
 
-from cmid_mm.visualization.reading import read_at
+from cmid_mm.apis.pipelines import read_at
 from cmid_mm.visualization.stages import stage_maps
 
 VIT = dict(type='VisionTransformer', img_size=64, patch_size=16, out_type='featmap',

@@ -26,6 +26,8 @@ def parse_args(arguments=None):
                         help='of a training checkpoint (default: student)')
     parser.add_argument('--dense', action='store_true', help='keep the feature maps too')
     parser.add_argument('--batch-size', type=int, default=32)
+    parser.add_argument('--size', type=int, help='side of the images in pixels (default: what '
+                        'the test pipeline of the config makes)')
     parser.add_argument('--device', help='cpu, cuda, ... (default: a GPU if there is one)')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
                         metavar='KEY=VALUE', help='change settings of the config')
@@ -38,7 +40,8 @@ def main(arguments=None):
     config = read_config(args.config, args.cfg_options)
     from cmid_mm.apis import FeatureInferencer
     from cmid_mm.utils.output_file import complete_or_absent
-    inferencer = FeatureInferencer(config, args.checkpoint, args.encoder, args.device)
+    inferencer = FeatureInferencer(config, args.checkpoint, args.encoder, args.size,
+                                   args.device)
     found = inferencer(args.images, args.batch_size, args.dense)
     arrays = dict(paths=np.array(found['paths']), vectors=found['vectors'])
     if args.dense:

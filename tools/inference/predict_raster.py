@@ -49,7 +49,7 @@ def main(arguments=None):
     require_checkpoint(args.checkpoint)
     config = read_config(args.config, args.cfg_options)
     from cmid_mm.apis import ChangeInferencer, DetectionInferencer, SegmentationInferencer
-    from cmid_mm.apis.model import test_pipeline
+    from cmid_mm.apis.pipelines import test_pipeline
     from cmid_mm.apis.raster_inferencer import raster_loading
     settings = dict(device=args.device, tile=args.tile, overlap=args.overlap,
                     batch_size=args.batch_size)

@@ -26,6 +26,8 @@ def parse_args(arguments=None):
     parser.add_argument('--out', default='retrieval.png', help='picture (default: retrieval.png)')
     parser.add_argument('--encoder', choices=['student', 'teacher'],
                         help='of a training checkpoint (default: student)')
+    parser.add_argument('--size', type=int, help='side of the images in pixels (default: what '
+                        'the test pipeline of the config makes)')
     parser.add_argument('--device', help='cpu, cuda, ... (default: a GPU if there is one)')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
                         metavar='KEY=VALUE', help='change settings of the config')
@@ -38,7 +40,8 @@ def main(arguments=None):
     config = read_config(args.config, args.cfg_options)
     from cmid_mm.apis import FeatureInferencer, SceneIndex
     from cmid_mm.visualization.retrieval import save_retrieval
-    inferencer = FeatureInferencer(config, args.checkpoint, args.encoder, args.device)
+    inferencer = FeatureInferencer(config, args.checkpoint, args.encoder, args.size,
+                                   args.device)
     if args.index:
         index = SceneIndex.load(args.index)
     else:

@@ -47,8 +47,7 @@ def load_features(args, size=None):
     """
     cfg = load_config(args)
     from cmid_mm.apis import FeatureInferencer
-    from cmid_mm.visualization.reading import read_at
-    return FeatureInferencer(read_at(cfg, size), args.checkpoint, args.encoder, args.device,
+    return FeatureInferencer(cfg, args.checkpoint, args.encoder, size, args.device,
                              show_progress=False)
 
 

@@ -1,11 +1,23 @@
-"""How a config reads images, at a size of one's own."""
+"""How a config reads images."""
 import copy
 
 from mmengine.config import Config
 
-from ..apis.model import test_pipeline
-
+# where a config says nothing of the size of its images
 _SIZE = 224
+
+
+def test_pipeline(config: Config) -> list:
+    """Transforms of the test of a config; the first data set's, where there are several.
+
+    Raises:
+        ValueError: The config has none.
+    """
+    pipeline = _pipeline(config.get('test_dataloader'))
+    if not pipeline:
+        raise ValueError(f'{config.filename} has no test_dataloader with a pipeline, which '
+                         'says how images are read: give the config of a training or test')
+    return pipeline
 
 
 def read_at(cfg: Config, size: int | None = None) -> Config:
@@ -39,7 +51,7 @@ def read_at(cfg: Config, size: int | None = None) -> Config:
 
 def _loading(cfg: Config, tested: bool) -> dict:
     """The step that reads a file, of the test where there is one, else of the training."""
-    steps = test_pipeline(cfg) if tested else cfg.get('train_pipeline') or _train_pipeline(cfg)
+    steps = _pipeline(cfg.get('test_dataloader' if tested else 'train_dataloader'))
     for step in steps:
         if step['type'] == 'LoadRSImage':
             # every pixel: JPEGs are decoded smaller where views are cut from them
@@ -48,8 +60,9 @@ def _loading(cfg: Config, tested: bool) -> dict:
                      'config of a pre-training or classification of this project')
 
 
-def _train_pipeline(cfg: Config) -> list:
-    dataset = (cfg.get('train_dataloader') or {}).get('dataset') or {}
+def _pipeline(loader: dict | None) -> list:
+    """Of the first data set of a loader; [] where there is none."""
+    dataset = (loader or {}).get('dataset') or {}
     while 'pipeline' not in dataset and (dataset.get('datasets') or dataset.get('dataset')):
         dataset = (dataset.get('datasets') or [dataset['dataset']])[0]
     return dataset.get('pipeline') or []
