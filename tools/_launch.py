@@ -257,11 +257,13 @@ def prepare_processes(cfg):
             raise UserError(f'no GPU found; on the CPU use tools/dist_train.sh or '
                             f'dist_test.sh instead of --launcher {cfg.launcher}')
         cfg.merge_from_dict({'env_cfg.dist_cfg.backend': 'gloo',
-                             'model_wrapper_cfg.device_ids': None})
-        cfg.model_wrapper_cfg.setdefault('type', 'MMDistributedDataParallel')
-        cfg.model_wrapper_cfg.setdefault('broadcast_buffers', False)
-        cfg.model_wrapper_cfg.setdefault('find_unused_parameters',
-                                         cfg.get('find_unused_parameters', False))
+                             'model_wrapper_cfg': cfg.get('model_wrapper_cfg') or {}})
+        wrapper = cfg.model_wrapper_cfg
+        if wrapper.setdefault('type', 'MMDistributedDataParallel') == 'MMDistributedDataParallel':
+            wrapper.device_ids = None
+            wrapper.setdefault('broadcast_buffers', False)
+            wrapper.setdefault('find_unused_parameters',
+                               cfg.get('find_unused_parameters', False))
         torch.distributed.init_process_group('gloo')
         say(f'no GPU found: {torch.distributed.get_world_size()} processes on the CPU, '
             f'backend gloo')

@@ -4,7 +4,7 @@ import math
 import os.path as osp
 from pathlib import Path
 
-from mmengine.dist import get_world_size, is_main_process
+from mmengine.dist import broadcast_object_list, get_world_size, is_main_process
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
@@ -82,15 +82,18 @@ class FiniteStepHook(Hook):
         """Write a step down, once for all processes; return the file."""
         folder = Path(runner.work_dir) / FOLDER
         path = folder / f'step_{first + 1}.json'
-        if not is_main_process():
-            return path
+        # all processes save or none: a sharded model is put together by all
+        wanted = [len(list(folder.glob('*.pth'))) < self.most_states]
+        broadcast_object_list(wanted)
         state = None
-        if len(list(folder.glob('*.pth'))) < self.most_states:
+        if wanted[0]:
             state = f'step_{first + 1}.pth'
             runner.save_checkpoint(
                 str(folder), state, save_optimizer=False, save_param_scheduler=False,
                 meta=dict(epoch=runner.epoch, iter=first),
                 backend_args=dict(backend=CompleteFileBackend.__name__))
+        if not is_main_process():
+            return path
         batches = [_batch(runner, step) for step in range(first, runner.iter + 1)]
         record = dict(
             step=first + 1, epoch=runner.epoch, seed=runner.seed, processes=get_world_size(),

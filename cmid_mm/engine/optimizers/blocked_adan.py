@@ -6,6 +6,8 @@ from mmpretrain.engine.optimizers.adan_t import Adan
 from mmpretrain.registry import OPTIMIZERS
 from torch import Tensor
 
+from cmid_mm.models.utils.distributed import local_part
+
 # elements: the eight tensors that a block touches stay in the cache that the cores share
 _BLOCK = 2**18
 
@@ -44,7 +46,7 @@ class BlockedAdan(Adan):
             state['pre_grad'] = parameter.grad.clone()
         tensors = [parameter, parameter.grad] + [
             state[name] for name in ('exp_avg', 'exp_avg_sq', 'exp_avg_diff', 'pre_grad')]
-        for block in _blocks(tensors):
+        for block in _blocks([local_part(tensor) for tensor in tensors]):
             _update_block(*block, group)
 
 

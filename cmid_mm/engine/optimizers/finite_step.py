@@ -7,6 +7,8 @@ from mmengine.logging import print_log
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from torch import Tensor
 
+from cmid_mm.models.utils.distributed import local_part
+
 
 class FiniteStep:
     """Mixin for mmengine's wrappers: ``step`` looks at loss and gradients first.
@@ -41,7 +43,7 @@ class FiniteStep:
 
     def _finite(self) -> Tensor:
         """uint8 scalar: whether loss and gradients of this process are finite."""
-        gradients = [parameter.grad for group in self.optimizer.param_groups
+        gradients = [local_part(parameter.grad) for group in self.optimizer.param_groups
                      for parameter in group['params'] if parameter.grad is not None]
         # sums of magnitudes overflow nowhere, other than those of squares, and take a third
         # of the largest magnitude's time

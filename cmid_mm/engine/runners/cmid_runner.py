@@ -11,6 +11,7 @@ from torch import device
 
 from cmid_mm.engine.hooks.safe_checkpoint_hook import SafeCheckpointHook
 from cmid_mm.engine.work_dir_lock import lock_work_dir
+from cmid_mm.models.wrappers import FullyShardedModel
 from cmid_mm.utils.latest_checkpoint import damage, latest_checkpoint
 from cmid_mm.utils.process_memory import give_freed_memory_back, memory_of_a_training
 
@@ -44,6 +45,11 @@ class CMIDRunner(Runner):
             for hook in self.hooks:
                 if isinstance(hook, SafeCheckpointHook):
                     hook.request.release()
+
+    def _init_model_weights(self) -> None:
+        """As mmengine's; a sharded model was initialised while it was whole."""
+        if not isinstance(self.model, FullyShardedModel):
+            super()._init_model_weights()
 
     def load_or_resume(self) -> None:
         """As mmengine's, but a damaged checkpoint is passed over for the one before.
@@ -79,11 +85,23 @@ class CMIDRunner(Runner):
 
     def resume(self, filename, *args, **kwargs) -> None:
         """As mmengine's; the order of the samples follows the seed of the checkpoint."""
+        if isinstance(self.model, FullyShardedModel):
+            # the whole state may not fit where a piece of it does
+            kwargs.setdefault('map_location', 'cpu')
+            self.model.take_whole_states(self.optim_wrapper.optimizer)
         super().resume(filename, *args, **kwargs)
         sampler = self.train_dataloader.sampler
         if hasattr(sampler, 'seed'):
             sampler.seed = self.seed
         self.logger.info(f'going on after epoch {self.epoch}, step {self.iter}')
+
+    def save_checkpoint(self, *args, **kwargs) -> None:
+        """As mmengine's; all processes must call it where the model is sharded."""
+        if not isinstance(self.model, FullyShardedModel):
+            super().save_checkpoint(*args, **kwargs)
+            return
+        with self.model.whole_states(self.optim_wrapper.optimizer):
+            super().save_checkpoint(*args, **kwargs)
 
     def scale_lr(self, optim_wrapper, auto_scale_lr=None) -> None:
         """Scale the rate of the config to the batch that one optimiser step sees.

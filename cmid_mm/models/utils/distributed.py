@@ -2,6 +2,7 @@
 import torch
 from mmengine.dist import all_gather, all_reduce, get_world_size
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 
 def global_mean(x: Tensor) -> Tensor:
@@ -32,6 +33,11 @@ class _GlobalMean(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient):
         return gradient
+
+
+def local_part(x: Tensor) -> Tensor:
+    """What this process holds of a tensor that may be sharded; shares its memory."""
+    return x.to_local() if isinstance(x, DTensor) else x
 
 
 @torch.no_grad()

@@ -1,0 +1,3 @@
+from .fully_sharded import FullyShardedModel
+
+__all__ = ['FullyShardedModel']
