@@ -1,6 +1,4 @@
 """What ``train.py`` and ``test.py`` share: options, config and processes."""
-import difflib
-import inspect
 import os
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,19 +8,6 @@ from _errors import UserError, say
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 FRAMEWORKS = ('mmpretrain', 'mmseg', 'mmdet', 'mmrotate', 'opencd')
-
-# Top-level keys that mmengine reads besides the arguments of its Runner.
-RUNNER_OPTIONS = {
-    'compile',
-    'custom_imports',
-    'find_unused_parameters',
-    'model_wrapper_cfg',
-    'runner_type',
-    'strategy',
-    'sync_bn',
-    'tta_model',
-    'tta_pipeline',
-}
 
 
 def add_common_options(parser):
@@ -77,6 +62,7 @@ def read_config(config, options):
     """
     path = Path(config)
     if not path.is_file():
+        from cmid_mm.utils.config_keys import suggestion
         siblings = [entry.name for entry in path.parent.glob('*.py')]
         raise UserError(f'no such config: {path}{suggestion(path.name, siblings)}')
 
@@ -124,12 +110,6 @@ def missing_module(error):
     return None
 
 
-def suggestion(word, known):
-    """``'; did you mean ...?'`` or nothing."""
-    close = difflib.get_close_matches(word, known, n=1)
-    return f'; did you mean {close[0]}?' if close else ''
-
-
 def apply_options(cfg, options):
     """Merges ``--cfg-options`` into the config.
 
@@ -144,31 +124,18 @@ def apply_options(cfg, options):
     Raises:
         UserError: An unknown top-level key, or an index beyond the end of a list.
     """
-    from mmengine.runner import Runner
-    known = set(cfg) | set(inspect.signature(Runner).parameters) | RUNNER_OPTIONS
+    from cmid_mm.utils.config_keys import check_top_level, has_key
     for key in options:
-        top = key.split('.')[0]
-        if top not in known:
-            raise UserError(f'--cfg-options {key}: the config has no {top!r}'
-                            f'{suggestion(top, known)}')
+        try:
+            check_top_level(cfg, key)
+        except ValueError as error:
+            raise UserError(f'--cfg-options {key}: {error}') from error
         if '.' in key and not has_key(cfg, key):
             say(f'--cfg-options adds {key}, which the config does not have')
     try:
         cfg.merge_from_dict(options)
     except (KeyError, TypeError) as error:
         raise UserError(f'--cfg-options: {error.args[0]}') from error
-
-
-def has_key(cfg, key):
-    """Whether a dotted key leads to a value of the config."""
-    for part in key.split('.'):
-        if isinstance(cfg, (list, tuple)) and part.isdigit():
-            cfg = dict(enumerate(cfg))
-            part = int(part)
-        if not hasattr(cfg, 'keys') or part not in cfg:
-            return False
-        cfg = cfg[part]
-    return True
 
 
 def read_checkpoints_safely():

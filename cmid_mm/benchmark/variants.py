@@ -1,22 +1,11 @@
 """Named changes of a config that are compared with each other."""
 import argparse
 import copy
-import difflib
-import inspect
 from dataclasses import dataclass, field
 
 from mmengine.config import Config, DictAction
-from mmengine.runner import Runner
-from mmpretrain.registry import (
-    DATASETS,
-    HOOKS,
-    MODELS,
-    OPTIM_WRAPPERS,
-    OPTIMIZERS,
-    TRANSFORMS,
-)
 
-_REGISTRIES = (MODELS, OPTIM_WRAPPERS, OPTIMIZERS, DATASETS, TRANSFORMS, HOOKS)
+from cmid_mm.utils.config_keys import check_setting, suggestion
 
 # the step of the published code: each of these is what a faster one replaced
 PLAIN = {
@@ -79,7 +68,7 @@ def parse_variant(text: str) -> Variant:
     name, colon, rest = text.partition(':')
     if not colon:
         if name not in BUILT_IN:
-            raise ValueError(f'--compare {text}: no such variant{_suggest(name, BUILT_IN)}; '
+            raise ValueError(f'--compare {text}: no such variant{suggestion(name, BUILT_IN)}; '
                              f'built in are {", ".join(BUILT_IN)}, others need options: '
                              'NAME:KEY=VALUE')
         return BUILT_IN[name]
@@ -114,7 +103,10 @@ def apply_variant(cfg: Config, variant: Variant) -> Config:
     """
     cfg = copy.deepcopy(cfg)
     for key, value in variant.options.items():
-        check_setting(cfg, key)
+        try:
+            check_setting(cfg, key)
+        except ValueError as error:
+            raise ValueError(f'--compare {key}: {error}') from error
         _make_room(cfg, key, value)
     try:
         cfg.merge_from_dict(variant.options)
@@ -135,49 +127,6 @@ def _make_room(cfg: Config, key: str, value) -> None:
         cfg = cfg[part]
 
 
-def check_setting(cfg: Config, key: str) -> None:
-    """ValueError where a dotted key is neither in the config nor an argument of its class.
-
-    What a class passes on as keywords cannot be known; there only names that look like
-    a misspelt one are refused.
-    """
-    place = cfg
-    *parts, last = key.split('.')
-    for number, part in enumerate(parts):
-        if isinstance(place, (list, tuple)) and part.isdigit() and int(part) < len(place):
-            place = place[int(part)]
-        elif hasattr(place, 'keys') and part in place:
-            place = place[part]
-        else:
-            # what is new may have any content, but must be known itself
-            last = part
-            parts = parts[:number]
-            break
-        if not hasattr(place, 'keys') and not isinstance(place, (list, tuple)):
-            return
-    if isinstance(place, (list, tuple)) or last in place:
-        return
-    known, open_ended = _arguments(place if parts else dict(type=Runner))
-    known |= set(place)
-    close = difflib.get_close_matches(last, known, n=1, cutoff=0.8)
-    if last in known or (open_ended and not close):
-        return
-    where = f'{".".join(parts)} has' if parts else 'the config has'
-    raise ValueError(f'--compare {key}: {where} no {last!r}{_suggest(last, known)}')
-
-
-def _arguments(settings) -> tuple[set, bool]:
-    """Names of the arguments of what a dict builds, and whether others are passed on."""
-    kind = settings.get('type')
-    if isinstance(kind, str):
-        kind = next(filter(None, (registry.get(kind) for registry in _REGISTRIES)), None)
-    if kind is None:
-        return set(), True
-    parameters = inspect.signature(kind).parameters.values()
-    return ({parameter.name for parameter in parameters},
-            any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters))
-
-
 def _split(text: str) -> list[str]:
     """Parts between the commas that lie in no bracket."""
     parts, depth = [''], 0
@@ -188,8 +137,3 @@ def _split(text: str) -> list[str]:
         else:
             parts[-1] += character
     return parts
-
-
-def _suggest(word: str, known) -> str:
-    close = difflib.get_close_matches(word, known, n=1)
-    return f'; did you mean {close[0]}?' if close else ''
