@@ -8,6 +8,8 @@ Parts (--parts):
           with the config's workers, bytes that leave a worker
   train   loader, loop and hooks together: images a second, share of waiting for data
   start   time of the import and to the first step, in fresh processes
+  attention  (not by default) every block's window attention of a Swin alone, written out
+          and fused: milliseconds, ratio, greatest difference; of the first variant
 
 Everything is a median with quartiles, after a warm-up. It runs on the GPU where there is
 one, else on the CPU; OMP_NUM_THREADS sets the threads.
@@ -43,7 +45,8 @@ def parse_args(arguments=None):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file of a CMID pre-training')
     parser.add_argument('--parts', nargs='+', default=['step', 'loader', 'train', 'start'],
-                        choices=['step', 'loader', 'train', 'start'], metavar='PART',
+                        choices=['step', 'loader', 'train', 'start', 'attention'],
+                        metavar='PART',
                         help='what to measure (default: step loader train start)')
     parser.add_argument('--compare', nargs='+', default=['default'], metavar='VARIANT',
                         help='variants; ratios are to the first (default: the config alone)')

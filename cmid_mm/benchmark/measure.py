@@ -7,6 +7,7 @@ from torch import device as Device
 
 from cmid_mm.engine.optimizers.auto_precision import best_precision
 
+from .attention import measure_attention
 from .loader import build_loader, loader_config, measure_loaders, without_workers
 from .machine import describe
 from .progress import Progress
@@ -16,7 +17,7 @@ from .trainee import Trainee
 from .training import measure_training
 from .variants import Variant, apply_variant
 
-PARTS = ('step', 'loader', 'train', 'start')
+PARTS = ('step', 'loader', 'train', 'start', 'attention')
 
 
 def measure(cfg: Config, variants: Sequence[Variant], parts: Sequence[str], steps: int,
@@ -34,7 +35,8 @@ def measure(cfg: Config, variants: Sequence[Variant], parts: Sequence[str], step
 
     Returns:
         dict: ``machine``, see ``describe``; ``images`` a step, ``steps``, ``warmup``;
-        ``variants``, name -> options; each part that was measured, variant -> numbers;
+        ``variants``, name -> options; each part that was measured, variant -> numbers
+        (``attention``, see ``measure_attention``, of the first variant alone);
         ``not_measured``, reasons.
 
     Raises:
@@ -79,6 +81,16 @@ def measure(cfg: Config, variants: Sequence[Variant], parts: Sequence[str], step
         results['start'] = {variant.name: measure_start(cfg, variant, progress.tick)
                             for variant in variants}
         progress.end()
+    if 'attention' in parts:
+        progress = Progress('attention', warmup + steps)
+        attention = measure_attention(cfg, variants[0], steps, warmup, progress.tick)
+        progress.end()
+        if attention:
+            results['attention'] = attention
+        else:
+            results['not_measured'].append(
+                f'attention: the student {cfg.model.backbone.type} has no window attention, '
+                'take a config with a SwinTransformer')
     return results
 
 

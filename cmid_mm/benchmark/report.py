@@ -10,7 +10,8 @@ def lines(results: dict) -> Iterator[str]:
     Args:
         results (dict): Of ``measure``.
     """
-    parts = dict(step=_step, loader=_loader, train=_train, start=_start)
+    parts = dict(step=_step, loader=_loader, train=_train, start=_start,
+                 attention=_attention)
     for part, show in parts.items():
         if part in results:
             yield ''
@@ -90,6 +91,23 @@ def _start(found: dict) -> Iterator[str]:
         told = ', '.join(f'{stage.replace("_", " ")} {numbers["median"]:.2f}'
                          for stage, numbers in stages.items())
         yield f'  {name:<{width}}  {told}'
+
+
+def _attention(found: dict) -> Iterator[str]:
+    yield (f'window attention alone, without its linear layers, forward and backward, '
+           f'{found["precision"]} (written out and fused in turn)')
+    width = max(map(len, found['stages']))
+    for name, numbers in [*found['stages'].items(), ('all', found['all'])]:
+        low, high = numbers['ratio']['quartiles']
+        size = ('' if 'windows' not in numbers else
+                f' of {numbers["windows"]} windows and {numbers["heads"]} heads, '
+                f'{numbers["shifted"]} shifted')
+        yield (f'  {name:<{width}}  {1e3 * numbers["eager"]["median"]:.4g} ms -> '
+               f'{1e3 * numbers["fused"]["median"]:.4g} ms, {numbers["ratio"]["median"]:.3g} '
+               f'times as fast ({low:.3g} to {high:.3g}): {numbers["blocks"]} blocks{size}')
+    yield (f'  greatest difference, of the greatest number: values '
+           f'{found["difference"]["values"]:.1g}, gradients '
+           f'{found["difference"]["gradients"]:.1g}')
 
 
 def _rate(numbers: dict) -> str:

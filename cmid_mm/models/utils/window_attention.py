@@ -29,7 +29,7 @@ def use_fused_attention(model: nn.Module) -> int:
         int: How many were replaced.
     """
     found = [(parent, name, child) for parent in model.modules()
-             for name, child in parent.named_children() if _is_window_attention(child)]
+             for name, child in parent.named_children() if is_window_attention(child)]
     for parent, name, child in found:
         setattr(parent, name, FusedWindowAttention(child))
         if hasattr(parent, 'get_attn_mask'):
@@ -38,7 +38,7 @@ def use_fused_attention(model: nn.Module) -> int:
     return len(found)
 
 
-def _is_window_attention(module: nn.Module) -> bool:
+def is_window_attention(module: nn.Module) -> bool:
     """Whether a module is the first version of Swin's, which all packages spell alike."""
     wanted = ('relative_position_bias_table', 'relative_position_index', 'qkv', 'proj',
               'num_heads', 'scale', 'attn_drop', 'proj_drop')
