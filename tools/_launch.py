@@ -223,10 +223,13 @@ def prepare_processes(cfg):
         if cfg.launcher != 'pytorch':
             raise UserError(f'no GPU found; on the CPU use tools/dist_train.sh or '
                             f'dist_test.sh instead of --launcher {cfg.launcher}')
-        cfg.merge_from_dict({'env_cfg.dist_cfg.backend': 'gloo',
-                             'model_wrapper_cfg': cfg.get('model_wrapper_cfg') or {}})
+        cfg.merge_from_dict({'env_cfg.dist_cfg.backend': 'gloo'})
+        if cfg.get('model_wrapper_cfg') is None:
+            cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel')
         wrapper = cfg.model_wrapper_cfg
-        if wrapper.setdefault('type', 'MMDistributedDataParallel') == 'MMDistributedDataParallel':
+        # others, such as that of sharded models, have none of these arguments
+        kind = wrapper.setdefault('type', 'MMDistributedDataParallel')
+        if 'DistributedDataParallel' in str(kind):
             wrapper.device_ids = None
             wrapper.setdefault('broadcast_buffers', False)
             wrapper.setdefault('find_unused_parameters',
