@@ -129,7 +129,7 @@ def test_single_bands_are_reconstructed(tmp_path):
         'model.backbone': dict(RESNET, _delete_=True, in_channels=1),
         'model.data_preprocessor.bands': 1, 'model.data_preprocessor.mean': [120.],
         'model.data_preprocessor.std': [60.],
-        'train_dataloader.dataset.pipeline.0.bands': 1})
+        'train_dataloader.dataset.pipeline': [dict(type='LoadRSImage', bands=1)]})
     with rasterio.open(tmp_path / 'one.tif', 'w', driver='GTiff', height=70, width=90, count=1,
                        dtype='uint8') as file:
         file.write(np.arange(6300, dtype=np.uint8).reshape(1, 70, 90))
