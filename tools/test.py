@@ -39,6 +39,10 @@ def parse_args(arguments=None):
     parser.add_argument(
         '--wait-time', type=float, default=2, help='seconds a window stays (default 2)')
     parser.add_argument('--tta', action='store_true', help='test-time augmentation')
+    parser.add_argument(
+        '--probes',
+        action='store_true',
+        help='k-NN and linear probe of student and teacher (CMID)')
     add_common_options(parser)
     args = parser.parse_args(arguments)
     if args.out_item and not args.out:
@@ -57,11 +61,26 @@ def merge_args(cfg, args):
     cfg.resume = False
     if args.amp:
         cfg.test_cfg.fp16 = True
+    if args.probes:
+        use_probes(cfg)
     if args.show or args.show_dir:
         show_predictions(cfg, args)
     if args.tta:
         use_augmentation(cfg)
     set_loader_defaults(cfg, not args.no_pin_memory)
+
+
+def use_probes(cfg):
+    """What ProbeHook asks while it trains, in place of the config's evaluator.
+
+    Raises:
+        UserError: The config has no probes.
+    """
+    if cfg.get('probe_evaluator') is None:
+        raise UserError('--probes needs probe_evaluator in the config; the pre-training '
+                        'configs in configs/cmid have it')
+    cfg.model.feature_of = 'both'
+    cfg.test_evaluator = cfg.probe_evaluator
 
 
 def show_predictions(cfg, args):

@@ -4,7 +4,9 @@ import torch
 from torch import Tensor
 
 from ..models.utils.block_mask import upsample_mask
-from .grid import save_grid
+from .grid import draw_grid, save_grid
+
+HEADS = 'image', 'what the student sees', 'its reconstruction'
 
 
 @torch.no_grad()
@@ -38,6 +40,11 @@ def to_rgb(image: Tensor) -> np.ndarray:
     return bands.round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
 
 
+def draw_reconstructions(rows: list, title: str = '') -> np.ndarray:
+    """The panels of ``reconstruction_panels`` as one picture, (H, W, 3) uint8, RGB."""
+    return draw_grid(rows, HEADS, title)
+
+
 def save_reconstructions(rows: list, path: str, title: str = '') -> None:
     """Write the panels as one picture, a row an image.
 
@@ -46,4 +53,4 @@ def save_reconstructions(rows: list, path: str, title: str = '') -> None:
         path (str): File to write, PNG by its ending.
         title (str): Line above the picture.
     """
-    save_grid(rows, path, ('image', 'what the student sees', 'its reconstruction'), title)
+    save_grid(rows, path, HEADS, title)

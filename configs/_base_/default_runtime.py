@@ -15,7 +15,11 @@ default_hooks = dict(
     broken_images=dict(type='BrokenImagesHook', max_share=0.1),
     step_seed=dict(type='StepSeedHook'),
     finite_step=dict(type='FiniteStepHook'),
-    collapse_watch=dict(type='CollapseWatchHook'))
+    collapse_watch=dict(type='CollapseWatchHook'),
+    progress=dict(type='ProgressHook'),
+    pictures=dict(type='PicturesHook', interval=10, num_images=4),
+    # epochs between two looks, 0 for none; data_root: class folders, else test_dataloader's
+    probe=dict(type='ProbeHook', interval=0, data_root=None))
 custom_hooks = [
     dict(type='CMIDTeacherMomentumHook', base_momentum=0.996),
     dict(type='CMIDTeacherTemperatureHook', start=0.04, end=0.07, warmup_epochs=50),

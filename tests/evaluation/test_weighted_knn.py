@@ -61,3 +61,19 @@ def test_missing_split_is_refused():
 def test_no_neighbours_are_refused():
     with pytest.raises(ValueError, match='k must'):
         METRICS.build(dict(type='WeightedKNN', k=0))
+
+
+def test_the_field_of_the_feature_can_be_named():
+    labels = torch.arange(20) % 2
+    right, wrong = torch.eye(2)[labels], torch.eye(2)[1 - labels]
+    kept = [sample | dict(teacher_feature=feature) for sample, feature in
+            zip(samples(right, labels, 'bank'), right)]
+    kept += [sample | dict(teacher_feature=feature) for sample, feature in
+             zip(samples(right[:4], labels[:4], 'query'), wrong)]
+    for field, accuracy in (('feature', 100), ('teacher_feature', 0)):
+        metric = METRICS.build(dict(type='WeightedKNN', k=1, topk=(1, ), feature=field))
+        metric.process(None, kept)
+        assert metric.evaluate(24) == {'knn/top1': accuracy}
+    metric = METRICS.build(dict(type='WeightedKNN', feature='student_feature'))
+    with pytest.raises(ValueError, match="no 'student_feature' .*feature_of='both'"):
+        metric.process(None, kept)

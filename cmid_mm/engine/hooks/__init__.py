@@ -8,6 +8,9 @@ from .first_sample_hook import FirstSampleHook
 from .fused_attention_hook import FusedAttentionHook
 from .list_paths_hook import ListPathsHook
 from .measure_statistics_hook import MeasureStatisticsHook
+from .pictures_hook import PicturesHook
+from .probe_hook import ProbeHook
+from .progress_hook import ProgressHook
 from .safe_checkpoint_hook import SafeCheckpointHook
 from .step_seed_hook import StepSeedHook
 from .teacher_momentum_hook import CMIDTeacherMomentumHook
@@ -18,5 +21,6 @@ __all__ = [
     'BrokenImagesHook', 'CMIDTeacherMomentumHook', 'CMIDTeacherTemperatureHook',
     'CheckpointGuardHook', 'ClassCheckHook', 'CollapseWatchHook', 'DeferredRuntimeInfoHook',
     'FiniteStepHook', 'FirstSampleHook', 'FusedAttentionHook', 'ListPathsHook',
-    'MeasureStatisticsHook', 'SafeCheckpointHook', 'StepSeedHook', 'TrainingReportHook'
+    'MeasureStatisticsHook', 'PicturesHook', 'ProbeHook', 'ProgressHook', 'SafeCheckpointHook',
+    'StepSeedHook', 'TrainingReportHook'
 ]

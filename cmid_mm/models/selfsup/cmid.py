@@ -48,8 +48,8 @@ class CMID(BaseSelfSupervisor):
             it in place of what the stem saw. Defaults to 'add'.
         mask_stem (str, optional): Name of the backbone's module behind which the token
             enters; found where None.
-        feature_of (str): Whose features are extracted and predicted, ``'student'`` or
-            ``'teacher'``. Defaults to 'student'.
+        feature_of (str): Whose features are extracted and predicted: ``'student'``,
+            ``'teacher'``, or ``'both'``, see ``predict``. Defaults to 'student'.
         joint_views (bool | str): Both views pass the backbone as one batch. ``'auto'`` where
             that changes nothing, which is without batch norm: with it, images of both views
             would share their statistics. Defaults to 'auto'.
@@ -93,8 +93,9 @@ class CMID(BaseSelfSupervisor):
             backbone=backbone, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         if mask_mode not in ('add', 'replace'):
             raise ValueError(f"mask_mode must be 'add' or 'replace', not {mask_mode!r}")
-        if feature_of not in ('student', 'teacher'):
-            raise ValueError(f"feature_of must be 'student' or 'teacher', not {feature_of!r}")
+        if feature_of not in ('student', 'teacher', 'both'):
+            raise ValueError("feature_of must be 'student', 'teacher' or 'both', "
+                             f'not {feature_of!r}')
         self.image_size = image_size
         self.num_matches = num_matches
         self.mask_mode = mask_mode
@@ -167,16 +168,25 @@ class CMID(BaseSelfSupervisor):
             return self.predict(inputs, data_samples)
         return super().forward(inputs, data_samples, mode)
 
-    def extract_feat(self, inputs: Tensor) -> tuple:
+    def extract_feat(self, inputs: Tensor, encoder: str | None = None) -> tuple:
         """Feature maps of (B, C, H, W) normalised images, nothing masked."""
-        encoder = self.teacher['backbone'] if self.feature_of == 'teacher' else self.backbone
-        return encoder(inputs)
+        teacher = (encoder or self.feature_of) == 'teacher'
+        return (self.teacher['backbone'] if teacher else self.backbone)(inputs)
 
     def predict(self, inputs: Tensor, data_samples: list[DataSample]) -> list[DataSample]:
-        """Set ``feature``, (C,) float32, the spatial mean of the last map, of each sample."""
-        features = self.extract_feat(inputs)[-1].mean((2, 3)).float()
-        for sample, feature in zip(data_samples, features):
-            sample.set_field(feature, 'feature', dtype=Tensor)
+        """Set ``feature``, (C,) float32, the spatial mean of the last map, of each sample.
+
+        With ``feature_of='both'`` that is the student's, and ``student_feature`` and
+        ``teacher_feature`` are set too.
+        """
+        fields = {self.feature_of: ('feature', )}
+        if self.feature_of == 'both':
+            fields = dict(student=('feature', 'student_feature'), teacher=('teacher_feature', ))
+        for encoder, names in fields.items():
+            features = self.extract_feat(inputs, encoder)[-1].mean((2, 3)).float()
+            for sample, feature in zip(data_samples, features):
+                for name in names:
+                    sample.set_field(feature, name, dtype=Tensor)
         return data_samples
 
     def student_map(self, images: Tensor, mask: Tensor | None = None) -> Tensor:

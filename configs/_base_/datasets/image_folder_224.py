@@ -45,4 +45,11 @@ test_dataloader = dict(
         type='ConcatDataset',
         datasets=[dict(labelled_folder, split=split) for split in ('bank', 'query')]))
 test_evaluator = dict(type='WeightedKNN', k=20)
+# what ProbeHook asks while it trains and `tools/test.py --probes` afterwards
+probe_evaluator = [
+    dict(metric, feature=f'{encoder}_feature', prefix=f'{encoder}_{name}')
+    for encoder in ('student', 'teacher')
+    for name, metric in dict(
+        knn=dict(type='WeightedKNN', k=20), linear=dict(type='LinearProbe')).items()
+]
 test_cfg = dict()

@@ -1,0 +1,77 @@
+"""What probes of frozen features share: a bank answers, held-out queries ask."""
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import torch
+from mmengine.evaluator import BaseMetric
+from torch import Tensor
+
+
+class FeatureProbe(BaseMetric):
+    """Accuracy on the queries of a classifier that knows the bank.
+
+    Samples say in ``split`` whether they are of the ``'bank'`` or a ``'query'`` (see
+    ``ImageFolder``) and carry a feature and ``gt_label``.
+
+    Args:
+        topk (Sequence[int]): Accuracies to report. Defaults to (1, 5).
+        feature (str): Field of the samples that holds the feature, (D,) float32. Defaults
+            to 'feature'.
+        collect_device (str): Where processes exchange results. Defaults to 'cpu'.
+        prefix (str, optional): Of the names of the results; that of the class where None.
+
+    Raises:
+        ValueError: There are no bank or no query images, or samples lack the feature.
+    """
+
+    def __init__(self,
+                 topk: Sequence[int] = (1, 5),
+                 feature: str = 'feature',
+                 collect_device: str = 'cpu',
+                 prefix: str | None = None):
+        super().__init__(collect_device, prefix)
+        self.topk = tuple(topk)
+        self.feature = feature
+
+    def process(self, data_batch, data_samples: Sequence[dict]) -> None:
+        """Keep feature, label and split of every sample."""
+        for sample in data_samples:
+            if self.feature not in sample:
+                raise ValueError(
+                    f'{type(self).__name__} finds no {self.feature!r} in the samples: '
+                    "model.feature_of='both' gives student_feature and teacher_feature, "
+                    'any other gives feature alone')
+            self.results.append(
+                dict(
+                    # a row of its own: pickled for other processes, a view of the batch
+                    # would bring the whole batch along
+                    feature=sample[self.feature].cpu().clone(),
+                    label=int(sample['gt_label']),
+                    query=sample['split'] == 'query'))
+
+    def compute_metrics(self, results: list) -> dict:
+        """Accuracies in percent, as ``top1`` and so on."""
+        query = torch.tensor([result['query'] for result in results])
+        if not query.any() or query.all():
+            raise ValueError(
+                f'{type(self).__name__} needs bank and query images, but of {len(results)} '
+                f"images {int(query.sum())} are queries: use ImageFolder(split='bank') and "
+                "ImageFolder(split='query')")
+        features = torch.stack([result['feature'] for result in results])
+        labels = torch.tensor([result['label'] for result in results])
+        ranking = self.rank(features[~query], labels[~query], features[query])
+        hits = ranking == labels[query][:, None]
+        return {f'top{n}': 100 * hits[:, :n].any(1).float().mean().item() for n in self.topk}
+
+    @abstractmethod
+    def rank(self, bank: Tensor, labels: Tensor, queries: Tensor) -> Tensor:
+        """Classes of every query, the most likely first.
+
+        Args:
+            bank (Tensor): (N, D) float32 features.
+            labels (Tensor): (N,) int64 classes of the bank.
+            queries (Tensor): (M, D) float32 features.
+
+        Returns:
+            Tensor: (M, number of classes) int64.
+        """
