@@ -1,19 +1,22 @@
 """A picture of which cell of one view is compared with which cell of the other."""
 import colorsys
+import math
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
 # pixels of the picture: least side of a view, and the white between views and scenes
-_SIDE = 320
-_GAP = 48
+_SIDE = 400
+_GAP = 56
 _COLUMNS = 2
-_DARK = (30, 30, 30)
+_LINE_STRENGTH = 0.5
 
 
 def draw_matched_cells(views: Sequence, matches: Sequence, grid: tuple[int, int]) -> np.ndarray:
-    """Both views of each scene side by side; matched cells have one colour and one line.
+    """Both views of each scene side by side; matched cells have one number and one line.
+
+    A cell that is matched several times has all its numbers, and the colour of the first.
 
     Args:
         views (Sequence[tuple[ndarray, ndarray]]): Of each scene, both (S, S, 3) uint8,
@@ -44,34 +47,53 @@ def draw_matched_cells(views: Sequence, matches: Sequence, grid: tuple[int, int]
 def draw_scene(first: np.ndarray, second: np.ndarray, source: np.ndarray, target: np.ndarray,
                grid: tuple[int, int]) -> np.ndarray:
     """One scene; see ``draw_matched_cells``."""
-    scale = max(1, round(_SIDE / len(first)))
+    scale = max(1, math.ceil(_SIDE / len(first)))
     views = [cv2.resize(view, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
              for view in (first, second)]
     side = len(views[0])
     canvas = np.full((side, 2 * side + _GAP, 3), 255, np.uint8)
     canvas[:, :side], canvas[:, side + _GAP:] = views
-    cell = side / grid[0], side / grid[1]
-    pairs = [(cell_box(a, grid, cell, 0), cell_box(b, grid, cell, side + _GAP))
-             for a, b in zip(source.tolist(), target.tolist())]
-    for number, boxes in enumerate(pairs):
-        colour = colour_of(number)
-        for left, top, right, bottom in boxes:
-            cv2.rectangle(canvas, (left, top), (right, bottom), colour, 2)
-    # above the outlines; a dark rim keeps them apart from the ground
-    for number, boxes in enumerate(pairs):
-        ends = [((left + right) // 2, (top + bottom) // 2) for left, top, right, bottom in boxes]
-        for ink, width, radius in ((_DARK, 3, 6), (colour_of(number), 1, 4)):
-            cv2.line(canvas, *ends, ink, width, cv2.LINE_AA)
-            for end in ends:
-                cv2.circle(canvas, end, radius, ink, -1, cv2.LINE_AA)
+    lines, found = canvas.copy(), {}
+    for number, pair in enumerate(zip(source.tolist(), target.tolist())):
+        boxes = [cell_box(cell, grid, side, left)
+                 for cell, left in zip(pair, (0, side + _GAP))]
+        cv2.line(lines, *map(centre, boxes), colour_of(number), 2, cv2.LINE_AA)
+        for box in boxes:
+            found.setdefault(box, []).append(number)
+    # the images shine through the lines, and lie under the numbers
+    canvas = cv2.addWeighted(lines, _LINE_STRENGTH, canvas, 1 - _LINE_STRENGTH, 0)
+    for box, numbers in found.items():
+        cv2.rectangle(canvas, box[:2], box[2:], colour_of(numbers[0]), 2)
+        write(canvas, box, ' '.join(str(number + 1) for number in numbers))
     return canvas
 
 
-def cell_box(index: int, grid: tuple[int, int], cell: tuple[float, float], left: int) -> tuple:
-    """Outline of a cell: left, top, right, bottom in pixels, within the cell."""
+def cell_box(index: int, grid: tuple[int, int], side: int, left: int) -> tuple:
+    """Outline of a cell of a view of ``side`` px that begins at the column ``left``.
+
+    Returns:
+        tuple[int, int, int, int]: left, top, right, bottom, pixels inside the cell.
+    """
     row, column = divmod(index, grid[1])
-    return (left + round(column * cell[1]) + 1, round(row * cell[0]) + 1,
-            left + round((column + 1) * cell[1]) - 2, round((row + 1) * cell[0]) - 2)
+    edges = [round(place * side / count) for place, count in (
+        (column, grid[1]), (row, grid[0]), (column + 1, grid[1]), (row + 1, grid[0]))]
+    return left + edges[0] + 1, edges[1] + 1, left + edges[2] - 2, edges[3] - 2
+
+
+def centre(box: tuple) -> tuple:
+    """Middle of an outline, (column, row)."""
+    return (box[0] + box[2]) // 2, (box[1] + box[3]) // 2
+
+
+def write(canvas: np.ndarray, box: tuple, text: str) -> None:
+    """Put white words on a dark ground into the middle of an outline."""
+    (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.5, 1)
+    column, row = centre(box)
+    left, bottom = column - width // 2, row + height // 2
+    cv2.rectangle(canvas, (left - 3, bottom - height - 4), (left + width + 2, bottom + 3),
+                  (30, 30, 30), -1)
+    cv2.putText(canvas, text, (left, bottom), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, ) * 3, 1,
+                cv2.LINE_AA)
 
 
 def colour_of(number: int) -> tuple:

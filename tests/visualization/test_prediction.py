@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from cmid_mm.visualization import PREDICTION_PICTURES, save_grid
+from cmid_mm.visualization import PREDICTION_PICTURES, draw_grid, save_grid
 from cmid_mm.visualization.prediction import (
     FOUND_BOX,
     INVENTED,
@@ -87,7 +87,9 @@ def test_a_wrong_prediction_changes_the_picture(task, photograph, tmp_path):
 def test_grid_has_a_place_for_every_panel(tmp_path):
     red, blue = (np.full((8, 8, 3), colour, np.uint8) for colour in ((255, 0, 0), (0, 0, 255)))
     save_grid([[red, blue], [blue, red]], str(tmp_path / 'grid.png'), ('a', 'b'))
-    picture = np.asarray(Image.open(tmp_path / 'grid.png').convert('RGB')).astype(int)
+    picture = np.asarray(Image.open(tmp_path / 'grid.png'))
+    assert np.array_equal(picture, draw_grid([[red, blue], [blue, red]], ('a', 'b')))
+    picture = picture.astype(int)
     reds = (picture[..., 0] > 240) & (picture[..., 2] < 15)
     half = picture.shape[0] // 2, picture.shape[1] // 2
     # red above on the left and below on the right

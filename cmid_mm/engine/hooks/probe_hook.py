@@ -41,18 +41,18 @@ class ProbeHook(Hook):
         if not self.interval:
             return
         self.check(runner)
-        loop = dict(
+        loop = runner.build_val_loop(dict(
             type='ValLoop',
             dataloader=self.loader_config(runner.cfg),
             evaluator=runner.cfg.probe_evaluator,
-            fp16=(runner.cfg.get('test_cfg') or {}).get('fp16', False))
-        runner._val_loop = runner.build_val_loop(loop)
-        classes = runner.val_dataloader.dataset.metainfo.get('classes') or ()
+            fp16=(runner.cfg.get('test_cfg') or {}).get('fp16', False)))
+        classes = loop.dataloader.dataset.metainfo.get('classes') or ()
         if len(classes) < 2:
             raise ValueError(
                 f'a probe needs two classes or more, but finds {", ".join(classes) or "none"}: '
                 'default_hooks.probe.data_root must be the folder whose sub-folders are the '
                 'classes')
+        runner._val_loop = loop
         runner.train_loop.val_begin = 1
         runner.train_loop.dynamic_milestones = [0]
         runner.train_loop.dynamic_intervals = [self.interval]
