@@ -56,6 +56,8 @@ def test_data_and_evaluation_build(path, tmp_path):
     assert splits.count('query') == 2 and splits.count('bank') == 10
     assert test[0]['inputs'].shape[-1] == cfg.model.image_size
     METRICS.build(cfg.test_evaluator)
+    prefixes = [METRICS.build(metric).prefix for metric in cfg.probe_evaluator]
+    assert prefixes == ['student_knn', 'student_linear', 'teacher_knn', 'teacher_linear']
 
 
 def test_the_short_name_is_the_papers_swin():

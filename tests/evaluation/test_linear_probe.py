@@ -3,7 +3,12 @@ import pytest
 import torch
 from mmpretrain.registry import METRICS
 
-from cmid_mm.evaluation.metrics.linear_probe import LinearProbe, fit_logistic, standardise
+from cmid_mm.evaluation.metrics.linear_probe import (
+    LinearProbe,
+    fit_logistic,
+    standardise,
+    turn,
+)
 
 
 def clouds(number, noise, dims=12, seed=0):
@@ -71,22 +76,36 @@ def test_standardised_by_the_bank_alone():
     assert bank.tolist() == [[-1, 0], [1, 0]] and queries.tolist() == [[2, 0]]
 
 
-def test_the_penalty_is_chosen_on_a_part_of_the_bank():
-    # few images, many useless features: a weak penalty learns the bank by heart
+@pytest.mark.parametrize('kind,best', [('noisy', 10), ('hidden', 1e-4)])
+def test_the_penalty_is_chosen_on_a_part_of_the_bank(kind, best):
     generator = torch.Generator().manual_seed(3)
-    labels = torch.arange(60) % 2
-    bank = torch.randn(60, 200, generator=generator)
-    bank[:, :40] += 0.35 * (2 * labels[:, None] - 1)
+    labels = torch.arange(200) % 2
+    signs = 2. * labels[:, None] - 1
+    if kind == 'noisy':
+        # many features that say little: a weak penalty learns the bank by heart
+        bank = torch.randn(200, 160, generator=generator)
+        bank[:, :40] += 0.15 * signs
+    else:
+        # a small difference of two large numbers: a strong penalty does not see it
+        bank = torch.randn(200, 1, generator=generator)
+        bank = torch.cat([bank, bank + 0.05 * signs], 1)
     bank, _ = standardise(bank, bank)
-    probe, held_out = LinearProbe(l2=(1e-4, 0.1, 10)), torch.arange(60) % 5 == 0
-    right = {}
+    probe, held_out, right = LinearProbe(l2=(1e-4, 0.1, 10)), torch.arange(200) % 5 == 0, {}
     for l2 in probe.l2:
         weight, bias = fit_logistic(bank[~held_out], labels[~held_out], l2)
         found = (bank[held_out] @ weight + bias).argmax(1)
         right[l2] = int((found == labels[held_out]).sum())
-    assert list(right) == [10, 0.1, 1e-4] and len(set(right.values())) > 1
-    assert probe.choose(bank, labels) == max(right, key=right.get)
+    assert list(right) == [10, 0.1, 1e-4]
+    assert max(right, key=right.get) == probe.choose(bank, labels) == best
     assert LinearProbe(l2=(0.5, )).choose(bank, labels) == 0.5
+
+
+def test_principal_axes_are_a_rotation():
+    bank, queries = standardise(*(torch.randn(number, 6) for number in (50, 20)))
+    turned = turn(bank, queries)
+    torch.testing.assert_close(torch.cdist(turned[1], turned[0]), torch.cdist(queries, bank))
+    products = turned[0].T @ turned[0]
+    torch.testing.assert_close(products, products.diagonal().diag(), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize('l2', [(), (0.1, 0), (-1, )])

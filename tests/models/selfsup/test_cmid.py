@@ -146,7 +146,7 @@ def test_activation_checkpointing_changes_nothing_but_memory(backbone):
     torch.testing.assert_close(*results)
 
 
-@pytest.mark.parametrize('feature_of', ['student', 'teacher'])
+@pytest.mark.parametrize('feature_of', ['student', 'teacher', 'both'])
 def test_predict_gives_scene_vectors(feature_of):
     model = build_cmid(RESNET, feature_of=feature_of).eval()
     with torch.no_grad():
@@ -155,10 +155,16 @@ def test_predict_gives_scene_vectors(feature_of):
     images = [torch.randint(0, 256, (3, 64, 64), dtype=torch.uint8) for _ in range(2)]
     with torch.no_grad():
         samples = model.test_step(dict(inputs=images, data_samples=[DataSample(), DataSample()]))
-    encoder = model.teacher['backbone'] if feature_of == 'teacher' else model.backbone
-    with torch.no_grad():
-        expected = encoder((torch.stack(images).float() - 100) / 50)[-1].mean((2, 3))
-    torch.testing.assert_close(torch.stack([s.feature for s in samples]), expected)
+    encoders = dict(student=model.backbone, teacher=model.teacher['backbone'])
+    fields = dict(feature='student', student_feature='student', teacher_feature='teacher')
+    if feature_of != 'both':
+        fields = dict(feature=feature_of)
+    assert set(samples[0].all_keys()) == set(fields)
+    for field, encoder in fields.items():
+        with torch.no_grad():
+            images_in = (torch.stack(images).float() - 100) / 50
+            expected = encoders[encoder](images_in)[-1].mean((2, 3))
+        torch.testing.assert_close(torch.stack([s.get(field) for s in samples]), expected)
 
 
 def test_views_of_another_size_are_refused():
@@ -166,7 +172,7 @@ def test_views_of_another_size_are_refused():
         losses_of(build_cmid(), loader_batch(2, 96))
 
 
-@pytest.mark.parametrize('setting', [dict(mask_mode='mix'), dict(feature_of='both')])
+@pytest.mark.parametrize('setting', [dict(mask_mode='mix'), dict(feature_of='all')])
 def test_unknown_settings_are_refused(setting):
     with pytest.raises(ValueError, match=list(setting)[0]):
         build_cmid(**setting)
