@@ -64,7 +64,7 @@ def draw_scene(first: np.ndarray, second: np.ndarray, source: np.ndarray, target
     canvas = cv2.addWeighted(lines, _LINE_STRENGTH, canvas, 1 - _LINE_STRENGTH, 0)
     for box, numbers in found.items():
         cv2.rectangle(canvas, box[:2], box[2:], colour_of(numbers[0]), 2)
-        write(canvas, box, ' '.join(str(number + 1) for number in numbers))
+        write(canvas, box, ', '.join(str(number + 1) for number in numbers))
     return canvas
 
 

@@ -112,3 +112,12 @@ def test_principal_axes_are_a_rotation():
 def test_a_penalty_is_positive(l2):
     with pytest.raises(ValueError, match='l2 needs'):
         METRICS.build(dict(type='LinearProbe', l2=l2))
+
+
+def test_features_that_are_not_finite_are_named():
+    metric = METRICS.build(dict(type='LinearProbe'))
+    metric.process(None, [
+        dict(feature=torch.tensor([1., number]), gt_label=i % 2, split=split)
+        for split in ('bank', 'query') for i, number in enumerate((0., torch.inf, 2.))])
+    with pytest.raises(ValueError, match='LinearProbe: 2 of 6 features are not finite'):
+        metric.evaluate(6)

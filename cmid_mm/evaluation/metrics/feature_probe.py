@@ -21,7 +21,8 @@ class FeatureProbe(BaseMetric):
         prefix (str, optional): Of the names of the results; that of the class where None.
 
     Raises:
-        ValueError: There are no bank or no query images, or samples lack the feature.
+        ValueError: There are no bank or no query images, or samples lack the feature, or it
+            is not finite.
     """
 
     def __init__(self,
@@ -58,6 +59,10 @@ class FeatureProbe(BaseMetric):
                 f"images {int(query.sum())} are queries: use ImageFolder(split='bank') and "
                 "ImageFolder(split='query')")
         features = torch.stack([result['feature'] for result in results])
+        broken = len(features) - int(features.isfinite().all(1).sum())
+        if broken:
+            raise ValueError(f'{type(self).__name__}: {broken} of {len(features)} features are '
+                             'not finite: the weights or the images of the probe are broken')
         labels = torch.tensor([result['label'] for result in results])
         ranking = self.rank(features[~query], labels[~query], features[query])
         hits = ranking == labels[query][:, None]
