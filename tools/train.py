@@ -46,6 +46,8 @@ def merge_args(cfg, args):
     require_parts(cfg, 'train')
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+        if 'probe' in cfg.get('default_hooks', {}):
+            cfg.default_hooks.probe.interval = 0
     if args.amp:
         use_mixed_precision(cfg)
     if args.resume:
