@@ -12,36 +12,27 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import _errors  # noqa: E402
+from _model_options import add_model_options, load_features  # noqa: E402
 
 
 def parse_args(arguments=None):
-    from mmengine.config import DictAction
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config of the pre-training or of a classification')
-    parser.add_argument('checkpoint', help='training checkpoint or exported backbone')
+    add_model_options(parser)
     parser.add_argument('images', nargs='+', help='folder trees or files')
     parser.add_argument('--out', default='features.npz', help='default: features.npz')
-    parser.add_argument('--encoder', choices=['student', 'teacher'],
-                        help='of a training checkpoint (default: student)')
-    parser.add_argument('--dense', action='store_true', help='keep the feature maps too')
+    parser.add_argument('--dense', action='store_true',
+                        help='keep the feature maps too (all of them in memory)')
     parser.add_argument('--batch-size', type=int, default=32)
     parser.add_argument('--size', type=int, help='side of the images in pixels (default: what '
                         'the test pipeline of the config makes)')
-    parser.add_argument('--device', help='cpu, cuda, ... (default: a GPU if there is one)')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
-                        metavar='KEY=VALUE', help='change settings of the config')
     return parser.parse_args(arguments)
 
 
 def main(arguments=None):
     args = parse_args(arguments)
-    from _launch import read_config
-    config = read_config(args.config, args.cfg_options)
-    from cmid_mm.apis import FeatureInferencer
     from cmid_mm.utils.output_file import complete_or_absent
-    inferencer = FeatureInferencer(config, args.checkpoint, args.encoder, args.size,
-                                   args.device)
+    inferencer = load_features(args, args.size, show_progress=True)
     found = inferencer(args.images, args.batch_size, args.dense)
     arrays = dict(paths=np.array(found['paths']), vectors=found['vectors'])
     if args.dense:

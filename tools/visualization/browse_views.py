@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import _errors  # noqa: E402
 from _launch import read_config  # noqa: E402
-from _options import add_cfg_options  # noqa: E402
+from _model_options import add_cfg_options  # noqa: E402
 
 
 def parse_args(arguments=None):

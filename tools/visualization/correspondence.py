@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import _errors  # noqa: E402
-from _options import (  # noqa: E402
+from _model_options import (  # noqa: E402
     add_dense_options,
     add_model_options,
     dense_features,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import _errors  # noqa: E402
-from _options import (  # noqa: E402
+from _model_options import (  # noqa: E402
     add_model_options,
     add_picture_options,
     choose,

@@ -38,17 +38,18 @@ def load_config(args):
     return cfg
 
 
-def load_features(args, size=None):
+def load_features(args, size=None, show_progress=False):
     """The ``FeatureInferencer`` of the options.
 
     Args:
         args (argparse.Namespace): With :func:`add_model_options`.
         size (int, optional): Side of the images in pixels, in place of the config's.
+        show_progress (bool): Whether there is a bar while images are read.
     """
     cfg = load_config(args)
     from cmid_mm.apis import FeatureInferencer
     return FeatureInferencer(cfg, args.checkpoint, args.encoder, size, args.device,
-                             show_progress=False)
+                             show_progress)
 
 
 def choose(inputs, most):
