@@ -7,7 +7,8 @@ from rasterio.enums import Resampling
 
 from .panels import colours_for, to_rgb
 
-_NOTHING = (150, 150, 150)
+# unlike grey roads and white change
+_NOTHING = (250, 205, 215)
 
 
 def class_colours(count: int, palette: Sequence | None = None) -> list[tuple[int, int, int]]:
