@@ -62,7 +62,7 @@ class SegmentationInferencer(RasterInferencer):
                     writer.write(rows)
             small = self._save_picture(files, out, names, palette) if picture else None
         valid = counts.sum() - counts[NODATA]
-        shares = {name: counts[number] / max(valid, 1) for number, name in enumerate(names)}
+        shares = {name: float(counts[number] / max(valid, 1)) for number, name in enumerate(names)}
         nodata = counts[NODATA] / counts.sum()
         self.say(f'{out}: ' + ', '.join(f'{name} {share:.1%}' for name, share in shares.items())
                  + (f'; {nodata:.1%} without data' if nodata else ''))

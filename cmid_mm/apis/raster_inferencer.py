@@ -84,7 +84,8 @@ class RasterInferencer(BaseInferencer):
         self.tile = tile or trained_size(config) or _TILE
         self.overlap = self.tile // 4 if overlap is None else overlap
         cut_axis(self.tile, self.tile, self.overlap)  # checks
-        self.batch_size = batch_size
+        # open-cd's data preprocessor tests one image at a time
+        self.batch_size = 1 if config.get('default_scope') == 'opencd' else batch_size
         super().__init__(config, weights, device or get_device(), config.default_scope,
                          show_progress)
 

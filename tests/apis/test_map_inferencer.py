@@ -1,10 +1,13 @@
 import os
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
 import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS
 from PIL import Image
 from rasters import (
     CRS,
@@ -18,7 +21,10 @@ from rasters import (
 pytest.importorskip('mmseg')
 
 from cmid_mm.apis import ChangeInferencer, SegmentationInferencer  # noqa: E402
+from cmid_mm.apis.model import scope_of  # noqa: E402
 from cmid_mm.datasets.image_reading import ImageError  # noqa: E402
+
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'change_detection'
 
 # keys of GeoTIFF: scale of a pixel, tie point, directory of the coordinate system
 GEOTIFF_TAGS = (33550, 33922, 34735)
@@ -282,3 +288,19 @@ def test_progress_is_told(model, tmp_path, capsys):
     raster = write_raster(tmp_path / 'scene.tif', landscape(200, 200))
     infer(model, raster, tmp_path / 'out', show_progress=True)
     assert '9/9' in capsys.readouterr().err
+
+
+def test_models_of_open_cd(tmp_path):
+    """Its data preprocessor takes one tile at a time, with the bands of OpenCV."""
+    pytest.importorskip('opencd')
+    config = Config.fromfile(CONFIGS / 'opencd' / 'resnet18_bit_1xb16-adamw-10e_scenes.py')
+    config.model.backbone.init_cfg = None
+    with scope_of(config):
+        model = MODELS.build(config.model)
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'bit.pth')
+    dates = [write_raster(tmp_path / f'{name}.tif', landscape(64, 150, seed=seed))
+             for seed, name in enumerate('ab')]
+    found, = infer((config, str(tmp_path / 'bit.pth')), dates, tmp_path / 'out',
+                   kind=ChangeInferencer, tile=64)
+    assert set(np.unique(read(found['map']))) <= {0, 1}
+    assert set(found['shares']) == {'class 0', 'class 1'}
