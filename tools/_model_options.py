@@ -54,7 +54,7 @@ def load_features(args, size=None, show_progress=False):
 
 def choose(inputs, most):
     """Files of folders and files, an even choice where there are too many."""
-    from cmid_mm.apis.feature_inferencer import list_images
+    from cmid_mm.apis.inputs import list_images
     if most < 1:
         raise UserError(f'--max-images {most}: it counts from 1')
     files = list_images(inputs)

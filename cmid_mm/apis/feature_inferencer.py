@@ -1,7 +1,6 @@
 """What a backbone sees in images: a vector a scene and a map of its places."""
 import copy
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,11 +13,12 @@ from mmpretrain.registry import TRANSFORMS
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..datasets.folder_scan import scan_folder
 from ..datasets.image_reading import ImageError
 from ..datasets.parallel_reading import read_in_parallel
 from ..models.utils.cmid_pretrained import CMIDPretrained
-from .model import as_config, ready, scope_of
+from ..utils.config_scope import scope_of
+from .inputs import list_images
+from .model import as_config, ready
 from .pipelines import read_at, test_pipeline
 
 
@@ -242,25 +242,3 @@ class _Images(Dataset):
 def scene_vectors(maps: Tensor) -> Tensor:
     """(B, C) float32, the spatial mean of maps (B, C, h, w); vectors (B, C) as they are."""
     return (maps.mean((2, 3)) if maps.ndim == 4 else maps).float()
-
-
-def list_images(inputs: str | Sequence[str]) -> list[str]:
-    """Files of a folder tree, a packed data set, a file or files.
-
-    Raises:
-        FileNotFoundError: Something of it does not exist, or a folder holds no image.
-    """
-    files = []
-    for entry in [inputs] if isinstance(inputs, (str, Path)) else inputs:
-        path = Path(entry)
-        if path.is_dir() or path.suffix == '.lmdb':
-            found = [str(path / name) for name in scan_folder(str(path))]
-            if not found:
-                raise FileNotFoundError(f'{path} holds no JPEG, PNG, TIFF, BMP or WebP image: '
-                                        'give a folder with images, at any depth')
-            files += found
-        elif path.is_file() or '.lmdb' in str(path):
-            files.append(str(path))
-        else:
-            raise FileNotFoundError(f'no such file or folder: {path}')
-    return files

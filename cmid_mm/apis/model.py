@@ -1,8 +1,6 @@
 """Models of any mm framework, built for use and filled from an untrusted file."""
 import copy
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from mmengine.config import Config
@@ -12,6 +10,7 @@ from torch import nn
 from ..models.utils.encoder_settings import choose_memory_format
 from ..models.utils.window_attention import use_fused_attention
 from ..utils.checkpoint_file import load_checkpoint_file
+from ..utils.config_scope import scope_of
 
 _ENCODERS = ('backbone', 'teacher')
 
@@ -33,22 +32,6 @@ def as_config(config: str | Config, options: dict | None = None) -> Config:
     config = copy.deepcopy(config)
     config.merge_from_dict(options or {})
     return config
-
-
-@contextmanager
-def scope_of(config: Config) -> Iterator[None]:
-    """Context manager: names mean what they mean in the config's framework.
-
-    Raises:
-        ValueError: The config does not say which framework it is of.
-    """
-    scope = config.get('default_scope')
-    if not scope:
-        raise ValueError(f'{config.filename} has no default_scope: set it to the framework '
-                         "of the config, default_scope='mmseg' for example")
-    # imports the framework too, which a runner would have done
-    with MODELS.switch_scope_and_registry(scope):
-        yield
 
 
 def build_model(config: Config, checkpoint: str, device: str) -> nn.Module:

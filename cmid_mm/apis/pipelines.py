@@ -1,8 +1,13 @@
 """How a config reads images."""
 import copy
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 
+from ..datasets.transforms.loading import LoadRSImage
+
+_PAIR_LOADERS = ('LoadRSImagePair', 'MultiImgLoadImageFromFile')
+_OUR_LOADERS = ('LoadRSImage', 'LoadRSImagePair')
+_BGR_LOADERS = ('LoadImageFromFile', 'MultiImgLoadImageFromFile')
 # where a config says nothing of the size of its images
 _SIZE = 224
 
@@ -18,6 +23,50 @@ def test_pipeline(config: Config) -> list:
         raise ValueError(f'{config.filename} has no test_dataloader with a pipeline, which '
                          'says how images are read: give the config of a training or test')
     return pipeline
+
+
+def raster_loading(loader: ConfigDict) -> tuple[LoadRSImage, bool, int]:
+    """How a config's own loader reads images.
+
+    Args:
+        loader (ConfigDict): First transform of the test pipeline.
+
+    Returns:
+        tuple: The loading of one date; whether its bands are to be turned round, to BGR; and
+        the number of dates.
+
+    Raises:
+        ValueError: The loader is an unknown one.
+    """
+    name = loader['type'].rpartition('.')[2]
+    dates = 2 if name in _PAIR_LOADERS else 1
+    if name in _OUR_LOADERS:
+        settings = {key: value for key, value in loader.items() if key != 'type'}
+        return LoadRSImage(**settings), False, dates
+    if name in _BGR_LOADERS:
+        return LoadRSImage(bands=3), True, dates
+    raise ValueError(f'the test pipeline begins with {name}, which tiles of a raster cannot '
+                     f'stand in for: use one of {", ".join(_OUR_LOADERS + _BGR_LOADERS)}')
+
+
+def trained_size(config: Config) -> int | None:
+    """Side of the images in training, in pixels, as far as the config tells."""
+    found = []
+
+    def look(node):
+        if isinstance(node, dict):
+            found.extend(node[key] for key in ('crop_size', ) if node.get(key))
+            node = list(node.values())
+        if isinstance(node, (list, tuple)):
+            for child in node:
+                look(child)
+
+    look(config.get('train_dataloader'))
+    resize = [step['scale'] for step in test_pipeline(config)
+              if step['type'].endswith('Resize') and step.get('scale')]
+    preprocessor = config.model.get('data_preprocessor') or {}
+    size = (found + resize + [preprocessor.get('size')])[0]
+    return max(size) if isinstance(size, (list, tuple)) else size
 
 
 def read_at(cfg: Config, size: int | None = None) -> Config:

@@ -7,26 +7,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.infer import BaseInferencer
 from mmengine.logging import print_log
 from mmengine.utils import ProgressBar
 from rasterio.windows import Window
 
-from ..datasets.image_reading import ImageError
-from ..datasets.transforms.loading import LoadRSImage
 from ..engine.optimizers.auto_precision import best_precision
+from ..utils.config_scope import scope_of
 from ..utils.output_file import check_output
-from .model import as_config, build_model, scope_of
-from .pipelines import test_pipeline
+from .inputs import check_names, list_rasters, require_same_grid
+from .model import as_config, build_model
+from .pipelines import raster_loading, test_pipeline, trained_size
 from .raster_file import RasterFile, open_raster
 from .tiles import Span, cut_axis
 
-RASTER_EXTENSIONS = ('.tif', '.tiff', '.jp2', '.png', '.jpg', '.jpeg')
-_PAIR_LOADERS = ('LoadRSImagePair', 'MultiImgLoadImageFromFile')
-_OUR_LOADERS = ('LoadRSImage', 'LoadRSImagePair')
-_BGR_LOADERS = ('LoadImageFromFile', 'MultiImgLoadImageFromFile')
 # Where a config says nothing of the size it was trained with.
 _TILE = 512
 
@@ -254,103 +250,6 @@ class RasterInferencer(BaseInferencer):
 
     def _init_visualizer(self, cfg):
         return None
-
-
-def raster_loading(loader: ConfigDict) -> tuple[LoadRSImage, bool, int]:
-    """How a config's own loader reads images.
-
-    Args:
-        loader (ConfigDict): First transform of the test pipeline.
-
-    Returns:
-        tuple: The loading of one date; whether its bands are to be turned round, to BGR; and
-        the number of dates.
-
-    Raises:
-        ValueError: The loader is an unknown one.
-    """
-    name = loader['type'].rpartition('.')[2]
-    dates = 2 if name in _PAIR_LOADERS else 1
-    if name in _OUR_LOADERS:
-        settings = {key: value for key, value in loader.items() if key != 'type'}
-        return LoadRSImage(**settings), False, dates
-    if name in _BGR_LOADERS:
-        return LoadRSImage(bands=3), True, dates
-    raise ValueError(f'the test pipeline begins with {name}, which tiles of a raster cannot '
-                     f'stand in for: use one of {", ".join(_OUR_LOADERS + _BGR_LOADERS)}')
-
-
-def trained_size(config: Config) -> int | None:
-    """Side of the images in training, in pixels, as far as the config tells."""
-    found = []
-
-    def look(node):
-        if isinstance(node, dict):
-            found.extend(node[key] for key in ('crop_size', ) if node.get(key))
-            node = list(node.values())
-        if isinstance(node, (list, tuple)):
-            for child in node:
-                look(child)
-
-    look(config.get('train_dataloader'))
-    resize = [step['scale'] for step in test_pipeline(config)
-              if step['type'].endswith('Resize') and step.get('scale')]
-    preprocessor = config.model.get('data_preprocessor') or {}
-    size = (found + resize + [preprocessor.get('size')])[0]
-    return max(size) if isinstance(size, (list, tuple)) else size
-
-
-def list_rasters(inputs: str | Sequence[str]) -> list[str]:
-    """Files of a raster, a folder of rasters (not of its folders) or a list of them.
-
-    Raises:
-        FileNotFoundError: Something of it does not exist, or a folder holds no raster.
-    """
-    files = []
-    for entry in [inputs] if isinstance(inputs, (str, Path)) else inputs:
-        path = Path(entry)
-        if path.is_dir():
-            found = sorted(str(child) for child in path.iterdir()
-                           if child.suffix.lower() in RASTER_EXTENSIONS)
-            if not found:
-                raise FileNotFoundError(f'{path} holds no raster ({", ".join(RASTER_EXTENSIONS)}'
-                                        '): give a file, or the folder that holds them')
-            files += found
-        elif path.is_file():
-            files.append(str(path))
-        else:
-            raise FileNotFoundError(f'no such raster: {path}')
-    return files
-
-
-def check_names(earlier: str, later: str, first: list[str], second: list[str]) -> None:
-    """Raise ValueError where two folders do not hold rasters of equal names."""
-    names = [{Path(path).stem for path in side} for side in (first, second)]
-    alone = sorted(names[0] ^ names[1])
-    if alone:
-        raise ValueError(f'{alone[0]} is in one of {earlier} and {later} only: both dates of a '
-                         'place have the same name')
-
-
-def require_same_grid(first: RasterFile, second: RasterFile) -> None:
-    """Raise ImageError where two rasters do not cover the same pixels of the ground."""
-    sizes = [f'{file.width} x {file.height}' for file in (first, second)]
-    if sizes[0] != sizes[1]:
-        raise ImageError(
-            f'{second.path} has {sizes[1]} pixels, but {first.path}, of the other date, has '
-            f'{sizes[0]}: bring the two onto one grid with gdalwarp -te ... -tr ...')
-    ours, theirs = first.georeference, second.georeference
-    if not (ours.known and theirs.known) or ours.gcps or theirs.gcps:
-        return
-    # corners of the one, counted in pixels of the other
-    corners = np.array([(0, 0, 1), (first.width, 0, 1), (0, first.height, 1)], float).T
-    to_ground = [np.reshape(where.transform, (3, 3)) for where in (ours, theirs)]
-    moved = np.linalg.solve(to_ground[0], to_ground[1] @ corners)
-    if ours.crs != theirs.crs or np.abs(moved - corners).max() > 0.5:
-        raise ImageError(
-            f'{second.path} does not lie where {first.path} does (coordinates or their '
-            'system differ): bring the two onto one grid with gdalwarp -t_srs ... -te ... '
-            '-tr ...')
 
 
 @contextmanager

@@ -6,11 +6,11 @@ from mmengine.dataset import default_collate
 from mmpretrain.registry import DATASETS, MODELS
 from torch import Tensor
 
-from ..apis.model import scope_of
 from ..datasets.transforms.two_views import CMIDTwoViews
 from ..models.utils.backbone_probe import probe_backbone
 from ..models.utils.block_mask import upsample_mask
 from ..models.utils.cell_matching import location_grid, match_cells
+from ..utils.config_scope import scope_of
 from ..utils.keyed_random import SampleIndex, view_key
 from .grid import save_grid
 from .panels import COLOURS, dot, enlarge, fit, hues, outline, to_rgb

@@ -51,8 +51,8 @@ def segmentation_config(pair=False, classes=4, loader=None):
 
 def save_segmentor(config, path, **meta):
     """A checkpoint of random weights; returns its path."""
-    from cmid_mm.apis.model import scope_of
     from cmid_mm.models import segmentors  # noqa: F401
+    from cmid_mm.utils.config_scope import scope_of
     register_plain_convolution()
     from mmengine.registry import MODELS
     with scope_of(config):

@@ -124,7 +124,7 @@ def test_images_are_reconstructed(call):
 
 
 def test_single_bands_are_reconstructed(tmp_path):
-    from cmid_mm.visualization.reconstructor import Reconstructor
+    from cmid_mm.apis.reconstructor import Reconstructor
     cfg = tiny_config(tmp_path, options={
         'model.backbone': dict(RESNET, _delete_=True, in_channels=1),
         'model.data_preprocessor.bands': 1, 'model.data_preprocessor.mean': [120.],

@@ -2,7 +2,7 @@
 
 The config decides what is done: one of segmentation writes a GeoTIFF of classes, one of change
 detection takes two dates (two rasters, or two folders with equal names) and writes a GeoTIFF of
-change, one of detection writes the boxes as GeoJSON. Results lie where the raster lies, and a
+change, one of detection writes the boxes as GeoJSON. Results lie in --out-dir, and a
 small picture of each is made. Several rasters, or a folder of them, are done one after the other.
 """
 import argparse
@@ -49,8 +49,7 @@ def main(arguments=None):
     require_checkpoint(args.checkpoint)
     config = read_config(args.config, args.cfg_options)
     from cmid_mm.apis import ChangeInferencer, DetectionInferencer, SegmentationInferencer
-    from cmid_mm.apis.pipelines import test_pipeline
-    from cmid_mm.apis.raster_inferencer import raster_loading
+    from cmid_mm.apis.pipelines import raster_loading, test_pipeline
     settings = dict(device=args.device, tile=args.tile, overlap=args.overlap,
                     batch_size=args.batch_size)
     if config.get('default_scope') in DETECTION:

@@ -31,8 +31,8 @@ def parse_args(arguments=None):
 def main(arguments=None):
     args = parse_args(arguments)
     cfg = load_config(args)
+    from cmid_mm.apis.reconstructor import Reconstructor
     from cmid_mm.visualization import save_reconstructions
-    from cmid_mm.visualization.reconstructor import Reconstructor
     out = make_room(args.out)
     reconstructor = Reconstructor(cfg, args.checkpoint, args.device)
     rows = reconstructor(choose(args.inputs, args.max_images), args.seed)

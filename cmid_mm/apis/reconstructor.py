@@ -8,11 +8,12 @@ from mmengine.dataset import Compose
 from mmengine.device import get_device
 from mmpretrain.registry import TRANSFORMS
 
-from ..apis.model import build_model, scope_of
-from ..apis.pipelines import read_at, test_pipeline
 from ..utils.checkpoint_file import load_checkpoint_file
+from ..utils.config_scope import scope_of
 from ..utils.keyed_random import view_key
-from .reconstruction import reconstruction_panels
+from ..visualization.reconstruction import reconstruction_panels
+from .model import build_model
+from .pipelines import read_at, test_pipeline
 
 
 class Reconstructor:
