@@ -49,7 +49,7 @@ def load_features(args, size=None, show_progress=False):
     cfg = load_config(args)
     from cmid_mm.apis import FeatureInferencer
     return FeatureInferencer(cfg, args.checkpoint, args.encoder, size, args.device,
-                             show_progress)
+                             show_progress=show_progress)
 
 
 def choose(inputs, most):
