@@ -4,6 +4,7 @@ from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 
+from cmid_mm.models.wrappers import FullyShardedModel
 from cmid_mm.visualization import (
     draw_matched_cells,
     draw_reconstructions,
@@ -23,7 +24,7 @@ class PicturesHook(Hook):
 
     They go to every backend of the config's ``visualizer``. The main process draws alone,
     in evaluation mode; nothing is drawn at random and no other process takes part, so that
-    the training is the same without it.
+    the training is the same without it. Of a sharded model nothing is drawn.
 
     Args:
         interval (int): Epochs between two looks; 0 is off. Defaults to 10.
@@ -42,6 +43,13 @@ class PicturesHook(Hook):
                              f'{interval} and {num_images}')
         self.interval = interval
         self.num_images = num_images
+
+    def before_train(self, runner) -> None:
+        """Leave it, where one process alone cannot run the model."""
+        if self.interval and isinstance(runner.model, FullyShardedModel):
+            runner.logger.info('PicturesHook draws nothing: of a sharded model each process '
+                               'holds a piece; tools/visualization draws from its checkpoints')
+            self.interval = 0
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         """Draw, if this was the last step of an epoch whose turn it is."""
