@@ -185,7 +185,8 @@ class FeatureInferencer(BaseInferencer):
         paths, images = [], []
         read = read_in_parallel(_Images(files, self.pipeline),
                                 show_progress=self.show_progress)
-        for path, (image, reason) in zip(files, read):
+        # in this order, so that the bar is told of the end
+        for (image, reason), path in zip(read, files):
             if image is None:
                 failed.append((path, reason))
                 continue

@@ -73,6 +73,12 @@ def test_an_exported_file_gives_the_same(model, images, tmp_path):
     np.testing.assert_array_equal(*(each['vectors'] for each in found))
 
 
+def test_progress_ends_its_line(model, images, capsys):
+    config, path, _ = model
+    FeatureInferencer(config, path, device='cpu')(str(images))
+    assert capsys.readouterr().err.endswith('ETA:     0s\n')
+
+
 def test_images_of_several_sizes(model, images):
     """Each is seen as if it were alone."""
     config, path, _ = model
