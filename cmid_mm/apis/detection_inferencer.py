@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rasterio.windows import Window
 from torch import Tensor
 
 from ..visualization.box_map import save_box_map
@@ -114,9 +113,7 @@ class DetectionInferencer(RasterInferencer):
 
     def _save_picture(self, file, out: str, boxes: np.ndarray, labels: list) -> str:
         path = str(Path(out).with_suffix('.png'))
-        shrink = max(1, max(file.width, file.height) / _PICTURE)
-        size = tuple(max(1, round(side / shrink)) for side in (file.height, file.width))
-        image = file.read(Window(0, 0, file.width, file.height), size)[0]
+        image, shrink = file.small(_PICTURE)
         palette = self.model.dataset_meta.get('palette')
         save_box_map(image, box_corners(boxes) / shrink, labels,
                      self.model.dataset_meta.get('classes') or sorted(set(labels)), path,

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rasterio.windows import Window
 from torch import Tensor
 
 from ..visualization.class_map import class_colours, save_class_map
@@ -143,13 +142,8 @@ class SegmentationInferencer(RasterInferencer):
     def _save_picture(self, files: list[RasterFile], out: str, names: list,
                       palette: list) -> str:
         path = str(Path(out).with_suffix('.png'))
-        first = files[0]
-        shrink = max(first.width, first.height) / _PICTURE
-        size = tuple(max(1, round(side / max(shrink, 1)))
-                     for side in (first.height, first.width))
-        whole = Window(0, 0, first.width, first.height)
-        images = [file.read(whole, size)[0] for file in files]
-        save_class_map(images, out, size, names, palette, path)
+        images = [file.small(_PICTURE)[0] for file in files]
+        save_class_map(images, out, images[0].shape[:2], names, palette, path)
         return path
 
 

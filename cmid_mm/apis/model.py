@@ -49,14 +49,25 @@ def build_model(config: Config, checkpoint: str, device: str) -> nn.Module:
         FileNotFoundError: There is no such checkpoint.
         ValueError: It is of another model, or of a part of this one only.
     """
-    content = load_checkpoint_file(checkpoint)
+    return build_from(config, load_checkpoint_file(checkpoint), Path(checkpoint).name, device)
+
+
+def build_from(config: Config, content: dict, name: str, device: str) -> nn.Module:
+    """As :func:`build_model`, of a checkpoint that was read already.
+
+    Args:
+        config (Config): Of any mm framework.
+        content (dict): Of ``load_checkpoint_file``.
+        name (str): Of the file, for errors.
+        device (str): Where the model will run.
+    """
     settings = copy.deepcopy(config.model)
     # mmpretrain and mmseg let it stand at the top of the config
     if 'data_preprocessor' in config:
         settings.setdefault('data_preprocessor', config.data_preprocessor)
     with scope_of(config):
         model = MODELS.build(settings)
-    fill(model, content.get('state_dict', content), Path(checkpoint).name)
+    fill(model, content.get('state_dict', content), name)
     model.dataset_meta = (content.get('meta') or {}).get('dataset_meta') or {}
     return ready(model, device)
 

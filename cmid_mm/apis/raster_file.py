@@ -10,7 +10,8 @@ from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
-from ..datasets.image_reading import ImageError, Raster
+from ..datasets.file_limits import bytes_of_a_number
+from ..datasets.image_reading import ImageError, Raster, is_mask, palette_colours
 from ..datasets.transforms.loading import LoadRSImage
 
 # First bytes -> driver of GDAL, of formats whose files hold their own pixels: left to itself,
@@ -99,18 +100,32 @@ class RasterFile:
             pixels = self._loading.to_8_bits(self.path, Raster(pixels, self._nodata()))
         return pixels, valid
 
+    def small(self, longest: int) -> tuple[np.ndarray, float]:
+        """The whole raster for a picture.
+
+        Args:
+            longest (int): Most pixels of its longer side; a small raster stays as it is.
+
+        Returns:
+            tuple[ndarray, float]: uint8 (h, w, bands), and how many pixels of the raster lie
+            along one of it.
+        """
+        shrink = max(1, max(self.width, self.height) / longest)
+        size = tuple(max(1, round(side / shrink)) for side in (self.height, self.width))
+        return self.read(Window(0, 0, self.width, self.height), size)[0], shrink
+
     def _has_alpha(self) -> bool:
         """Whether the last band is marked as alpha and looks like a mask.
 
         GDAL marks the fourth band of every 8-bit TIFF so, and that is near infrared as often
-        as alpha; a mask has one level beside zero. A few thousand pixels tell.
+        as alpha (see ``is_mask``). A few thousand pixels tell.
         """
         file = self._file
         if file.count < 2 or file.colorinterp[-1] != ColorInterp.alpha:
             return False
         size = tuple(min(side, 256) for side in file.shape)
         band = file.read(file.count, out_shape=size, resampling=Resampling.nearest)
-        return bool(np.all((band == 0) | (band == band.max())))
+        return is_mask(band)
 
     def _nodata(self) -> tuple:
         return tuple(None if self._palette else self._file.nodatavals[band]
@@ -128,12 +143,10 @@ class RasterFile:
 
     def _read_palette(self, how: dict) -> tuple:
         index = self._file.read(1, **how)
-        colours = np.zeros((np.iinfo(index.dtype).max + 1, 3), np.uint8)
-        for entry, colour in self._file.colormap(1).items():
-            colours[entry] = colour[:3]
         nodata = self._file.nodatavals[0]
         valid = np.ones(index.shape, bool) if nodata is None else index != nodata
-        return colours[index].transpose(2, 0, 1)[self._chosen], valid
+        colours = palette_colours(self._file)[:, self._chosen]
+        return colours[index].transpose(2, 0, 1), valid
 
 
 @contextmanager
@@ -178,8 +191,7 @@ def _driver(path: str) -> str:
 
 def _check_blocks(file: rasterio.DatasetReader) -> None:
     height, width = file.block_shapes[0]
-    size = height * width * file.count * np.dtype(
-        {'complex_int16': 'complex64'}.get(file.dtypes[0], file.dtypes[0])).itemsize
+    size = height * width * file.count * bytes_of_a_number(file)
     if size > _MOST_BLOCK_BYTES:
         raise ValueError(
             f'is stored in blocks of {width} x {height} pixels, {size / 2**30:.1f} GiB each: '

@@ -1,5 +1,6 @@
 """Reconstructions of any images by a trained student."""
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from ..utils.checkpoint_file import load_checkpoint_file
 from ..utils.config_scope import scope_of
 from ..utils.keyed_random import view_key
 from ..visualization.reconstruction import reconstruction_panels
-from .model import build_model
+from .model import build_from
 from .pipelines import read_at, test_pipeline
 
 
@@ -39,7 +40,7 @@ class Reconstructor:
             raise ValueError(f'{checkpoint} holds no decoder, it is of a backbone alone: give '
                              'the checkpoint that the pre-training wrote '
                              '(work_dirs/.../epoch_N.pth)')
-        self.model = build_model(cfg, checkpoint, device or get_device())
+        self.model = build_from(cfg, content, Path(checkpoint).name, device or get_device())
         with scope_of(cfg):
             # masks are for squares of the size of the views
             steps = test_pipeline(read_at(cfg, cfg.model.image_size))

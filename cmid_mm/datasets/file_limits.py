@@ -114,10 +114,14 @@ def check_bytes(file: rasterio.DatasetReader, bands: int, max_pixels: int) -> No
     block = width * height
     if file.interleaving == Interleaving.pixel:
         block *= file.count
-    # rasterio names one type that NumPy does not have
-    number = np.dtype({'complex_int16': 'complex64'}.get(file.dtypes[0], file.dtypes[0]))
-    size = max(block, file.width * file.height * bands) * number.itemsize
+    size = max(block, file.width * file.height * bands) * bytes_of_a_number(file)
     if size > _BYTES_PER_PIXEL * max_pixels:
         raise ValueError(
             f'unfolds to {size:,} bytes, more than {_BYTES_PER_PIXEL} for each of '
             f'max_pixels={max_pixels}: {_CURE}')
+
+
+def bytes_of_a_number(file: rasterio.DatasetReader) -> int:
+    """That a number of a TIFF takes in memory."""
+    # rasterio names one type that NumPy does not have
+    return np.dtype({'complex_int16': 'complex64'}.get(file.dtypes[0], file.dtypes[0])).itemsize

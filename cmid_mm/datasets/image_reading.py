@@ -178,7 +178,7 @@ def _read_tiff(source: str | bytes, choose: ChooseBands, max_pixels: int) -> Ras
             return _read_palette(file, choose, max_pixels)
         check_bytes(file, 1, max_pixels)
         alpha = (file.count > 1 and file.colorinterp[-1] == ColorInterp.alpha
-                 and _is_mask(file.read(file.count)))
+                 and is_mask(file.read(file.count)))
         chosen = list(choose(file.count, alpha))
         check_bytes(file, len(chosen), max_pixels)
         pixels = file.read([band + 1 for band in chosen])
@@ -186,7 +186,7 @@ def _read_tiff(source: str | bytes, choose: ChooseBands, max_pixels: int) -> Ras
     return Raster(np.ascontiguousarray(pixels.transpose(1, 2, 0)), nodata)
 
 
-def _is_mask(band: np.ndarray) -> bool:
+def is_mask(band: np.ndarray) -> bool:
     """Whether a band marked as alpha is one: two levels, of which one is 0, or one level.
 
     GDAL marks the fourth band of every 8-bit TIFF so unless it is told otherwise, and
@@ -199,8 +199,12 @@ def _read_palette(file: rasterio.DatasetReader, choose: ChooseBands,
                   max_pixels: int) -> Raster:
     chosen = list(choose(3, False))
     check_bytes(file, len(chosen), max_pixels)
-    index = file.read(1)
-    colours = np.zeros((np.iinfo(index.dtype).max + 1, 3), np.uint8)
+    return Raster(palette_colours(file)[:, chosen][file.read(1)], (None,) * len(chosen))
+
+
+def palette_colours(file: rasterio.DatasetReader) -> np.ndarray:
+    """Colours of the entries of a palette: uint8 (entries that the type has, 3), RGB."""
+    colours = np.zeros((np.iinfo(file.dtypes[0]).max + 1, 3), np.uint8)
     for entry, colour in file.colormap(1).items():
         colours[entry] = colour[:3]
-    return Raster(colours[:, chosen][index], (None,) * len(chosen))
+    return colours

@@ -1,4 +1,5 @@
 """Every picture from one command, on a tiny model and a folder."""
+import runpy
 import sys
 from pathlib import Path
 
@@ -11,13 +12,8 @@ from mmpretrain.registry import MODELS
 from PIL import Image
 from tiny_run import tiny_config, write_images
 
-TOOLS = Path(__file__).resolve().parents[2] / 'tools'
+TOOLS = Path(__file__).resolve().parents[2] / 'tools' / 'visualization'
 RESNET = dict(type='ResNet', depth=18, stem_channels=8, base_channels=8)
-
-
-@pytest.fixture(autouse=True)
-def folder_on_path(monkeypatch):
-    monkeypatch.syspath_prepend(TOOLS / 'visualization')
 
 
 @pytest.fixture(scope='module')
@@ -47,15 +43,13 @@ def project(tmp_path_factory):
 @pytest.fixture
 def call(project, tmp_path, monkeypatch):
     """Run a tool in the project's folder; gives the picture, or the line of an error."""
-    from conftest import load_tool
-
     def run(name, *arguments, out='made/picture.png'):
         monkeypatch.chdir(project)
-        tool = load_tool(f'visualization/{name}')
+        main = runpy.run_path(str(TOOLS / f'{name}.py'))['main']
         monkeypatch.setattr(sys, 'argv', [f'{name}.py', *map(str, arguments), '--out',
                                           str(tmp_path / out)])
         try:
-            sys.modules['_errors'].run(tool.main)
+            sys.modules['_errors'].run(main)
         except SystemExit as end:
             assert '\n' not in end.code
             return end.code
