@@ -1,41 +1,17 @@
 # A small student fine-tuned on generated scenes, for a first try on a CPU.
-# 1 process x 32 images = 32.
-#
-#   python tools/generate_scenes.py data/scenes --size 128 --tasks classification
-#   python tools/train.py \
-#       configs/classification/resnet18_finetune_1xb32-adamw-10e_scenes.py \
-#       --cfg-options model.backbone.init_cfg.checkpoint=backbone.pth
 _base_ = [
-    './_base_/models/resnet18.py', './_base_/protocols/finetune.py',
-    './_base_/default_runtime.py'
+    './_base_/models/resnet18.py', './_base_/datasets/scenes.py',
+    './_base_/protocols/finetune.py', './_base_/default_runtime.py'
 ]
 
-train_pipeline = [
-    dict(type='LoadRSImage', bands=3),
-    dict(type='RandomResizedCrop', scale=128, crop_ratio_range=(0.5, 1.0)),
-    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-    dict(type='RandomFlip', prob=0.5, direction='vertical'),
-    dict(type='PackInputs'),
-]
-test_pipeline = [
-    dict(type='LoadRSImage', bands=3),
-    dict(type='ResizeEdge', scale=128, edge='short'),
-    dict(type='CenterCrop', crop_size=128),
-    dict(type='PackInputs'),
-]
-scenes = dict(type='ImageFolder', data_root='data/scenes/classification', with_label=True)
-train_dataloader = dict(
-    batch_size=32,
-    num_workers=2,
-    dataset=dict(scenes, data_prefix='train', pipeline=train_pipeline))
-val_dataloader = dict(
-    num_workers=2, dataset=dict(scenes, data_prefix='val', pipeline=test_pipeline))
+model = dict(head=dict(num_classes=12), data_preprocessor=dict(num_classes=12))
+train_pipeline = _base_.scenes_train.pipeline
+test_pipeline = _base_.scenes_val.pipeline
+train_dataloader = dict(batch_size=32, num_workers=2, dataset=_base_.scenes_train)
+val_dataloader = dict(num_workers=2, dataset=_base_.scenes_val)
 test_dataloader = val_dataloader
 
-model = dict(
-    head=dict(num_classes=12), data_preprocessor=dict(num_classes=12))
 default_hooks = dict(logger=dict(interval=10))
-
 optim_wrapper = dict(
     _delete_=True,
     type='AutoPrecisionOptimWrapper',

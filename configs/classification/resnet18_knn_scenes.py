@@ -1,22 +1,14 @@
-# k-NN accuracy of a small student on generated scenes: those of train vote, those of val
-# are scored; nothing is trained.
-#
-#   python tools/generate_scenes.py data/scenes --size 128 --tasks classification
-#   python tools/test.py configs/classification/resnet18_knn_scenes.py backbone.pth
+# k-NN accuracy of a small student on generated scenes; nothing is trained.
 _base_ = [
-    './_base_/models/resnet18_knn.py', './_base_/protocols/knn.py',
-    './_base_/default_runtime.py'
+    './_base_/models/resnet18_knn.py', './_base_/datasets/scenes.py',
+    './_base_/protocols/knn.py', './_base_/default_runtime.py'
 ]
 
 test_pipeline = [
-    dict(type='LoadRSImage', bands=3),
-    dict(type='ResizeEdge', scale=128, edge='short'),
-    dict(type='CenterCrop', crop_size=128),
+    *_base_.scenes_val.pipeline[:-1],
     dict(type='PackInputs', meta_keys=('sample_idx', 'img_path', 'split')),
 ]
-scenes = dict(
-    type='ImageFolder', data_root='data/scenes/classification', with_label=True,
-    query_every=None, pipeline=test_pipeline)
+scenes = dict(_base_.scenes, query_every=None, pipeline=test_pipeline)
 test_dataloader = dict(
     num_workers=2,
     dataset=dict(datasets=[

@@ -1,14 +1,9 @@
-# ResNet-50 fine-tuned on your own images: change data_root and num_classes.
+# ResNet-50 fine-tuned on your own images: set data_root and num_classes.
 #
 #   data_root/train/CLASS/IMAGE and data_root/val/CLASS/IMAGE
 #
-# Do class folders lie directly in data_root? tools/dataset_converters/split_dataset.py
-# data_root writes train.txt and val.txt; name them as ann_file and let data_prefix be ''.
-# 1 process x 16 images = 16. From an exported backbone:
-#
-#   python tools/train.py \
-#       configs/classification/resnet50_finetune_1xb16-amp-adan-200e_folder.py \
-#       --cfg-options model.backbone.init_cfg.checkpoint=backbone.pth
+# If the class folders lie directly in data_root, tools/dataset_converters/split_dataset.py
+# data_root writes train.txt and val.txt; set them as ann_file and data_prefix to ''.
 _base_ = [
     './_base_/models/resnet50.py', './_base_/protocols/finetune.py',
     './_base_/default_runtime.py'

@@ -1,14 +1,5 @@
-# Swin-B fine-tuned on your own images: change data_root and num_classes.
-#
-#   data_root/train/CLASS/IMAGE and data_root/val/CLASS/IMAGE
-#
-# Do class folders lie directly in data_root? tools/dataset_converters/split_dataset.py
-# data_root writes train.txt and val.txt; name them as ann_file and let data_prefix be ''.
-# 1 process x 16 images = 16. From an exported backbone:
-#
-#   python tools/train.py \
-#       configs/classification/swin-base_finetune_1xb16-amp-adan-200e_folder.py \
-#       --cfg-options model.backbone.init_cfg.checkpoint=backbone.pth
+# Swin-B fine-tuned on your own images: set data_root and num_classes. The folder tree is that
+# of resnet50_finetune_1xb16-amp-adan-200e_folder.py.
 _base_ = [
     './_base_/models/swin-base.py', './_base_/protocols/finetune.py',
     './_base_/default_runtime.py'
@@ -23,9 +14,9 @@ val_dataloader = dict(
     dataset=dict(data_root=data_root, data_prefix='val', ann_file=''))
 test_dataloader = val_dataloader
 
+# mean and std: those in `meta` of your checkpoint
 model = dict(
     head=dict(num_classes=num_classes),
-    # mean and std: those in `meta` of your checkpoint
     data_preprocessor=dict(
         num_classes=num_classes,
         mean=[86.182, 91.928, 85.374],

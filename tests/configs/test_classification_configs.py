@@ -86,9 +86,8 @@ def test_every_recipe_is_there():
 
 @pytest.mark.parametrize('name', NAMES)
 def test_name_header_and_settings_agree(name):
-    cfg, text = Config.fromfile(NAMES[name]), NAMES[name].read_text()
+    cfg = Config.fromfile(NAMES[name])
     stem = NAMES[name].stem
-    assert f'configs/classification/{name}' in text, 'the launch command names the file'
     if 'knn' in stem:
         assert 'train_dataloader' not in cfg and cfg.test_evaluator.type == 'WeightedKNN'
         return
@@ -120,9 +119,6 @@ def test_recipes_differ_in_their_data_only(name):
             assert config.model.head.pop('num_classes') == len(
                 config.train_dataloader.dataset.metainfo.classes)
             config.model.data_preprocessor.pop('num_classes')
-    trains = round(total * int(share) / 100)
-    text = NAMES[name].read_text()
-    assert f'{trains:,} images ({share} %' in text and f'{total - trains:,}' in text
     for config in (cfg, first):
         for dataset in datasets_of(config):
             if config is cfg:

@@ -1,15 +1,2 @@
-# k-NN accuracy of a ResNet-50 on AID: 2,000 images (20 % of each class)
-# vote, 8,000 are scored; nothing is trained. With an exported backbone:
-#
-#   python tools/test.py configs/classification/aid/resnet50_knn_aid-20.py backbone.pth
-_base_ = [
-    '../_base_/models/resnet50_knn.py', '../_base_/datasets/aid.py',
-    '../_base_/protocols/knn.py', '../_base_/default_runtime.py'
-]
-
-test_dataloader = dict(
-    dataset=dict(datasets=[
-        dict(_base_.train_20, split='bank', pipeline=_base_.test_pipeline),
-        dict(_base_.test_20, split='query', pipeline=_base_.test_pipeline),
-    ]))
-val_dataloader = test_dataloader
+# k-NN accuracy of a ResNet-50 on AID (20 % of each class); nothing is trained.
+_base_ = ['../_base_/models/resnet50_knn.py', '../_base_/recipes/knn_aid-20.py']

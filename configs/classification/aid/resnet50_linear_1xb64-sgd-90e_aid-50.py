@@ -1,19 +1,4 @@
-# Linear probe of a frozen ResNet-50 on AID: 5,000 images (50 % of each class)
-# to train, 5,000 to test.
-# Recipe after MAE, see _base_/protocols/linear.py.
-# 1 process x 64 images = 64, 78 steps an epoch. From an exported backbone:
-#
-#   python tools/train.py \
-#       configs/classification/aid/resnet50_linear_1xb64-sgd-90e_aid-50.py \
-#       --cfg-options model.backbone.init_cfg.checkpoint=backbone.pth
-_base_ = [
-    '../_base_/models/resnet50_linear.py', '../_base_/datasets/aid.py',
-    '../_base_/protocols/linear.py', '../_base_/default_runtime.py'
-]
+# Linear probe of a frozen ResNet-50 on AID (50 % of each class).
+_base_ = ['../_base_/models/resnet50_linear.py', '../_base_/recipes/linear_aid-50.py']
 
-model = dict(
-    head=dict(num_classes=_base_.num_classes),
-    data_preprocessor=dict(num_classes=_base_.num_classes))
-train_dataloader = dict(dataset=_base_.train_50)
-val_dataloader = dict(dataset=_base_.test_50)
-test_dataloader = val_dataloader
+model = dict(head=dict(num_classes=30), data_preprocessor=dict(num_classes=30))

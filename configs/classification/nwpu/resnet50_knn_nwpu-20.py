@@ -1,15 +1,2 @@
-# k-NN accuracy of a ResNet-50 on NWPU-RESISC45: 6,300 images (20 % of each class)
-# vote, 25,200 are scored; nothing is trained. With an exported backbone:
-#
-#   python tools/test.py configs/classification/nwpu/resnet50_knn_nwpu-20.py backbone.pth
-_base_ = [
-    '../_base_/models/resnet50_knn.py', '../_base_/datasets/nwpu.py',
-    '../_base_/protocols/knn.py', '../_base_/default_runtime.py'
-]
-
-test_dataloader = dict(
-    dataset=dict(datasets=[
-        dict(_base_.train_20, split='bank', pipeline=_base_.test_pipeline),
-        dict(_base_.test_20, split='query', pipeline=_base_.test_pipeline),
-    ]))
-val_dataloader = test_dataloader
+# k-NN accuracy of a ResNet-50 on NWPU-RESISC45 (20 % of each class); nothing is trained.
+_base_ = ['../_base_/models/resnet50_knn.py', '../_base_/recipes/knn_nwpu-20.py']

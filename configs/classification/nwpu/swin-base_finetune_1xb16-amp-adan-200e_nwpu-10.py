@@ -1,19 +1,4 @@
-# Swin-B fine-tuned on NWPU-RESISC45: 3,150 images (10 % of each class)
-# to train, 28,350 to test.
-# The paper's recipe for UC Merced; it does not report this set.
-# 1 process x 16 images = 16, 196 steps an epoch. From an exported backbone:
-#
-#   python tools/train.py \
-#       configs/classification/nwpu/swin-base_finetune_1xb16-amp-adan-200e_nwpu-10.py \
-#       --cfg-options model.backbone.init_cfg.checkpoint=backbone.pth
-_base_ = [
-    '../_base_/models/swin-base.py', '../_base_/datasets/nwpu.py',
-    '../_base_/protocols/finetune.py', '../_base_/default_runtime.py'
-]
+# Swin-B fine-tuned on NWPU-RESISC45 (10 % of each class).
+_base_ = ['../_base_/models/swin-base.py', '../_base_/recipes/finetune_nwpu-10.py']
 
-model = dict(
-    head=dict(num_classes=_base_.num_classes),
-    data_preprocessor=dict(num_classes=_base_.num_classes))
-train_dataloader = dict(dataset=_base_.train_10)
-val_dataloader = dict(dataset=_base_.test_10)
-test_dataloader = val_dataloader
+model = dict(head=dict(num_classes=45), data_preprocessor=dict(num_classes=45))

@@ -1,12 +1,12 @@
 # AID (Xia et al., arXiv 1608.05167), as tools/dataset_converters/aid.py
-# prepares it; the number is the share of each class, in percent, that trains.
+# prepares it; the number is the percentage of each class used for training.
 num_classes = 30
 folder = dict(
     type='ImageFolder',
     data_root='data/aid',
     data_prefix='images',
     with_label=True,
-    # a list is one part as a whole, bank or query of a k-NN vote
+    # each list is either the gallery or the queries of a k-NN test
     query_every=None,
     metainfo=dict(classes=(
         'Airport', 'BareLand', 'BaseballField', 'Beach', 'Bridge', 'Center', 'Church',

@@ -1,12 +1,12 @@
 # NWPU-RESISC45 (Cheng et al., arXiv 1703.00121), as tools/dataset_converters/nwpu.py
-# prepares it; the number is the share of each class, in percent, that trains.
+# prepares it; the number is the percentage of each class used for training.
 num_classes = 45
 folder = dict(
     type='ImageFolder',
     data_root='data/nwpu',
     data_prefix='images',
     with_label=True,
-    # a list is one part as a whole, bank or query of a k-NN vote
+    # each list is either the gallery or the queries of a k-NN test
     query_every=None,
     metainfo=dict(classes=(
         'airplane', 'airport', 'baseball_diamond', 'basketball_court', 'beach', 'bridge',

@@ -1,12 +1,12 @@
 # UC Merced Land Use (Yang and Newsam, 2010), as tools/dataset_converters/ucm.py
-# prepares it; the number is the share of each class, in percent, that trains.
+# prepares it; the number is the percentage of each class used for training.
 num_classes = 21
 folder = dict(
     type='ImageFolder',
     data_root='data/ucm',
     data_prefix='images',
     with_label=True,
-    # a list is one part as a whole, bank or query of a k-NN vote
+    # each list is either the gallery or the queries of a k-NN test
     query_every=None,
     metainfo=dict(classes=(
         'agricultural', 'airplane', 'baseballdiamond', 'beach', 'buildings', 'chaparral',

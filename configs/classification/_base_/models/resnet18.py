@@ -10,7 +10,7 @@ model = dict(
     neck=dict(type='GlobalAveragePooling'),
     head=dict(
         type='LinearClsHead', in_channels=256, loss=dict(type='CrossEntropyLoss')),
-    # MillionAID's; `meta` of your checkpoint has its own
+    # MillionAID's; `meta` of your checkpoint holds its own
     data_preprocessor=dict(
         type='ClsDataPreprocessor',
         mean=[86.182, 91.928, 85.374],

@@ -1,6 +1,5 @@
-# The small student that gives features. tools/test.py loads the exported backbone itself.
+# Small student as a feature extractor; tools/test.py loads the exported backbone itself.
 _base_ = './resnet18.py'
 
 model = dict(
-    backbone=dict(init_cfg=None),
-    head=dict(_delete_=True, type='FeatureHead'))
+    backbone=dict(init_cfg=None), head=dict(_delete_=True, type='FeatureHead'))

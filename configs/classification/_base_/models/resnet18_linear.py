@@ -1,4 +1,4 @@
-# The small student frozen, batch norm without weights, and a linear layer to train.
+# Frozen small student, batch norm without affine parameters, trained linear layer.
 _base_ = './resnet18.py'
 
 model = dict(

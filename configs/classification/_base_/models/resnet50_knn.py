@@ -1,4 +1,4 @@
-# ResNet-50 that gives features. tools/test.py loads the exported backbone itself.
+# ResNet-50 as a feature extractor; tools/test.py loads the exported backbone itself.
 _base_ = './resnet50.py'
 
 model = dict(

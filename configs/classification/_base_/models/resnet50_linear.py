@@ -1,4 +1,4 @@
-# ResNet-50 frozen, batch norm without weights, and a linear layer to train.
+# Frozen ResNet-50, batch norm without affine parameters, trained linear layer.
 _base_ = './resnet50.py'
 
 model = dict(

@@ -1,4 +1,4 @@
-# Swin-B that gives features. tools/test.py loads the exported backbone itself.
+# Swin-B as a feature extractor; tools/test.py loads the exported backbone itself.
 _base_ = './swin-base.py'
 
 model = dict(

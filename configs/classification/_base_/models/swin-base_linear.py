@@ -1,4 +1,4 @@
-# Swin-B frozen, batch norm without weights, and a linear layer to train.
+# Frozen Swin-B, batch norm without affine parameters, trained linear layer.
 _base_ = './swin-base.py'
 
 model = dict(

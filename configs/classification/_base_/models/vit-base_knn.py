@@ -1,4 +1,4 @@
-# ViT-B/16 that gives features. tools/test.py loads the exported backbone itself.
+# ViT-B/16 as a feature extractor; tools/test.py loads the exported backbone itself.
 _base_ = './vit-base.py'
 
 model = dict(

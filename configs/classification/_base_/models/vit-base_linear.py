@@ -1,4 +1,4 @@
-# ViT-B/16 frozen, batch norm without weights, and a linear layer to train.
+# Frozen ViT-B/16, batch norm without affine parameters, trained linear layer.
 _base_ = './vit-base.py'
 
 model = dict(

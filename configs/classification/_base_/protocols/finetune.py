@@ -1,9 +1,11 @@
-# Fine-tuning as in the paper's UC Merced run (arXiv 2304.09670): 200 epochs, batch 16,
-# Adan, timm's rand-m9-mstd0.5-inc1, random erasing; mixup and cutmix are the model's. The
-# rate belongs to the batch of 16: --auto-scale-lr follows another one.
+# Fine-tuning as in the paper's UC Merced run (arXiv 2304.09670): 200 epochs, batch 16, Adan,
+# timm's rand-m9-mstd0.5-inc1, random erasing; the model applies mixup and cutmix. The rate
+# is for a batch of 16; --auto-scale-lr adapts it to another one.
+_base_ = './supervised.py'
+
 mean, std = [86.182, 91.928, 85.374], [34.655, 34.476, 35.879]
 
-# LoadRSImage gives red, green, blue; mmcv's changes of colour weigh blue, green, red
+# LoadRSImage returns RGB; mmcv's colour transforms assume BGR
 swap_colours = [dict(type='NumpyToPIL', to_rgb=True), dict(type='PILToNumpy')]
 train_pipeline = [
     dict(type='LoadRSImage', bands=3),
@@ -19,7 +21,7 @@ train_pipeline = [
         magnitude_std=0.5,
         hparams=dict(pad_val=[round(x) for x in mean[::-1]], interpolation='bicubic')),
     *swap_colours,
-    # after normalisation this is noise of mean 0 and deviation 1
+    # after normalisation this is noise of mean 0 and standard deviation 1
     dict(
         type='RandomErasing',
         erase_prob=0.25,
@@ -30,33 +32,7 @@ train_pipeline = [
         fill_std=std),
     dict(type='PackInputs'),
 ]
-test_pipeline = [
-    dict(type='LoadRSImage', bands=3),
-    dict(
-        type='ResizeEdge', scale=256, edge='short', backend='pillow',
-        interpolation='bicubic'),
-    dict(type='CenterCrop', crop_size=224),
-    dict(type='PackInputs'),
-]
-
-train_dataloader = dict(
-    batch_size=16,
-    num_workers=4,
-    persistent_workers=True,
-    drop_last=True,
-    collate_fn=dict(type='default_collate'),
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(type='ImageFolder', with_label=True, pipeline=train_pipeline))
-val_dataloader = dict(
-    batch_size=64,
-    num_workers=4,
-    persistent_workers=True,
-    collate_fn=dict(type='default_collate'),
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(type='ImageFolder', with_label=True, pipeline=test_pipeline))
-val_evaluator = dict(type='Accuracy', topk=(1, ))
-test_dataloader = val_dataloader
-test_evaluator = val_evaluator
+train_dataloader = dict(batch_size=16, dataset=dict(pipeline=train_pipeline))
 
 optim_wrapper = dict(
     type='AutoPrecisionOptimWrapper',
@@ -66,8 +42,6 @@ optim_wrapper = dict(
         type='Adan', lr=0.003125, betas=(0.98, 0.92, 0.99), weight_decay=0.02))
 auto_scale_lr = dict(base_batch_size=16)
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=200, val_interval=1)
-val_cfg = dict()
-test_cfg = dict()
 param_scheduler = [
     dict(
         type='CMIDCosineLR',

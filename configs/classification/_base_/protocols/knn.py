@@ -1,5 +1,5 @@
-# Weighted k-NN (arXiv 1805.01978) on frozen features: the training images vote for the
-# class of each test image. Nothing is trained.
+# Weighted k-NN (arXiv 1805.01978) on frozen features: the training images form the gallery,
+# the test images are the queries. Nothing is trained.
 test_pipeline = [
     dict(type='LoadRSImage', bands=3),
     dict(
@@ -8,7 +8,7 @@ test_pipeline = [
     dict(type='CenterCrop', crop_size=224),
     dict(type='PackInputs', meta_keys=('sample_idx', 'img_path', 'split')),
 ]
-# the recipe names two data sets, the bank and the queries
+# the config adds the two data sets
 test_dataloader = dict(
     batch_size=64,
     num_workers=4,

@@ -1,39 +1,15 @@
-# Linear probe after MAE (arXiv 2111.06377, appendix A.2): batch norm without weights
-# before the linear layer, crops and flips only, no weight decay, 90 epochs, cosine with 10
-# epochs of warm-up. SGD takes the place of LARS, which is for batches of thousands.
+# Linear probe after MAE (arXiv 2111.06377, appendix A.2): batch norm without affine parameters
+# before the linear layer, crops and flips only, no weight decay, 90 epochs, cosine schedule
+# with 10 epochs of warm-up. SGD replaces LARS, which is meant for batches of thousands.
+_base_ = './supervised.py'
+
 train_pipeline = [
     dict(type='LoadRSImage', bands=3),
     dict(type='RandomResizedCrop', scale=224, backend='pillow', interpolation='bicubic'),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='PackInputs'),
 ]
-test_pipeline = [
-    dict(type='LoadRSImage', bands=3),
-    dict(
-        type='ResizeEdge', scale=256, edge='short', backend='pillow',
-        interpolation='bicubic'),
-    dict(type='CenterCrop', crop_size=224),
-    dict(type='PackInputs'),
-]
-
-train_dataloader = dict(
-    batch_size=64,
-    num_workers=4,
-    persistent_workers=True,
-    drop_last=True,
-    collate_fn=dict(type='default_collate'),
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(type='ImageFolder', with_label=True, pipeline=train_pipeline))
-val_dataloader = dict(
-    batch_size=64,
-    num_workers=4,
-    persistent_workers=True,
-    collate_fn=dict(type='default_collate'),
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(type='ImageFolder', with_label=True, pipeline=test_pipeline))
-val_evaluator = dict(type='Accuracy', topk=(1, ))
-test_dataloader = val_dataloader
-test_evaluator = val_evaluator
+train_dataloader = dict(batch_size=64, dataset=dict(pipeline=train_pipeline))
 
 optim_wrapper = dict(
     type='AutoPrecisionOptimWrapper',
@@ -41,8 +17,6 @@ optim_wrapper = dict(
     optimizer=dict(type='SGD', lr=0.1, momentum=0.9, weight_decay=0.))
 auto_scale_lr = dict(base_batch_size=64)
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=90, val_interval=1)
-val_cfg = dict()
-test_cfg = dict()
 param_scheduler = [
     dict(
         type='CMIDCosineLR',
