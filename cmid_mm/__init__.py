@@ -8,6 +8,6 @@ from .version import __version__
 
 prepare()
 
-from . import datasets, engine, evaluation, models  # noqa: E402
+from . import checkpoints, datasets, engine, evaluation, models  # noqa: E402
 
-__all__ = ['__version__', 'datasets', 'engine', 'evaluation', 'models']
+__all__ = ['__version__', 'checkpoints', 'datasets', 'engine', 'evaluation', 'models']

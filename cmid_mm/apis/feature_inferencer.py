@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 from ..datasets.image_reading import ImageError
 from ..datasets.parallel_reading import read_in_parallel
-from ..models.utils.cmid_pretrained import CMIDPretrained
+from ..checkpoints.initializer import CMIDPretrained
 from ..utils.config_scope import scope_of
 from .inputs import list_images
 from .model import as_config, ready

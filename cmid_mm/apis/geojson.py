@@ -6,7 +6,7 @@ import numpy as np
 from rasterio.transform import from_gcps
 from rasterio.warp import transform as change_coordinates
 
-from ..utils.output_file import complete_or_absent
+from ..checkpoints.output_file import complete_or_absent
 from .raster_file import Georeference
 
 # The only coordinates that GeoJSON has: longitude and latitude on WGS 84.

@@ -7,9 +7,9 @@ from mmengine.config import Config
 from mmengine.registry import MODELS
 from torch import nn
 
-from ..models.utils.encoder_settings import choose_memory_format
-from ..models.utils.window_attention import use_fused_attention
-from ..utils.checkpoint_file import load_checkpoint_file
+from ..models.selfsup.encoder_settings import choose_memory_format
+from ..models.selfsup.window_attention import use_fused_attention
+from ..checkpoints.files import load_checkpoint_file
 from ..utils.config_scope import scope_of
 
 _ENCODERS = ('backbone', 'teacher')

@@ -7,7 +7,7 @@ import rasterio
 from rasterio.enums import Resampling
 from rasterio.windows import Window
 
-from ..utils.output_file import complete_or_absent
+from ..checkpoints.output_file import complete_or_absent
 from .raster_file import RasterFile
 
 NODATA = 255

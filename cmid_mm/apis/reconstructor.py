@@ -9,7 +9,7 @@ from mmengine.dataset import Compose
 from mmengine.device import get_device
 from mmpretrain.registry import TRANSFORMS
 
-from ..utils.checkpoint_file import load_checkpoint_file
+from ..checkpoints.files import load_checkpoint_file
 from ..utils.config_scope import scope_of
 from ..utils.keyed_random import view_key
 from ..visualization.reconstruction import reconstruction_panels

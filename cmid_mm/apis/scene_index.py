@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..utils.output_file import complete_or_absent
+from ..checkpoints.output_file import complete_or_absent
 from .feature_inferencer import FeatureInferencer
 
 

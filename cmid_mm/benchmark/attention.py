@@ -8,7 +8,7 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
-from cmid_mm.models.utils.window_attention import FusedWindowAttention, is_window_attention
+from cmid_mm.models.selfsup.window_attention import FusedWindowAttention, is_window_attention
 from cmid_mm.utils.process_memory import memory_of_a_training
 
 from .clock import clock_of

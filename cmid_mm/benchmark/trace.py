@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from cmid_mm.utils.output_file import complete_or_absent
+from cmid_mm.checkpoints.output_file import complete_or_absent
 
 from .trainee import Trainee
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from torch.utils.data import Dataset
 
-from cmid_mm.utils.output_file import check_output, complete_or_absent
+from cmid_mm.checkpoints.output_file import check_output, complete_or_absent
 
 from .dataset_check import list_files
 from .file_limits import open_file

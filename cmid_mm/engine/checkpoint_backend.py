@@ -1,7 +1,7 @@
 """Local files that are there complete or not at all, as a storage of mmengine."""
 from mmengine.fileio import LocalBackend, register_backend
 
-from cmid_mm.utils.output_file import complete_or_absent
+from cmid_mm.checkpoints.output_file import complete_or_absent
 
 
 class CompleteFileBackend(LocalBackend):

@@ -10,7 +10,7 @@ from mmpretrain.registry import DATASETS, MODELS
 from torch import Tensor, nn
 
 from cmid_mm.engine.hooks.checkpoint_guard_hook import compare_states
-from cmid_mm.utils.checkpoint_file import load_checkpoint_file
+from cmid_mm.checkpoints.files import load_checkpoint_file
 from cmid_mm.utils.keyed_random import SampleIndex
 
 

@@ -2,5 +2,5 @@ from .heads import *  # noqa: F401,F403
 from .losses import *  # noqa: F401,F403
 from .necks import *  # noqa: F401,F403
 from .selfsup import *  # noqa: F401,F403
-from .utils import *  # noqa: F401,F403
+from .preprocessing import *  # noqa: F401,F403
 from .wrappers import *  # noqa: F401,F403

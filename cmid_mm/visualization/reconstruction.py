@@ -3,7 +3,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..models.utils.block_mask import upsample_mask
+from ..models.preprocessing.block_mask import upsample_mask
 from .grid import draw_grid, save_grid
 
 HEADS = 'image', 'what the student sees', 'its reconstruction'

@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
-from ..models.utils.backbone_probe import stem_tokens
+from ..models.selfsup.backbone_probe import stem_tokens
 
 
 @contextmanager

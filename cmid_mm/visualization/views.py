@@ -7,9 +7,9 @@ from mmpretrain.registry import DATASETS, MODELS
 from torch import Tensor
 
 from ..datasets.transforms.two_views import CMIDTwoViews
-from ..models.utils.backbone_probe import probe_backbone
-from ..models.utils.block_mask import upsample_mask
-from ..models.utils.cell_matching import location_grid, match_cells
+from ..models.selfsup.backbone_probe import probe_backbone
+from ..models.preprocessing.block_mask import upsample_mask
+from ..models.selfsup.cell_matching import location_grid, match_cells
 from ..utils.config_scope import scope_of
 from ..utils.keyed_random import SampleIndex, view_key
 from .grid import save_grid

@@ -9,7 +9,7 @@ from small_models import cmid_config
 
 from cmid_mm.apis import FeatureInferencer, SceneIndex
 from cmid_mm.datasets.image_reading import ImageError
-from cmid_mm.utils.backbone_export import export_backbone
+from cmid_mm.checkpoints.backbone import export_backbone
 
 THIN = dict(type='ResNet', depth=18, stem_channels=8, base_channels=8)
 MEAN, STD = [90., 100., 110.], [40., 50., 60.]

@@ -14,7 +14,7 @@ from mmengine.runner import Runner
 from cmid_mm.datasets import ImageFolder
 from cmid_mm.datasets.image_reading import ImageError
 from cmid_mm.engine.hooks import BrokenImagesHook, broken_images_hook
-from cmid_mm.utils.checkpoint_file import load_checkpoint_file
+from cmid_mm.checkpoints.files import load_checkpoint_file
 
 TOY = Path(__file__).parents[2] / 'configs' / 'cmid' / 'cmid_resnet18_toy.py'
 

@@ -6,7 +6,7 @@ import torch
 from mmengine.hooks import Hook
 from tiny_run import tiny_runner
 
-from cmid_mm.utils.checkpoint_file import load_checkpoint_file
+from cmid_mm.checkpoints.files import load_checkpoint_file
 
 
 def run(folder, name, kind, interval=3):

@@ -9,7 +9,7 @@ from mmengine.hooks import Hook
 from small_models import build_cmid
 from tiny_run import CONFIGS, tiny_runner
 
-from cmid_mm.models.utils.step_snapshot import StepSnapshot
+from cmid_mm.engine.hooks.step_snapshot import StepSnapshot
 
 BAD = 3
 

@@ -5,7 +5,7 @@ from frameworks import build, swin
 from mmengine.registry import HOOKS
 from tiny_run import tiny_runner
 
-from cmid_mm.models.utils.window_attention import FusedWindowAttention
+from cmid_mm.models.selfsup.window_attention import FusedWindowAttention
 
 
 class Project:

@@ -8,7 +8,7 @@ from small_models import build_cmid, loader_batch, losses_of
 from cmid_mm.engine.optimizers import BFloat16OptimWrapper, auto_precision
 from cmid_mm.engine.optimizers.two_group_constructor import split_by_decay
 from cmid_mm.engine.schedulers import CMIDCosineLR
-from cmid_mm.utils.published_keys import from_published
+from cmid_mm.checkpoints.published_keys import from_published
 
 STUDENTS = dict(
     resnet50=(dict(type='ResNet', depth=50), 64, dict(type='BN1d')),

@@ -10,7 +10,7 @@ from tiny_run import tiny_runner
 
 from cmid_mm.engine.checkpoint_backend import CompleteFileBackend
 from cmid_mm.engine.stop_request import EXIT_STATUS, StopRequested
-from cmid_mm.utils.checkpoint_file import load_checkpoint_file
+from cmid_mm.checkpoints.files import load_checkpoint_file
 
 
 class At(Hook):

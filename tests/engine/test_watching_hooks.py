@@ -11,7 +11,7 @@ from mmengine.hooks import Hook
 from PIL import Image
 
 from cmid_mm.engine.hooks import PicturesHook, ProbeHook
-from cmid_mm.utils.checkpoint_file import load_checkpoint_file
+from cmid_mm.checkpoints.files import load_checkpoint_file
 
 OFF = {'default_hooks.pictures.interval': 0, 'default_hooks.logger.interval': 3,
        # large, so that the encoders move

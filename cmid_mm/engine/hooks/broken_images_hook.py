@@ -9,7 +9,7 @@ from mmpretrain.registry import HOOKS
 
 from cmid_mm.datasets.image_reading import ImageError
 from cmid_mm.utils.one_line import one_line
-from cmid_mm.utils.output_file import complete_or_absent
+from cmid_mm.checkpoints.output_file import complete_or_absent
 
 _NAMES_IN_ERROR = 3
 # Standard deviations that a share may lie above the limit while an epoch still runs.

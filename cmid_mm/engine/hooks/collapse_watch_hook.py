@@ -4,7 +4,7 @@ from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 
-from cmid_mm.models.utils.collapse import (
+from cmid_mm.engine.hooks.collapse import (
     assignment_entropies,
     feature_spread,
     match_distance,

@@ -10,8 +10,8 @@ from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 
 from cmid_mm.engine.checkpoint_backend import CompleteFileBackend
-from cmid_mm.models.utils.step_snapshot import StepSnapshot
-from cmid_mm.utils.output_file import complete_or_absent
+from cmid_mm.engine.hooks.step_snapshot import StepSnapshot
+from cmid_mm.checkpoints.output_file import complete_or_absent
 
 FOLDER = 'bad_steps'
 _IN_A_ROW = 'bad_steps_in_a_row'

@@ -2,7 +2,7 @@
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 
-from cmid_mm.models.utils.window_attention import use_fused_attention
+from cmid_mm.models.selfsup.window_attention import use_fused_attention
 
 
 @HOOKS.register_module()

@@ -9,7 +9,7 @@ from mmpretrain.registry import HOOKS
 
 from cmid_mm.engine.checkpoint_backend import CompleteFileBackend
 from cmid_mm.engine.stop_request import StopRequest
-from cmid_mm.utils.latest_checkpoint import POINTER, clear_unfinished, damage
+from cmid_mm.checkpoints.latest_checkpoint import POINTER, clear_unfinished, damage
 
 _KEPT = 'kept_checkpoints'
 

@@ -6,7 +6,7 @@ from mmpretrain.engine.optimizers.adan_t import Adan
 from mmpretrain.registry import OPTIMIZERS
 from torch import Tensor
 
-from cmid_mm.models.utils.distributed import local_part
+from cmid_mm.utils.distributed import local_part
 
 # elements: the eight tensors that a block touches stay in the cache that the cores share
 _BLOCK = 2**18

@@ -7,7 +7,7 @@ from mmengine.logging import print_log
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from torch import Tensor
 
-from cmid_mm.models.utils.distributed import local_part
+from cmid_mm.utils.distributed import local_part
 
 
 class FiniteStep:

@@ -5,8 +5,8 @@ from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 from torch import Tensor
 
-from ..utils.distributed import gather_interleaved
-from ..utils.precision import widen
+from ...utils.distributed import gather_interleaved
+from ...utils.precision import widen
 
 
 @MODELS.register_module()

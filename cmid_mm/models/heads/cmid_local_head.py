@@ -4,8 +4,8 @@ from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 from torch import Tensor
 
-from ..utils.distributed import global_mean
-from ..utils.precision import widen
+from ...utils.distributed import global_mean
+from ...utils.precision import widen
 
 
 @MODELS.register_module()

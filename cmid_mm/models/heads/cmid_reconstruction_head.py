@@ -5,8 +5,8 @@ from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 from torch import Tensor
 
-from ..utils.block_mask import upsample_mask
-from ..utils.precision import widen
+from ..preprocessing.block_mask import upsample_mask
+from ...utils.precision import widen
 
 FILLS = ('mixed', 'target', 'prediction', 'mean')
 

@@ -4,8 +4,8 @@ import torch
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
-from ..utils.distributed import global_max, global_mean
-from ..utils.precision import widen
+from ...utils.distributed import global_max, global_mean
+from ...utils.precision import widen
 
 
 @MODELS.register_module()

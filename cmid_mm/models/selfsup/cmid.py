@@ -8,16 +8,16 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
-from ..utils.backbone_probe import probe_backbone
-from ..utils.cell_matching import location_grid, match_cells, take_cells
-from ..utils.encoder_settings import (
+from .backbone_probe import probe_backbone
+from .cell_matching import location_grid, match_cells, take_cells
+from .encoder_settings import (
     choose_joint_views,
     choose_memory_format,
     compile_stages,
     report,
 )
-from ..utils.mask_token import masking
-from ..utils.window_attention import use_fused_attention
+from ..preprocessing.mask_token import masking
+from .window_attention import use_fused_attention
 
 
 @MODELS.register_module()

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from golden_files import Golden
 
 from cmid_mm.models.necks import CMIDDecoder, CMIDDenseProjector, CMIDGlobalProjector
-from cmid_mm.utils.published_keys import part_from_published
+from cmid_mm.checkpoints.published_keys import part_from_published
 
 
 def load(module, golden, prefix):

@@ -10,7 +10,7 @@ from published_settings import biases_before_batch_norm, reconstruction_head_of
 from cmid_mm.engine.hooks import CMIDTeacherMomentumHook, CMIDTeacherTemperatureHook
 from cmid_mm.engine.optimizers.two_group_constructor import split_by_decay
 from cmid_mm.models.selfsup import cmid as cmid_module
-from cmid_mm.utils.published_keys import convert_published, from_published
+from cmid_mm.checkpoints.published_keys import convert_published, from_published
 
 BACKBONES = dict(
     resnet50=dict(type='ResNet', depth=50),

@@ -8,7 +8,7 @@ from mmengine.dist import all_reduce
 from mmengine.model import MMDistributedDataParallel
 from small_models import build_cmid, loader_batch, losses_of
 
-from cmid_mm.models.utils.distributed import gather_interleaved, global_mean
+from cmid_mm.utils.distributed import gather_interleaved, global_mean
 
 STEPS = 3
 

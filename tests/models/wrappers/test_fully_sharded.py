@@ -12,7 +12,7 @@ from torch import nn
 
 import cmid_mm
 from cmid_mm.models.wrappers import FullyShardedModel
-from cmid_mm.utils.checkpoint_file import load_checkpoint_file
+from cmid_mm.checkpoints.files import load_checkpoint_file
 
 BAD = 3
 WHOLE = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from .weight_adapting import adapt
+from .adapt import adapt
 
 # Made anew by every model from its own sizes; never taken from a file.
 RECOMPUTED = re.compile(r'(relative_position_index|relative_coords_table|attn_mask)$')

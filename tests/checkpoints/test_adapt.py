@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from frameworks import build, swin, vit
 from PIL import Image
 
-from cmid_mm.models.utils.weight_adapting import (
+from cmid_mm.checkpoints.adapt import (
     adapt,
     adapt_stem,
     resize_bias_table,

@@ -4,8 +4,8 @@ import contextlib
 import pytest
 import torch
 
-from cmid_mm.utils import backbone_file
-from cmid_mm.utils.backbone_file import BackboneFile, read_backbone_file
+from cmid_mm.checkpoints import backbone_file
+from cmid_mm.checkpoints.backbone_file import BackboneFile, read_backbone_file
 
 
 def test_addresses_are_downloaded_and_read_as_untrusted_files(tmp_path, monkeypatch):

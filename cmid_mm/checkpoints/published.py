@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from ..version import __version__
-from .backbone_formats import recognise
-from .checkpoint_file import load_checkpoint_file
+from .architectures import recognise
+from .files import load_checkpoint_file
 from .output_file import check_output, save_checkpoint_file
 from .published_keys import NOT_PUBLISHED, convert_published, to_published
 

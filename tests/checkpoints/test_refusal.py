@@ -5,8 +5,8 @@ import pytest
 import torch
 from frameworks import RESNET18, RESNET50, THIN, build, cmid, random_weights, save, swin, vit
 
-from cmid_mm.models.utils.cmid_pretrained import CMIDPretrained
-from cmid_mm.models.utils.weight_refusal import architecture
+from cmid_mm.checkpoints.initializer import CMIDPretrained
+from cmid_mm.checkpoints.refusal import architecture
 
 
 def refused(framework, config, path, **arguments):

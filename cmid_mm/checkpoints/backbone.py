@@ -3,10 +3,10 @@ import json
 from pathlib import Path
 
 from ..version import __version__
-from .backbone_formats import LIBRARIES, convert_backbone
-from .checkpoint_file import load_checkpoint_file
+from .architectures import LIBRARIES, convert_backbone
+from .files import load_checkpoint_file
 from .output_file import check_output, complete_or_absent, save_checkpoint_file
-from .published_checkpoint import export_published
+from .published import export_published
 
 ENCODERS = dict(student='backbone.', teacher='teacher.backbone.')
 FORMATS = ('mm', *LIBRARIES, 'published')

@@ -1,7 +1,7 @@
 import torch
 from golden_files import Golden
 
-from cmid_mm.models.utils.cell_matching import location_grid, match_cells, take_cells
+from cmid_mm.models.selfsup.cell_matching import location_grid, match_cells, take_cells
 
 
 def boxes_of(params, pixel):

@@ -4,8 +4,8 @@ import collections
 import pytest
 import torch
 
-from cmid_mm.utils.backbone_export import extract_backbone
-from cmid_mm.utils.checkpoint_file import load_checkpoint_file, load_checkpoint_url
+from cmid_mm.checkpoints.backbone import extract_backbone
+from cmid_mm.checkpoints.files import load_checkpoint_file, load_checkpoint_url
 
 
 def exported(meta):

@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .cell_matching import take_cells
-from .precision import widen
+from ...models.selfsup.cell_matching import take_cells
+from ...utils.precision import widen
 
 
 @torch.no_grad()

@@ -3,7 +3,7 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
-from .backbone_probe import stem_tokens
+from ..selfsup.backbone_probe import stem_tokens
 from .block_mask import upsample_mask
 
 

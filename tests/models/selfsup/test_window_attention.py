@@ -9,8 +9,8 @@ from mmpretrain.models.utils.attention import ShiftWindowMSA, WindowMSA
 from mmpretrain.registry import MODELS
 from small_models import TINY_SWIN
 
-from cmid_mm.models.utils import window_attention
-from cmid_mm.models.utils.window_attention import (
+from cmid_mm.models.selfsup import window_attention
+from cmid_mm.models.selfsup.window_attention import (
     FusedWindowAttention,
     shift_mask,
     use_fused_attention,

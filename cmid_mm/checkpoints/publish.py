@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 
 from torch import Tensor
 
-from .backbone_export import as_exported
-from .checkpoint_file import load_checkpoint_file
+from .backbone import as_exported
+from .files import load_checkpoint_file
 from .output_file import check_output, save_checkpoint_file
 
 # entries of meta that tell of one run on one machine

@@ -4,7 +4,7 @@ import torch
 from mmpretrain.registry import MODELS
 from torch import nn
 
-from cmid_mm.utils.backbone_formats import LIBRARIES, convert_backbone, recognise, regroup
+from cmid_mm.checkpoints.architectures import LIBRARIES, convert_backbone, recognise, regroup
 
 DEPTHS, HEADS = [2, 2, 2, 2], [1, 2, 4, 8]
 # name: (backbone here, image size)

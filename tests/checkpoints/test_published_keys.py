@@ -11,10 +11,10 @@ from published_files import assert_same_file, full_shapes, keys_of, save_pretrai
 from test_configs import CONFIGS
 
 from cmid_mm.engine.hooks.checkpoint_guard_hook import compare_states
-from cmid_mm.utils.backbone_export import export_backbone
-from cmid_mm.utils.checkpoint_file import load_checkpoint_file
-from cmid_mm.utils.published_checkpoint import STUDENT, convert_published_file
-from cmid_mm.utils.published_keys import from_published, to_published
+from cmid_mm.checkpoints.backbone import export_backbone
+from cmid_mm.checkpoints.files import load_checkpoint_file
+from cmid_mm.checkpoints.published import STUDENT, convert_published_file
+from cmid_mm.checkpoints.published_keys import from_published, to_published
 
 PUBLISHED = dict(
     resnet50=(CONFIGS[0].with_name('cmid_resnet50_4xb64-amp-adan-coslr-200e_millionaid.py'),

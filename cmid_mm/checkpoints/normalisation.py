@@ -103,7 +103,7 @@ def _about_order(path: str, found: dict, config: Config) -> list[str]:
 
 
 def _about_range(meta: dict, config: Config) -> list[str]:
-    from ...datasets.transforms.loading import LoadRSImage
+    from ..datasets.transforms.loading import LoadRSImage
     trained, loader = meta.get('loading'), _loader(config)
     if not isinstance(trained, dict) or not loader:
         return []

@@ -3,7 +3,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.logging import MessageHub
 
-from cmid_mm.models.utils.normalisation_check import check_normalisation, running_config
+from cmid_mm.checkpoints.normalisation import check_normalisation, running_config
 
 MEAN, STD = [86.182, 91.928, 85.374], [34.655, 34.476, 35.879]
 IMAGENET = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375])

@@ -6,9 +6,9 @@ import torch
 from golden_files import Golden
 from mmengine.logging import MMLogger
 
-from cmid_mm.models.utils import photometric
-from cmid_mm.models.utils import photometric_functional as functional
-from cmid_mm.models.utils.photometric import (
+from cmid_mm.models.preprocessing import photometric
+from cmid_mm.models.preprocessing import photometric_functional as functional
+from cmid_mm.models.preprocessing.photometric import (
     JITTER_OPERATIONS,
     PhotometricDistortion,
     PhotometricParameters,

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from ...utils.backbone_file import BackboneFile
-from .weight_matching import Match, groups_of
+from .backbone_file import BackboneFile
+from .state import Match, groups_of
 
 RESNETS = {'1-2-2-2-2': 18, '1-3-4-6-3': 34, '3-3-4-6-3': 50, '3-3-4-23-3': 101,
            '3-3-8-36-3': 152}

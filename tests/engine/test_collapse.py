@@ -4,8 +4,8 @@ import math
 import pytest
 import torch
 
-from cmid_mm.models.utils.cell_matching import location_grid, match_cells
-from cmid_mm.models.utils.collapse import (
+from cmid_mm.models.selfsup.cell_matching import location_grid, match_cells
+from cmid_mm.engine.hooks.collapse import (
     assignment_entropies,
     feature_spread,
     match_distance,

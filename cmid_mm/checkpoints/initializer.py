@@ -12,11 +12,11 @@ from mmengine.model.weight_init import update_init_info
 from mmengine.registry import WEIGHT_INITIALIZERS
 from torch import nn
 
-from ...utils.backbone_export import ENCODERS
-from ...utils.backbone_file import BackboneFile, read_backbone_file
-from .normalisation_check import check_normalisation, running_config
-from .weight_matching import STAGE_NORM, Match, match_weights
-from .weight_refusal import refusal
+from .backbone import ENCODERS
+from .backbone_file import BackboneFile, read_backbone_file
+from .normalisation import check_normalisation, running_config
+from .state import STAGE_NORM, Match, match_weights
+from .refusal import refusal
 
 
 @WEIGHT_INITIALIZERS.register_module()

@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 from mmengine.fileio import get_local_path
 
-from .backbone_export import ENCODERS, extract_backbone
-from .checkpoint_file import load_checkpoint_file
+from .backbone import ENCODERS, extract_backbone
+from .files import load_checkpoint_file
 
 
 @dataclass

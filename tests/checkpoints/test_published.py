@@ -9,16 +9,16 @@ from mmpretrain.registry import MODELS
 from published_files import NAMES, assert_same_file, keys_of, save_pretraining, thin_tensors
 from small_models import TINY_SWIN, build_cmid
 
-from cmid_mm.utils.backbone_export import export_backbone
-from cmid_mm.utils.checkpoint_file import load_checkpoint_file
-from cmid_mm.utils.published_checkpoint import (
+from cmid_mm.checkpoints.backbone import export_backbone
+from cmid_mm.checkpoints.files import load_checkpoint_file
+from cmid_mm.checkpoints.published import (
     MEAN,
     STD,
     convert_published_file,
     import_published,
     load_published_file,
 )
-from cmid_mm.utils.published_keys import from_published, to_published
+from cmid_mm.checkpoints.published_keys import from_published, to_published
 
 
 class Call:

@@ -13,9 +13,9 @@ from mmpretrain.registry import MODELS
 from PIL import Image
 from small_models import build_cmid
 
-from cmid_mm.models.utils import cmid_pretrained
-from cmid_mm.models.utils.cmid_pretrained import CMIDPretrained, teach_base_module
-from cmid_mm.utils.backbone_export import extract_backbone
+from cmid_mm.checkpoints import initializer
+from cmid_mm.checkpoints.initializer import CMIDPretrained, teach_base_module
+from cmid_mm.checkpoints.backbone import extract_backbone
 
 FRAMEWORKS = ['mmpretrain', 'mmseg', 'mmdet']
 

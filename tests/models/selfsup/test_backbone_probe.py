@@ -3,7 +3,7 @@ import torch
 from mmpretrain.registry import MODELS
 from small_models import TINY_SWIN, build_cmid
 
-from cmid_mm.models.utils.backbone_probe import BackboneShape, probe_backbone
+from cmid_mm.models.selfsup.backbone_probe import BackboneShape, probe_backbone
 
 
 @pytest.mark.parametrize('backbone,expected', [

@@ -4,7 +4,7 @@ import pytest
 import torch
 from golden_files import Golden
 
-from cmid_mm.models.utils.block_mask import (
+from cmid_mm.models.preprocessing.block_mask import (
     block_mask,
     fill_masked,
     mask_of_lowest,

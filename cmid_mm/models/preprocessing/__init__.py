@@ -1,0 +1,3 @@
+from .data_preprocessor import CMIDDataPreprocessor
+
+__all__ = ['CMIDDataPreprocessor']
