@@ -12,9 +12,9 @@ VERSION = runpy.run_path(str(HERE / 'cmid_mm' / 'version.py'))['__version__']
 
 # What `mim` looks for in cmid_mm/.mim of an installed package.
 MIM = ('configs', 'tools', 'model-index.yml')
-# These two prepare an environment from the clone's requirements/; an installed package
-# has neither.
-ONLY_IN_A_CLONE = {'quickstart.sh', 'run_tests.sh'}
+# These prepare an environment from the clone's requirements/, which an installed package
+# does not have.
+ONLY_IN_A_CLONE = {'environment.sh', 'quickstart.sh', 'run_tests.sh'}
 
 # The mm packages are extras, not requirements: they exist under two families of names
 # (and mmcv in two builds) that install into the same folders. A requirement by name

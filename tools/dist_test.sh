@@ -3,14 +3,8 @@
 # One process per GPU; on a machine without a GPU that many processes on the CPU.
 # Environment: NNODES NODE_RANK PORT MASTER_ADDR (several machines), PYTHON.
 
-set -euo pipefail
-TOOLS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-. "$TOOLS/environment.sh"
-
-if wants_help "$@"; then
-    usage
-    exit
-fi
+. "$(dirname "${BASH_SOURCE[0]}")/_launch.sh"
+help_if_requested "$@"
 [ $# -ge 3 ] || die 'expected CONFIG CHECKPOINT GPUS (-h shows the help)'
 [ -f "$1" ] || die "no such config: $1"
 launch_processes "$3" "$TOOLS/test.py" "$1" "$2" "${@:4}"

@@ -9,19 +9,23 @@
 # Results: work_dirs/quickstart. Further options go to tools/quickstart.py.
 # Environment: CMID_VENV (folder of the environment), PYTHON (3.10 to 3.12, to make it with).
 
-set -euo pipefail
-TOOLS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-. "$TOOLS/environment.sh"
-
-if wants_help "$@"; then
-    usage
-    exit
-fi
-take_option family official "$@"
-use_family "$VALUE"
-take_option task '' ${REST[@]+"${REST[@]}"}
-task=$VALUE
-set -- ${REST[@]+"${REST[@]}"}
+. "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+help_if_requested "$@"
+family=official task='' rest=()
+while [ $# -gt 0 ]; do
+    case $1 in
+        --family | --task)
+            [ $# -gt 1 ] || die "$1 needs a value"
+            set -- "$1=$2" "${@:3}"
+            continue
+            ;;
+        --family=*) family=${1#*=} ;;
+        --task=*) task=${1#*=} ;;
+        *) rest+=("$1") ;;
+    esac
+    shift
+done
+set -- "${rest[@]}"
 case $task in
     '' | pretrain) packages=pretrain ;;
     classification | segmentation | detection | change_detection | all) packages=tasks ;;
@@ -33,6 +37,6 @@ if [ $# -gt 0 ] && [ "${1#-}" = "$1" ]; then
     [ -n "$(find -L "$1" -type f -print -quit)" ] || die "the folder is empty: $1"
     set -- "$(absolute "$1")" "${@:2}"
 fi
-use_environment "$packages"
-cd "$CMID_ROOT"
+use_environment "$family" "$packages"
+cd "$ROOT"
 exec python tools/quickstart.py "$@" ${task:+--task "$task"}

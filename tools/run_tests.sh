@@ -6,22 +6,27 @@
 # Environment: CMID_GOLDEN (folder of golden files), CMID_DATA (folder of real images),
 # CMID_VENV (folder of the environment), PYTHON (3.10 to 3.12, to make it with).
 
-set -euo pipefail
-TOOLS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-. "$TOOLS/environment.sh"
-
-if wants_help "$@"; then
-    usage
-    exit
-fi
-take_option family official "$@"
-use_family "$VALUE"
+. "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+help_if_requested "$@"
+family=official rest=()
+while [ $# -gt 0 ]; do
+    case $1 in
+        --family)
+            [ $# -gt 1 ] || die '--family needs a value'
+            set -- "$1=$2" "${@:3}"
+            continue
+            ;;
+        --family=*) family=${1#*=} ;;
+        *) rest+=("$1") ;;
+    esac
+    shift
+done
 for name in CMID_GOLDEN CMID_DATA; do
     if [ -n "${!name:-}" ]; then
         [ -d "${!name}" ] || die "$name is not a folder: ${!name}"
         export "$name=$(absolute "${!name}")"
     fi
 done
-use_environment tests
-cd "$CMID_ROOT"
-exec python -m pytest ${REST[@]+"${REST[@]}"}
+use_environment "$family" tests
+cd "$ROOT"
+exec python -m pytest "${rest[@]}"

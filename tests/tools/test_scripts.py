@@ -1,4 +1,4 @@
-"""The shell scripts of tools/, with a stand-in for Python where it would install."""
+"""The shell scripts of tools/, with a substitute for Python where it would install."""
 import os
 import shutil
 import subprocess
@@ -9,28 +9,34 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TOOLS = REPOSITORY / 'tools'
+SCRIPTS = sorted(path.name for path in TOOLS.glob('*.sh') if os.access(path, os.X_OK))
 
-# Stands in for Python: makes an "environment" that holds a copy of itself, and notes
-# every call of pip and of the main jobs. Which family is there is asked of the real Python,
-# which sees the distributions in $NOTES/installed only.
+# Substitute for Python: makes an "environment" that holds a copy of itself, and records every
+# call of pip and of the main jobs. The real Python, which finds the distributions in
+# $NOTES/installed only, checks which family is installed.
 STUB = '''#!/usr/bin/env bash
 note() { printf '%s\\n' "$*" >>"$NOTES/calls"; }
+case "$*" in
+    *"${FAIL_AT:-nothing fails}"*) [ "$1" = -c ] || echo 'ERROR: No matching distribution'; exit 1 ;;
+    *"${SLOW_AT:-nothing is slow}"*) echo '[3/77] c++ nms.cpp'; sleep 3 ;;
+esac
 case "$1 ${2:-}" in
     '-V ') echo Python 3.11.0 ;;
     '-m venv') mkdir -p "$3/bin" && cp "$0" "$3/bin/python" && touch "$3/pyvenv.cfg" ;;
     '-m pip')
-        note "${@:3}"
         case "$*" in
-            *"${FAIL_AT:-nothing fails}"*) echo 'ERROR: No matching distribution'; exit 1 ;;
+            *--version*) [ -f "$(dirname "$0")/../pyvenv.cfg" ]; exit ;;
             *' uninstall '*) rm -f "$NOTES/compiled" ;;
             *' --no-build-isolation '*mmcv==*) touch "$NOTES/compiled" ;;
-        esac ;;
+        esac
+        note "${@:3}" ;;
     -c*)
         case "$2" in
             *load_ext*) [ -f "$NOTES/compiled" ] ;;
             *socket*) echo 4711 ;;
             *installed_distributions*) PYTHONPATH="$NOTES/installed" "$REAL" -S "$@" ;;
         esac ;;
+    *torch.distributed.run*) note "OMP_NUM_THREADS=$OMP_NUM_THREADS $*" ;;
     *) note "$@" ;;
 esac
 '''
@@ -49,11 +55,14 @@ def clone(tmp_path):
 
 @pytest.fixture
 def shell(clone, tmp_path):
-    """Function that runs a script of the clone; ``.calls()`` are the stand-in's notes."""
+    """Function that runs a script of the clone; ``.calls()`` are the substitute's records."""
     stub = tmp_path / 'stub python'
     stub.write_text(STUB)
     stub.chmod(0o755)
     notes = tmp_path / 'calls'
+    (tmp_path / 'c.py').touch()
+    (tmp_path / 'my images').mkdir()
+    (tmp_path / 'my images' / 'a.jpg').touch()
 
     def run(script, *arguments, **environment):
         kept = {key: value for key, value in os.environ.items()
@@ -75,11 +84,11 @@ def shell(clone, tmp_path):
 
 def steps(result):
     """Numbers of the installation steps that a script announced."""
-    return [line.split()[1] for line in result.stdout.splitlines() if line.startswith('[ ')]
+    assert result.returncode == 0, result.stderr
+    return [line[2] for line in result.stdout.splitlines() if line.endswith(' ...')]
 
 
-@pytest.mark.parametrize('script', sorted(
-    path.name for path in TOOLS.glob('*.sh') if path.name != 'environment.sh'))
+@pytest.mark.parametrize('script', SCRIPTS)
 def test_help(shell, script):
     result = shell(f'tools/{script}', '-h')
     assert result.returncode == 0
@@ -87,67 +96,62 @@ def test_help(shell, script):
     assert shell.calls() == []
 
 
+# ---------------------------------------------------------------- installing
+
+
 def test_quickstart_installs_once(shell, clone, tmp_path):
-    images = tmp_path / 'my images'
-    images.mkdir()
-    (images / 'a.jpg').touch()
-    first = shell('tools/quickstart.sh', 'my images', '--seed', 'a b')
-    assert first.returncode == 0, first.stderr
-    assert steps(first) == [f'{n}/6' for n in range(1, 7)]
-    assert 'a quarter of an hour' in first.stdout
+    first = shell('tools/quickstart.sh', 'my images', '--task', 'pretrain', '--seed', 'a b')
+    assert steps(first) == list('1235')
     *installs, job = shell.calls()
-    assert job == f'tools/quickstart.py {images} --seed a b'
-    assert any('torch torchvision' in line for line in installs)
+    assert job == f'tools/quickstart.py {tmp_path}/my images --seed a b --task pretrain'
+    assert installs[0].endswith('-r build.txt -r official/base.txt')
     assert installs[-1].endswith('-r official/pretrain.txt')
-    assert not any(' mmcv==' in line for line in installs)
+    assert not any('--no-build-isolation' in line for line in installs)
     second = shell('tools/quickstart.sh')
     assert second.stdout == '' and shell.calls() == ['tools/quickstart.py']
     with (clone / 'requirements' / 'official' / 'base.txt').open('a') as file:
         file.write('another\n')
-    third = shell('tools/quickstart.sh')
-    assert 'using the environment' in third.stdout and len(shell.calls()) > 2
+    assert steps(shell('tools/quickstart.sh')) == list('235')
+    assert len(shell.calls()) > 2
 
 
-def test_tests_replace_mmcv_lite_by_mmcv(shell):
-    shell('tools/quickstart.sh')
-    shell.calls()
-    result = shell('tools/run_tests.sh', '-k', 'some name')
-    assert result.returncode == 0, result.stderr
+@pytest.mark.parametrize('family, mmcv, modules', [
+    ('official', 'mmcv==2.1.0', 'mmseg.models, mmdet.models'),
+    ('onedl', 'onedl-mmcv==2.3.6', 'mmseg.models, mmdet.models, mmrotate.models')])
+def test_the_tests_replace_the_light_mmcv(shell, clone, family, mmcv, modules):
+    options = ['--family', family]
+    assert steps(shell('tools/quickstart.sh', *options)) == list('1235')
+    *_, built, light, job = shell.calls()
+    assert light.endswith(f'-r {family}/pretrain.txt') and job == 'tools/quickstart.py'
+    # in isolation, and where a build with operators will not look for it
+    assert built.endswith(f'--no-cache-dir --no-deps {mmcv}') == (family == 'onedl')
+    result = shell('tools/run_tests.sh', '-k', 'some name', f'--family={family}', '-x')
+    assert steps(result) == list('2345') and modules in result.stdout
+    *_, removed, compiled, rest, job = shell.calls()
+    assert removed == 'uninstall -y mmcv mmcv-lite onedl-mmcv'
+    assert compiled.endswith(f'-v --no-build-isolation {mmcv}')
+    assert rest.endswith(f'-r {family}/tasks.txt -r tests.txt')
+    assert job == '-m pytest -k some name -x'
+    for script in ('run_tests.sh', 'quickstart.sh'):
+        assert shell(f'tools/{script}', *options).stdout == ''
+    assert shell.calls() == ['-m pytest', 'tools/quickstart.py']
+    if family == 'official':
+        assert shell('.ci/run').stdout == ''
+    folders = {'official': '.venv', 'onedl': '.venv-onedl'}
+    assert [path.name for path in clone.glob('.venv*')] == [folders[family]]
+
+
+def test_tasks_need_their_packages(shell, tmp_path):
+    result = shell('tools/quickstart.sh', '--task=all', 'my images', '--seed', '1')
+    assert steps(result) == list('12345') and 'mmdet==3.2.0' in result.stdout
     *installs, job = shell.calls()
-    assert job == '-m pytest -k some name'
-    removed = installs.index('uninstall -y mmcv mmcv-lite')
-    compiled = next(i for i, line in enumerate(installs) if ' mmcv==' in line)
-    assert removed < compiled and '--no-build-isolation' in installs[compiled]
-    assert installs[-2].endswith('-r official/tasks.txt') and installs[-1].endswith('-r tests.txt')
-    assert shell('.ci/run').stdout == '' and shell.calls() == ['-m pytest']
-    assert shell('tools/quickstart.sh').stdout == ''
-    assert shell.calls() == ['tools/quickstart.py']
-
-
-@pytest.mark.parametrize('option', [['--task', 'all'], ['--task=detection']])
-def test_tasks_need_their_packages(shell, option):
-    result = shell('tools/quickstart.sh', *option, '--seed', '1')
-    assert result.returncode == 0, result.stderr
-    assert steps(result) == [f'{n}/7' for n in range(1, 8)]
-    assert 'installing mmsegmentation 1.2.2, mmdet 3.2.0 ...' in result.stdout
-    *installs, job = shell.calls()
-    assert job == f'tools/quickstart.py --seed 1 --task {option[-1].split("=")[-1]}'
+    assert job == f'tools/quickstart.py {tmp_path}/my images --seed 1 --task all'
     assert any(line.endswith('--no-build-isolation mmcv==2.1.0') for line in installs)
     assert installs[-1].endswith('-r official/tasks.txt')
-    for ready in (['--task', 'pretrain'], ['--task', 'segmentation'], []):
-        assert shell('tools/quickstart.sh', *ready).stdout == ''
-        assert shell.calls() == [' '.join(['tools/quickstart.py', *ready])]
-    tests = shell('tools/run_tests.sh')
-    assert 'mmcv 2.1.0 is there already' in tests.stdout
-    *installs, _ = shell.calls()
-    assert installs[-1].endswith('-r tests.txt')
-    assert not any('mmcv==' in line for line in installs)
-
-
-def test_pretraining_asked_for_by_name_compiles_nothing(shell):
-    result = shell('tools/quickstart.sh', '--task', 'pretrain')
-    assert steps(result)[-1] == '6/6'
-    assert not any('--no-build-isolation' in line for line in shell.calls())
+    assert shell('tools/quickstart.sh', '--task', 'segmentation').stdout == ''
+    assert shell.calls() == ['tools/quickstart.py --task segmentation']
+    assert steps(shell('tools/run_tests.sh')) == list('245')
+    assert not any('mmcv==' in line for line in shell.calls())
 
 
 def test_tasks_of_the_script_are_those_of_the_quickstart(shell):
@@ -158,80 +162,92 @@ def test_tasks_of_the_script_are_those_of_the_quickstart(shell):
         assert name in line
 
 
-def test_options_before_the_folder(shell, tmp_path):
-    (tmp_path / 'my images').mkdir()
-    (tmp_path / 'my images' / 'a.jpg').touch()
-    shell('tools/quickstart.sh', '--task', 'all', '--family=official', 'my images', '--bands',
-          '3')
-    assert shell.calls()[-1] == (
-        f'tools/quickstart.py {tmp_path}/my images --bands 3 --task all')
-
-
-# ---------------------------------------------------------------- families
-
-
-def test_pretraining_in_the_onedl_family(shell, clone):
-    result = shell('tools/quickstart.sh', '--family', 'onedl')
-    assert result.returncode == 0, result.stderr
-    assert steps(result) == [f'{n}/6' for n in range(1, 7)]
-    assert 'There is no onedl-mmcv-lite' in result.stdout
-    assert 'installing onedl-mmcv 2.3.6, without operators ...' in result.stdout
-    *installs, job = shell.calls()
-    assert job == 'tools/quickstart.py'
-    removed, built, rest = installs[-3:]
-    assert removed == 'uninstall -y onedl-mmcv'
-    # in isolation, and where a build with operators will not look for it
-    assert built.endswith('--no-cache-dir --no-deps onedl-mmcv==2.3.6')
-    assert '--no-build-isolation' not in built
-    assert rest.endswith('-r onedl/pretrain.txt')
-    assert not any('official' in line for line in installs)
-    assert (clone / '.venv-onedl').is_dir() and not (clone / '.venv').exists()
-    assert shell('tools/quickstart.sh', '--family=onedl').stdout == ''
-
-
-def test_tests_in_the_onedl_family(shell, clone):
-    shell('tools/quickstart.sh', '--family', 'onedl')
-    shell.calls()
-    result = shell('tools/run_tests.sh', 'tests/engine', '--family', 'onedl', '-x')
-    assert result.returncode == 0, result.stderr
-    assert steps(result) == [f'{n}/8' for n in range(1, 9)]
-    assert ('installing onedl-mmsegmentation 1.4.2, onedl-mmdetection 3.5.1, '
-            'onedl-mmrotate 1.2.1 ...') in result.stdout
-    *installs, job = shell.calls()
-    assert job == '-m pytest tests/engine -x'
-    removed, compiled, tasks, tests = installs[-4:]
-    assert removed == 'uninstall -y onedl-mmcv'
-    assert compiled.endswith('-v --no-build-isolation onedl-mmcv==2.3.6')
-    assert tasks.endswith('-r onedl/tasks.txt') and tests.endswith('-r tests.txt')
-    assert shell('tools/run_tests.sh', '--family', 'onedl').stdout == ''
-    assert not (clone / '.venv').exists()
-
-
-@pytest.mark.parametrize('asked, there, distribution', [
-    ('official', 'onedl', 'onedl-mmengine'),
-    ('onedl', 'official', 'mmcv-lite'),
-])
-@pytest.mark.parametrize('script', ['quickstart.sh', 'run_tests.sh'])
+@pytest.mark.parametrize('family, other, distribution', [
+    ('official', 'onedl', 'onedl-mmengine'), ('onedl', 'official', 'mmcv-lite')])
 def test_an_environment_of_the_other_family_is_refused(
-        shell, tmp_path, script, asked, there, distribution):
-    shell('tools/quickstart.sh', '--family', there, CMID_VENV='environment')
+        shell, tmp_path, family, other, distribution):
+    shell('tools/quickstart.sh', '--family', other, CMID_VENV='environment')
     shell.calls()
     info = tmp_path / 'installed' / f'{distribution.replace("-", "_")}-1.0.dist-info'
     info.mkdir(parents=True)
     (info / 'METADATA').write_text(
         f'Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n')
-    result = shell(f'tools/{script}', '--family', asked, CMID_VENV='environment')
-    assert result.returncode == 2 and result.stdout == ''
+    result = shell('tools/run_tests.sh', '--family', family, CMID_VENV='environment')
+    assert result.returncode == 2 and result.stdout == '' and shell.calls() == []
     (line,) = result.stderr.splitlines()
-    assert f'holds the {there} family' in line and 'set CMID_VENV to another folder' in line
-    assert shell.calls() == []
+    assert f'holds the {other} family' in line and 'set CMID_VENV to another folder' in line
     # its own family may complete it
-    result = shell('tools/run_tests.sh', '--family', there, CMID_VENV='environment')
-    assert result.returncode == 0, result.stderr
+    assert steps(shell('tools/run_tests.sh', '--family', other, CMID_VENV='environment'))
 
 
-def test_launchers_find_the_environment_of_either_family(shell, clone, tmp_path):
-    (tmp_path / 'c.py').touch()
+def test_where_the_environment_is(shell, clone, tmp_path):
+    shell('tools/quickstart.sh', VIRTUAL_ENV=str(tmp_path / 'active'), CMID_VENV='own')
+    shell('tools/quickstart.sh', VIRTUAL_ENV=str(tmp_path / 'active'))
+    for name in ('own', 'active'):
+        assert (tmp_path / name / 'bin' / 'python').exists()
+    assert not (clone / '.venv').exists()
+
+
+@pytest.mark.parametrize('step, command', [
+    ('1/5', '-m venv'), ('2/5', '-r official/base.txt'), ('3/5', '-r official/pretrain.txt')])
+def test_a_failed_step_is_explained_and_can_be_tried_again(shell, clone, step, command):
+    result = shell('tools/quickstart.sh', FAIL_AT=command)
+    assert result.returncode == 2
+    *log, last = result.stderr.splitlines()
+    assert 'ERROR: No matching distribution' in log
+    assert f'step {step} failed' in last and 'run the same command again' in last
+    assert 'quickstart.py' not in ' '.join(shell.calls())
+    again = shell('tools/quickstart.sh')
+    assert steps(again) == list('1235' if step == '1/5' else '235')
+
+
+def test_an_unfinished_environment_is_completed(shell, clone):
+    """As after a call that was killed while pip was being installed."""
+    shell('tools/quickstart.sh')
+    (clone / '.venv' / 'cmid-sets').unlink()
+    assert steps(shell('tools/quickstart.sh', FAIL_AT='--version')) == list('1235')
+
+
+def test_a_long_step_shows_its_progress(shell):
+    result = shell('tools/quickstart.sh', SLOW_AT='-r official/base.txt', CMID_HEARTBEAT='1')
+    running = [line for line in result.stdout.splitlines() if 'running' in line]
+    assert running and all(line.startswith('[ 2/5  00:00:0') for line in running)
+    assert running[-1].endswith('running, file 3/77')
+
+
+@pytest.mark.parametrize('script, arguments, environment, message', [
+    ('quickstart.sh', ['gone'], {}, 'no such folder of images: gone'),
+    ('quickstart.sh', ['empty'], {}, 'the folder is empty: empty'),
+    ('quickstart.sh', [], {'PYTHON': 'false'}, 'false: no Python 3.10'),
+    ('quickstart.sh', [], {'CMID_VENV': 'my images'}, 'images is not a virtual environment'),
+    ('quickstart.sh', ['--task', 'sorting'], {}, "no such task: 'sorting'"),
+    ('quickstart.sh', ['--task'], {}, '--task needs a value'),
+    ('quickstart.sh', ['--task', 'all'], {'CXX': 'no-such-compiler'}, 'no C++ compiler'),
+    ('quickstart.sh', ['--family', 'open'], {}, 'the families are official and onedl'),
+    ('run_tests.sh', ['--family=open'], {}, "no such family: 'open'"),
+    ('run_tests.sh', ['--family'], {}, '--family needs a value'),
+    ('run_tests.sh', [], {'CMID_DATA': 'gone'}, 'CMID_DATA is not a folder: gone'),
+    ('run_tests.sh', [], {'FAIL_AT': 'Python.h'}, 'lacks its C headers'),
+    ('dist_train.sh', ['c.py'], {}, 'expected CONFIG GPUS'),
+    ('dist_train.sh', ['gone.py', '2'], {}, 'no such config: gone.py'),
+    ('dist_train.sh', ['c.py', 'two'], {}, "positive number, not 'two'"),
+    ('dist_test.sh', ['c.py', 'x.pth', '0'], {}, "positive number, not '0'"),
+    ('slurm_train.sh', ['part', 'job', 'gone.py', 'out'], {}, 'no such config: gone.py'),
+    ('slurm_test.sh', ['part', 'job', 'c.py', 'x.pth'], {'PATH': '/usr/bin:/bin'}, 'srun was'),
+])
+def test_wrong_input_is_one_line(shell, tmp_path, script, arguments, environment, message):
+    (tmp_path / 'empty').mkdir()
+    result = shell(f'tools/{script}', *arguments, **environment)
+    assert result.returncode == 2
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f'{script}: error: ') and message in line
+    assert result.stdout == '' and shell.calls() == []
+
+
+# ---------------------------------------------------------------- launching
+
+
+def test_launchers_find_the_environment_of_either_family(shell, tmp_path):
     python = tmp_path / 'bin' / 'python'
     python.parent.mkdir()
     python.write_text('#!/bin/sh\nexit 1\n')
@@ -246,78 +262,24 @@ def test_launchers_find_the_environment_of_either_family(shell, clone, tmp_path)
     assert 'torch.distributed.run' in shell.calls()[0]
 
 
-# ---------------------------------------------------------------- where, and what goes wrong
-
-
-def test_where_the_environment_lies(shell, clone, tmp_path):
-    shell('tools/quickstart.sh', VIRTUAL_ENV=str(tmp_path / 'active'), CMID_VENV='own')
-    assert (tmp_path / 'own' / 'bin' / 'python').exists()
-    shell('tools/quickstart.sh', VIRTUAL_ENV=str(tmp_path / 'active'))
-    assert (tmp_path / 'active' / 'bin' / 'python').exists()
-    assert not (clone / '.venv').exists()
-
-
-def test_a_failing_step_shows_why_and_the_cure(shell, clone):
-    result = shell('tools/quickstart.sh', FAIL_AT='-r official/base.txt')
-    assert result.returncode == 2
-    *log, last = result.stderr.splitlines()
-    assert 'ERROR: No matching distribution' in log
-    assert 'step 4 of 6 failed' in last and 'Cure: ' in last
-    assert 'quickstart.py' not in ' '.join(shell.calls())
-    again = shell('tools/quickstart.sh')
-    assert again.returncode == 0 and 'using the environment' in again.stdout
-
-
-@pytest.mark.parametrize('script, arguments, environment, message', [
-    ('quickstart.sh', ['gone'], {}, 'no such folder of images: gone'),
-    ('quickstart.sh', ['empty'], {}, 'the folder is empty: empty'),
-    ('quickstart.sh', [], {'PYTHON': 'false'}, 'PYTHON=false is not a Python'),
-    ('quickstart.sh', [], {'CMID_VENV': 'full'}, 'full is not a virtual environment'),
-    ('quickstart.sh', ['--task', 'sorting'], {}, "no such task: 'sorting'"),
-    ('quickstart.sh', ['--task'], {}, '--task needs a value'),
-    ('quickstart.sh', ['--task', 'all'], {'CXX': 'no-such-compiler'}, 'no C++ compiler'),
-    ('quickstart.sh', ['--family', 'open'], {}, 'the families are official and onedl'),
-    ('run_tests.sh', ['--family=open'], {}, "no such family: 'open'"),
-    ('run_tests.sh', ['--family'], {}, '--family needs a value'),
-    ('run_tests.sh', [], {'CMID_DATA': 'gone'}, 'CMID_DATA is not a folder: gone'),
-    ('run_tests.sh', [], {'CXX': 'no-such-compiler'}, 'there is no C++ compiler'),
-    ('dist_train.sh', ['c.py'], {}, 'expected CONFIG GPUS'),
-    ('dist_train.sh', ['gone.py', '2'], {}, 'no such config: gone.py'),
-    ('dist_train.sh', ['c.py', 'two'], {}, "positive number, not 'two'"),
-    ('dist_test.sh', ['c.py', 'x.pth', '0'], {}, "positive number, not '0'"),
-    ('slurm_train.sh', ['part', 'job', 'gone.py', 'out'], {}, 'no such config: gone.py'),
-])
-def test_wrong_input_is_one_line(shell, tmp_path, script, arguments, environment, message):
-    (tmp_path / 'empty').mkdir()
-    (tmp_path / 'full').mkdir()
-    (tmp_path / 'full' / 'thesis.tex').touch()
-    (tmp_path / 'c.py').touch()
-    result = shell(f'tools/{script}', *arguments, **environment)
-    assert result.returncode == 2
-    (line,) = result.stderr.splitlines()
-    assert line.startswith(f'{script}: error: ') and message in line
-    assert result.stdout == '' and shell.calls() == []
-
-
-def test_processes_of_dist_scripts(shell, clone, tmp_path):
-    (tmp_path / 'c.py').touch()
+def test_processes_of_dist_scripts(shell, clone):
+    cores = len(os.sched_getaffinity(0))
     shell('tools/dist_train.sh', 'c.py', '3', '--cfg-options', 'a=b c')
     assert shell.calls() == [
-        f'-m torch.distributed.run --nnodes=1 --node-rank=0 --master-addr=127.0.0.1 '
-        f'--master-port=4711 --nproc-per-node=3 {clone}/tools/train.py c.py '
-        f'--cfg-options a=b c --launcher pytorch']
-    shell('tools/dist_test.sh', 'c.py', 'x.pth', '8', '--amp',
+        f'OMP_NUM_THREADS={max(1, cores // 3)} -m torch.distributed.run --nnodes=1 '
+        f'--node-rank=0 --master-addr=127.0.0.1 --master-port=4711 --nproc-per-node=3 '
+        f'{clone}/tools/train.py c.py --cfg-options a=b c --launcher pytorch']
+    shell('tools/dist_test.sh', 'c.py', 'x.pth', '8', '--amp', OMP_NUM_THREADS='7',
           NNODES='2', NODE_RANK='1', MASTER_ADDR='node0')
     assert shell.calls() == [
-        f'-m torch.distributed.run --nnodes=2 --node-rank=1 --master-addr=node0 '
-        f'--master-port=29500 --nproc-per-node=8 {clone}/tools/test.py c.py x.pth '
-        f'--amp --launcher pytorch']
+        f'OMP_NUM_THREADS=7 -m torch.distributed.run --nnodes=2 --node-rank=1 '
+        f'--master-addr=node0 --master-port=29500 --nproc-per-node=8 '
+        f'{clone}/tools/test.py c.py x.pth --amp --launcher pytorch']
     shell('tools/dist_train.sh', 'c.py', '1', PORT='29777')
     assert '--master-port=29777' in shell.calls()[0]
 
 
 def test_slurm_scripts(shell, clone, tmp_path):
-    (tmp_path / 'c.py').touch()
     srun = tmp_path / 'bin' / 'srun'
     srun.parent.mkdir()
     srun.write_text('#!/bin/sh\necho "$*"\n')
@@ -334,23 +296,3 @@ def test_slurm_scripts(shell, clone, tmp_path):
                    **settings, GPUS_PER_NODE='2')
     assert '--gres=gpu:2' in result.stdout and '--ntasks-per-node=2' in result.stdout
     assert result.stdout.endswith('/test.py c.py x.pth --tta --launcher slurm\n')
-
-
-def test_two_processes_on_the_cpu(tmp_path):
-    """A real run: gloo without a GPU, further arguments, cores shared out."""
-    here = Path(__file__).parent
-    environment = {**os.environ, 'PYTHON': sys.executable, 'PYTHONPATH': str(here),
-                   'CUDA_VISIBLE_DEVICES': '', 'NOTES': str(tmp_path)}
-    environment.pop('OMP_NUM_THREADS', None)
-    environment.pop('LOCAL_RANK', None)
-    result = subprocess.run(
-        [TOOLS / 'dist_train.sh', here / 'toy_config.py', '2', '--work-dir', 'out dir',
-         '--cfg-options', 'train_cfg.max_epochs=1'],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=180)
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert result.stdout.count('2 processes on the CPU, backend gloo') == 1
-    assert 'Epoch(train) [1][2/2]' in result.stdout + result.stderr
-    assert (tmp_path / 'out dir' / 'epoch_1.pth').is_file()
-    threads = str(max(1, len(os.sched_getaffinity(0)) // 2))
-    for rank in range(2):
-        assert Path(tmp_path, f'rank{rank}').read_text() == threads
