@@ -1,27 +1,8 @@
+_base_ = '../../detection/_base_/default_runtime.py'
+
 default_scope = 'mmrotate'
-custom_imports = dict(imports=['cmid_mm'], allow_failed_imports=False)
-# refuses a loader without a batch; leaves batch norm alone on CPUs
-runner_type = 'CMIDRunner'
 
 default_hooks = dict(
-    timer=dict(type='IterTimerHook'),
-    logger=dict(type='LoggerHook', interval=50),
-    param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(
-        type='CheckpointHook', interval=1, max_keep_ckpts=2, save_best='dota/mAP'),
-    sampler_seed=dict(type='DistSamplerSeedHook'),
+    checkpoint=dict(save_best='dota/mAP'),
     visualization=dict(type='mmdet.DetVisualizationHook'))
-custom_hooks = [dict(type='mmpretrain.ClassCheckHook')]
-
-env_cfg = dict(
-    cudnn_benchmark=False,
-    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    dist_cfg=dict(backend='nccl'))
-randomness = dict(seed=322)
-
-visualizer = dict(
-    type='RotLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer')
-log_processor = dict(type='LogProcessor', window_size=50, by_epoch=True)
-log_level = 'INFO'
-load_from = None
-resume = False
+visualizer = dict(type='RotLocalVisualizer')
