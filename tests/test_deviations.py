@@ -14,7 +14,7 @@ from small_models import build_cmid, loader_batch, losses_of
 
 from cmid_mm.engine.optimizers import auto_precision
 from cmid_mm.engine.runners import CMIDRunner, cmid_runner
-from cmid_mm.models.utils.cell_matching import location_grid, match_cells
+from cmid_mm.models.selfsup.cell_matching import location_grid, match_cells
 
 REPOSITORY = Path(__file__).parents[1]
 # the toy is tuned for speed, the others are the recipe

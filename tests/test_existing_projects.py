@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.logging import MessageHub
 from mmengine.registry import MODELS, init_default_scope
 
-from cmid_mm.models.utils import cmid_pretrained
+from cmid_mm.checkpoints import initializer
 
 TWO_LINES = '''
 _base_ = {base!r}

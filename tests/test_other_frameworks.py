@@ -7,7 +7,7 @@ from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 from small_models import build_cmid
 
-from cmid_mm.utils.backbone_export import extract_backbone
+from cmid_mm.checkpoints.backbone import extract_backbone
 
 RESNET = dict(type='ResNet', depth=18)
 SWIN = dict(embed_dims=16, depths=[2, 2, 2, 2], num_heads=[1, 2, 4, 8])

@@ -145,7 +145,7 @@ def read_checkpoints_safely():
     """
     from mmengine.runner import CheckpointLoader, checkpoint
 
-    from cmid_mm.utils.checkpoint_file import load_checkpoint_file, load_checkpoint_url
+    from cmid_mm.checkpoints.files import load_checkpoint_file, load_checkpoint_url
 
     # mmengine's log line takes the name of the backend from the function's name
     def load_from_local(filename, map_location):

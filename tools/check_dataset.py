@@ -86,7 +86,7 @@ def names(title, entries):
 def main():
     args = parse_args()
     from cmid_mm.datasets.dataset_check import check_images, list_files, listable
-    from cmid_mm.utils.output_file import check_output, complete_or_absent
+    from cmid_mm.checkpoints.output_file import check_output, complete_or_absent
     for out in filter(None, (args.out, args.good)):
         check_output(out, os.path.join(args.folder, args.list))
     files = list_files(args.folder, args.list, args.allow_outside)

@@ -155,7 +155,7 @@ def run(args):
 
     import cmid_mm  # noqa: F401
     from cmid_mm.datasets.image_statistics import folder_statistics
-    from cmid_mm.utils.backbone_export import export_backbone
+    from cmid_mm.checkpoints.backbone import export_backbone
     init_default_scope('mmpretrain')
     tasks = dict(pretrain=[], all=list(TASKS)).get(args.task, [args.task])
     require_frameworks(tasks)

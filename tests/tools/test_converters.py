@@ -13,9 +13,9 @@ from published_files import assert_same_file, keys_of, save_pretraining, thin_te
 from small_models import TINY_SWIN, build_cmid
 from test_pretraining_run import CONFIG, REPOSITORY, project, tool
 
-from cmid_mm.utils.backbone_formats import convert_backbone
-from cmid_mm.utils.checkpoint_file import load_checkpoint_file
-from cmid_mm.utils.published_keys import to_published
+from cmid_mm.checkpoints.architectures import convert_backbone
+from cmid_mm.checkpoints.files import load_checkpoint_file
+from cmid_mm.checkpoints.published_keys import to_published
 
 __all__ = ['project']  # a fixture
 CONVERTERS = REPOSITORY / 'tools' / 'model_converters'

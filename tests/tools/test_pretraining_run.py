@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from cmid_mm.utils.checkpoint_file import load_checkpoint_file
+from cmid_mm.checkpoints.files import load_checkpoint_file
 
 REPOSITORY = Path(__file__).parents[2]
 CONFIG = """
@@ -93,6 +93,8 @@ def two_processes(project):
     result = tool('dist_train.sh', project / 'tiny.py', 2, '--work-dir', project / 'two',
                   '--cfg-options', 'train_dataloader.batch_size=4')
     assert 'effective batch 8 = 2 processes x 4 x 1' in result.stdout + result.stderr
+    if not torch.cuda.is_available():
+        assert result.stdout.count('2 processes on the CPU, backend gloo') == 1
     return project / 'two'
 
 

@@ -8,7 +8,7 @@ from mmpretrain.models.utils.attention import ShiftWindowMSA
 from mmpretrain.registry import MODELS
 from small_models import TINY_SWIN
 
-from cmid_mm.models.utils.window_attention import use_fused_attention
+from cmid_mm.models.selfsup.window_attention import use_fused_attention
 from cmid_mm.visualization.attention import (
     attention_maps,
     join_windows,

@@ -31,7 +31,7 @@ def parse_args(arguments=None):
 
 def main(arguments=None):
     args = parse_args(arguments)
-    from cmid_mm.utils.output_file import complete_or_absent
+    from cmid_mm.checkpoints.output_file import complete_or_absent
     inferencer = load_features(args, args.size, show_progress=True)
     found = inferencer(args.images, args.batch_size, args.dense)
     arrays = dict(paths=np.array(found['paths']), vectors=found['vectors'])

@@ -28,7 +28,7 @@ def parse_args(arguments=None):
 def main(arguments=None):
     args = parse_args(arguments)
     import cmid_mm  # noqa: F401  (prepares safe loading)
-    from cmid_mm.utils.published_checkpoint import convert_published_file
+    from cmid_mm.checkpoints.published import convert_published_file
     done = convert_published_file(args.checkpoint, args.out, args.to)
     published = done['found' if args.to == 'cmid_mm' else 'written']
     what, state = 'backbone', published

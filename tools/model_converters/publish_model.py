@@ -33,7 +33,7 @@ def parse_args(arguments=None):
 def main(arguments=None):
     args = parse_args(arguments)
     import cmid_mm  # noqa: F401  (prepares safe loading)
-    from cmid_mm.utils.publishing import publish
+    from cmid_mm.checkpoints.publish import publish
     done = publish(args.checkpoint, args.out, args.keep, args.encoder)
     before, after = (Path(path).stat().st_size / 2**20
                      for path in (args.checkpoint, done['path']))
