@@ -1,28 +1,30 @@
-"""What must hold before mmpretrain is imported.
+"""Checks and prepares the installed packages before mmpretrain is imported.
 
-:func:`prepare` is the first thing that ``import cmid_mm`` does:
+``import cmid_mm`` calls :func:`prepare` first, which
 
-1. one family of the mm packages, not two in each other's folders;
-2. versions inside the window that this package is written for, and an mmdet, where
-   there is one, that does not end mmpretrain's import;
-3. the schemas that torchvision's Python part needs are declared where its compiled
-   part cannot load;
-4. torch's safe loading knows the classes that an mmengine checkpoint holds.
+1. refuses two families of the mm packages, which overwrite each other's files;
+2. refuses versions that this package does not support, and an mmdet that would end the
+   import of mmpretrain;
+3. declares the schemas that torchvision's Python part needs where its compiled part
+   cannot load;
+4. adds the classes that an mmengine checkpoint holds to torch's list of safe globals.
+
+At its top, this module imports the standard library only: tools/environment.sh executes it
+where nothing else may be installed.
 """
 import functools
 import importlib
 import runpy
 from importlib.machinery import PathFinder
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import Distribution
 from importlib.util import find_spec
 from pathlib import Path
 from pickle import UnpicklingError
 
 __all__ = ['UnsupportedEnvironment', 'prepare']
 
-# (module, lowest version, first version that is not supported). The window of torch
-# opens where torch.load became safe by default; both families of the mm packages are
-# inside the others.
+# (module, lowest version, first version that is not supported). From torch 2.6 on,
+# torch.load is safe by default. The other ranges include both families of the mm packages.
 SUPPORTED = (
     ('torch', '2.6', '3.0'),
     ('mmengine', '0.10.0', '0.11'),
@@ -31,7 +33,7 @@ SUPPORTED = (
 )
 
 # Import name -> (distributions of the official family, of the onedl family). Those of
-# one row install into the same folder, so only one of them may be there.
+# one row install into the same folder, so at most one of them may be installed.
 DISTRIBUTIONS = {
     'mmengine': (('mmengine',), ('onedl-mmengine',)),
     'mmcv': (('mmcv', 'mmcv-lite'), ('onedl-mmcv',)),
@@ -55,38 +57,26 @@ class UnsupportedEnvironment(RuntimeError):
 
 
 def installed_distributions():
-    """Names of the mm distributions that are installed, of either family."""
+    """Names of the mm distributions that are installed, of either family.
+
+    Returns:
+        set[str]: Keys as in ``DISTRIBUTIONS``.
+    """
     names = [n for families in DISTRIBUTIONS.values() for f in families for n in f]
-    return {name for name in names if is_installed(name)}
-
-
-def is_installed(name):
-    """Whether the distribution called ``name`` is on ``sys.path``."""
-    try:
-        distribution(name)
-    except PackageNotFoundError:
-        return False
-    return True
+    return {name for name in names if any(Distribution.discover(name=name))}
 
 
 def check_families(installed):
-    """Refuses two distributions that own one folder, and a mixture of two families.
+    """Refuse two distributions that own one folder, and a mixture of two families.
 
     Args:
         installed (set[str]): Names of the installed mm distributions.
 
     Raises:
-        UnsupportedEnvironment: With the command that removes what collides.
+        UnsupportedEnvironment: With the command that removes the conflict.
     """
-    official, onedl = (
-        sorted(
-            name
-            for families in DISTRIBUTIONS.values()
-            for name in families[i]
-            if name in installed
-        )
-        for i in range(2)
-    )
+    onedl = sorted(name for name in installed if name.startswith('onedl-'))
+    official = sorted(installed - set(onedl))
     if official and onedl:
         raise UnsupportedEnvironment(
             f'two families of the mm packages are installed together: '
@@ -113,7 +103,7 @@ def module_version(name):
     """
     spec = find_spec(name)
     # A folder without __init__.py (spec.origin is None) is no package: a data folder
-    # called `mmcv` in the current directory, or what a removed package left behind.
+    # called `mmcv` in the current directory, or the rest of a removed package.
     if spec is None or spec.origin is None:
         return None
     version_file = Path(spec.origin).with_name('version.py')
@@ -123,53 +113,54 @@ def module_version(name):
 
 
 def check_versions(versions, installed=frozenset()):
-    """Refuses a package that is missing or outside its window.
+    """Refuse a package that is missing or has an unsupported version.
 
     Args:
         versions (dict[str, str | None]): Import name -> version found (None: missing).
-        installed (set[str]): Installed mm distributions; the cure names their family.
+        installed (set[str]): Installed mm distributions; the suggested fix names their
+            family.
 
     Raises:
         UnsupportedEnvironment: Names the package, the version found, the versions
-            supported and the command that cures it.
+            supported and the command that fixes it.
     """
     missing = [row for row in SUPPORTED if versions[row[0]] is None]
     outside = (row for row in SUPPORTED if not is_inside(versions[row[0]], *row[1:]))
     for name, lowest, beyond in missing or outside:
         found = f'{name} {versions[name]}' if versions[name] else f'no {name}'
-        window = f'>={lowest},<{beyond}'
+        supported = f'>={lowest},<{beyond}'
         raise UnsupportedEnvironment(
-            f'{found} is installed, this package needs {name} {window}: '
-            f'`pip install "{distribution_of(name, installed)}{window}"`'
+            f'{found} is installed, this package needs {name} {supported}: '
+            f'`pip install "{distribution_of(name, installed)}{supported}"`'
         )
 
 
 def check_mmdet(mmdet, mmcv):
-    """Refuses an mmdet that refuses this mmcv.
+    """Refuse an mmdet that does not support the installed mmcv.
 
-    mmpretrain imports mmdet where it is installed and forgives an ``ImportError`` only,
-    so mmdet's assertion about mmcv would end every import of mmpretrain's models: mmdet
-    3.0 to 3.3 want mmcv before 2.2, mmdet 2 wants mmcv 1.
+    mmpretrain imports mmdet where it is installed and catches an ``ImportError`` only, so
+    that mmdet's assertion about mmcv would end every import of mmpretrain's models: mmdet
+    3.0 to 3.3 require mmcv before 2.2, mmdet 2 requires mmcv 1.
 
     Args:
         mmdet (str | None): Version of mmdet; None where it is not installed.
-        mmcv (str): Version of mmcv, inside its window.
+        mmcv (str): Version of mmcv, one that is supported.
 
     Raises:
-        UnsupportedEnvironment: Names both versions and the command that cures it.
+        UnsupportedEnvironment: Names both versions and the command that fixes it.
     """
     if mmdet is None or is_inside(mmdet, '3.4', '99'):
         return
     if not is_inside(mmdet, '3.0', '99'):
-        wanted, cure = 'mmcv before 2.0', 'pip install mmdet==3.2.0'
+        wanted, fix = 'mmcv before 2.0', 'pip install mmdet==3.2.0'
     elif not is_inside(mmcv, '0', '2.2'):
         wanted = 'mmcv before 2.2'
-        cure = 'MMCV_WITH_OPS=1 pip install --no-build-isolation mmcv==2.1.0'
+        fix = 'MMCV_WITH_OPS=1 pip install --no-build-isolation mmcv==2.1.0'
     else:
         return
     raise UnsupportedEnvironment(
         f'mmdet {mmdet} is installed, which needs {wanted}, beside mmcv {mmcv}, and '
-        f'mmpretrain imports it: `{cure}`, or `pip uninstall -y mmdet`'
+        f'mmpretrain imports it: `{fix}`, or `pip uninstall -y mmdet`'
     )
 
 
@@ -180,7 +171,7 @@ def is_inside(version, lowest, beyond):
 
 
 def distribution_of(name, installed):
-    """Distribution to install for an import name, in the family that is there."""
+    """Distribution to install for an import name, of the family that is installed."""
     if name not in DISTRIBUTIONS:
         return name
     official, onedl = DISTRIBUTIONS[name]
@@ -206,24 +197,24 @@ def compiled_part_loads(folder):
 
 
 def declare_torchvision_schemas():
-    """Declares ``nms`` and ``qnms`` where torchvision's compiled part cannot load.
+    """Declare ``nms`` and ``qnms`` where torchvision's compiled part cannot load.
 
-    That happens with a CPU build of torch beside PyPI's torchvision. Its Python part
-    registers fake kernels for both all the same, which fails on a missing schema; with
-    the schemas, image transforms work, and the mm packages bring their own operators.
+    It cannot with a CPU build of torch and PyPI's torchvision. The Python part registers
+    fake kernels for both all the same, which fails without a schema. With the schemas,
+    image transforms work, and the mm packages have operators of their own.
 
     Returns:
-        list[str]: The operators that had to be declared.
+        list[str]: The operators that were declared.
 
     Raises:
-        UnsupportedEnvironment: Without torchvision, which mmpretrain imports.
+        UnsupportedEnvironment: torchvision, which mmpretrain imports, is not installed.
     """
     import torch
     spec = find_spec('torchvision')
     if spec is None:
         raise UnsupportedEnvironment(
             f'torchvision is not installed, mmpretrain needs it: `pip install '
-            f'torchvision`, in the version that belongs to torch {torch.__version__}'
+            f'torchvision`, in the version for torch {torch.__version__}'
         )
     if compiled_part_loads(Path(spec.origin).parent):
         return []
@@ -234,11 +225,11 @@ def declare_torchvision_schemas():
 
 
 def statistics_method(owner, name):
-    """Stands in for ``getattr`` in safe loading, for four methods of one class only.
+    """Replace ``getattr`` in safe loading, for four methods of one class only.
 
     mmengine's ``HistoryBuffer`` pickles its statistics (``min``, ``max``, ``current``,
     ``mean``), and pickle writes a method of a class as a call of ``getattr``. The real
-    one would open every attribute of every allowed class to an untrusted file.
+    one would give an untrusted file every attribute of every allowed class.
 
     Raises:
         UnpicklingError: For any other attribute.
@@ -246,14 +237,14 @@ def statistics_method(owner, name):
     from mmengine.logging import HistoryBuffer
     if owner is HistoryBuffer and name in ('min', 'max', 'current', 'mean'):
         return getattr(HistoryBuffer, name)
-    raise UnpicklingError(f'the checkpoint asks for the attribute {name!r} of {owner!r}')
+    raise UnpicklingError(f'the checkpoint requests the attribute {name!r} of {owner!r}')
 
 
 def checkpoint_globals():
-    """What an mmengine checkpoint holds beside tensors and plain containers.
+    """Classes and functions that loading an mmengine checkpoint needs.
 
-    These are the logged scalars: ``HistoryBuffer`` objects with NumPy arrays, and
-    results that a metric returned as NumPy numbers.
+    Beside tensors and plain containers it holds logged scalars: ``HistoryBuffer`` objects
+    with NumPy arrays, and results that a metric returned as NumPy numbers.
 
     Returns:
         list: Entries for ``torch.serialization.add_safe_globals``.
@@ -270,8 +261,7 @@ def checkpoint_globals():
         np.ndarray,
         np.dtype,
     ]
-    # NumPy 2 moved its core: a file written under the other major version of NumPy
-    # carries the other path.
+    # NumPy 2 moved its core, so that a file of the other major version has the other path.
     for core in ('numpy.core', 'numpy._core'):
         allowed.append((rebuild_array, f'{core}.multiarray._reconstruct'))
         allowed.append((rebuild_scalar, f'{core}.multiarray.scalar'))
@@ -281,10 +271,10 @@ def checkpoint_globals():
 
 @functools.cache
 def prepare():
-    """Checks and prepares the environment; the second call does nothing.
+    """Check and prepare the environment; the second call does nothing.
 
     Raises:
-        UnsupportedEnvironment: With one line that names the culprit and the cure.
+        UnsupportedEnvironment: One line that names the package and the fix.
     """
     installed = installed_distributions()
     check_families(installed)
