@@ -60,7 +60,7 @@ def test_two_lines(case, tmp_path, monkeypatch):
     # what mmengine's RuntimeInfoHook does before the weights are initialised
     MessageHub.get_instance(str(tmp_path)).update_info('cfg', cfg.pretty_text)
     lines = []
-    monkeypatch.setattr(cmid_pretrained, 'print_log',
+    monkeypatch.setattr(initializer, 'print_log',
                         lambda text, logger, level: lines.append(text))
     model.init_weights()
 

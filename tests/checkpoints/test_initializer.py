@@ -25,7 +25,7 @@ def reports(monkeypatch, tmp_path):
     """Lines that were logged, with their levels, while no training runs."""
     MessageHub.get_instance(str(tmp_path))
     lines = []
-    monkeypatch.setattr(cmid_pretrained, 'print_log',
+    monkeypatch.setattr(initializer, 'print_log',
                         lambda text, logger, level: lines.append((level, text)))
     return lines
 
