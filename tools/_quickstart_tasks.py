@@ -29,13 +29,13 @@ TASKS = dict(
         'classification/resnet18_finetune_1xb32-adamw-10e_scenes.py', 'classification',
         'mmpretrain', 'accuracy/top1', 'accuracy, %'),
     segmentation=Task(
-        'segmentation/resnet18_upernet_1xb16-adamw-10e_scenes.py', 'segmentation',
+        'segmentation/upernet_r18_1xb16-adamw-10e_scenes.py', 'segmentation',
         'mmseg', 'mIoU', 'mean IoU, %'),
     detection=Task(
-        'detection/resnet18_faster-rcnn-fpn_1xb8-adamw-10e_scenes.py', 'detection',
+        'detection/faster-rcnn_r18_fpn_1xb8-adamw-10e_scenes.py', 'detection',
         'mmdet', 'coco/bbox_mAP_50', 'mAP at IoU 0.5, %'),
     change_detection=Task(
-        'change_detection/resnet18_siamese-upernet_1xb16-adamw-10e_scenes.py', 'change',
+        'change_detection/siamese-upernet_r18_1xb16-adamw-10e_scenes.py', 'change',
         'mmseg', 'change/f1', 'F1 of changed pixels, %'))
 # labels are what is scarce: a few hundred labelled scenes, as many to ask about as needed
 # for a steady number

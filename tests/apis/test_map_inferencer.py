@@ -293,7 +293,7 @@ def test_progress_is_told(model, tmp_path, capsys):
 def test_models_of_open_cd(tmp_path):
     """Its data preprocessor takes one tile at a time, with the bands of OpenCV."""
     pytest.importorskip('opencd')
-    config = Config.fromfile(CONFIGS / 'opencd' / 'resnet18_bit_1xb16-adamw-10e_scenes.py')
+    config = Config.fromfile(CONFIGS / 'opencd' / 'bit_r18_1xb16-adamw-10e_scenes.py')
     config.model.backbone.init_cfg = None
     with scope_of(config):
         model = MODELS.build(config.model)

@@ -77,7 +77,7 @@ def test_masks_are_read_as_two_classes_and_images_as_rgb(path, tmp_path):
 def test_settings_of_the_paper(path):
     cfg = Config.fromfile(path)
     optimizer = cfg.optim_wrapper.optimizer
-    if 'resnet50' in path.stem:
+    if '_r50_' in path.stem:
         assert dict(optimizer) == dict(
             type='SGD', lr=0.002, momentum=0.99, weight_decay=5e-4)
     else:
@@ -89,7 +89,7 @@ def test_settings_of_the_paper(path):
     turns = cfg.train_dataloader.dataset.pipeline[2]
     assert (turns.rotate_prob, turns.flip_prob) == (0.0, 0.75)
     assert cfg.val_evaluator.type == cfg.test_evaluator.type == 'mmpretrain.ChangeMetric'
-    if '_bit_' in path.stem:
+    if path.stem.startswith('bit_'):
         head = cfg.model.decode_head
         assert (head.type, head.channels, head.token_len, head.enc_depth, head.dec_depth,
                 head.num_heads) == ('BITHead', 32, 4, 1, 8, 8)
@@ -124,8 +124,8 @@ def test_open_cd_s_network_is_that_of_mmseg_alone():
     """Same parts, so weights go from one to the other and give the same logits."""
     from mmengine.registry import MODELS, DefaultScope
     models = []
-    for pattern in ('resnet50_siamese-upernet_*_cdd.py',
-                    'opencd/resnet50_siam-upernet_*_cdd.py'):
+    for pattern in ('siamese-upernet_r50_*_cdd.py',
+                    'opencd/siam-upernet_r50_*_cdd.py'):
         path, = FOLDER.glob(pattern)
         cfg = light(load(path))
         DefaultScope.get_instance(name_of(path), scope_name=cfg.default_scope)

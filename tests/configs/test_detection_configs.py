@@ -15,9 +15,9 @@ pytest.importorskip('mmdet')
 
 FOLDER = Path(__file__).resolve().parents[2] / 'configs' / 'detection'
 LEAVES = sorted(FOLDER.glob('*.py'))
-SWIN_TO_DIOR = 'swin-base_faster-rcnn-fpn_1xb2-adamw-12e_dior'
-FOLDER_CONFIG = FOLDER / 'resnet50_faster-rcnn-fpn_1xb2-sgd-12e_folder.py'
-SCENES = FOLDER / 'resnet18_faster-rcnn-fpn_1xb8-adamw-10e_scenes.py'
+SWIN_TO_DIOR = 'faster-rcnn_swin-base_fpn_1xb2-adamw-12e_dior'
+FOLDER_CONFIG = FOLDER / 'faster-rcnn_r50_fpn_1xb2-sgd-12e_folder.py'
+SCENES = FOLDER / 'faster-rcnn_r18_fpn_1xb8-adamw-10e_scenes.py'
 
 
 @pytest.fixture(autouse=True)

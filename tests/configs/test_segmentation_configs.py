@@ -117,7 +117,7 @@ def test_both_sets_have_one_model_and_one_recipe(path):
 
 def test_the_rate_warms_up_and_falls():
     """10 steps an epoch: a tenth of the rate first, the cosine's value after 100 steps."""
-    cfg = load(FOLDER / 'resnet50_upernet_1xb8-amp-sgd-50e_potsdam.py')
+    cfg = load(FOLDER / 'upernet_r50_1xb8-amp-sgd-50e_potsdam.py')
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.01)
     schedulers = [build_scheduler(scheduler, optimizer) for scheduler in cfg.param_scheduler]
     rates = []
@@ -144,7 +144,7 @@ def build_scheduler(settings, optimizer, epoch_length=10):
 
 
 def test_norms_and_tables_do_not_decay():
-    cfg = load(FOLDER / 'swin-base_upernet_1xb8-adamw-50e_potsdam.py')
+    cfg = load(FOLDER / 'upernet_swin-base_1xb8-adamw-50e_potsdam.py')
     from mmengine.optim import build_optim_wrapper
     from mmengine.registry import init_default_scope
     from mmseg.registry import MODELS
@@ -163,7 +163,7 @@ def test_norms_and_tables_do_not_decay():
 
 
 def test_a_wrong_number_in_a_mask_ends_the_training_with_its_name(tmp_path):
-    path = FOLDER / 'resnet18_upernet_1xb16-adamw-10e_scenes.py'
+    path = FOLDER / 'upernet_r18_1xb16-adamw-10e_scenes.py'
     cfg = point_to(light(small(load(path))), tmp_path)
     write_masks(tmp_path, ['masks/train'], ['two'], 64, [0, 1, 9])
     with pytest.raises(ValueError, match=r'masks/train/two.png holds 9 in \d+ of 4096'):
@@ -172,7 +172,7 @@ def test_a_wrong_number_in_a_mask_ends_the_training_with_its_name(tmp_path):
 
 def test_scenes_have_the_generator_s_classes():
     from cmid_mm.datasets.scenes import SEGMENTATION_CLASSES, SEGMENTATION_PALETTE
-    cfg = load(FOLDER / 'resnet18_upernet_1xb16-adamw-10e_scenes.py')
+    cfg = load(FOLDER / 'upernet_r18_1xb16-adamw-10e_scenes.py')
     for part in ('train', 'val', 'test'):
         metainfo = cfg[f'{part}_dataloader'].dataset.metainfo
         assert tuple(metainfo.classes) == SEGMENTATION_CLASSES

@@ -101,7 +101,7 @@ def test_what_mmseg_makes_of_the_tiles(converters, potsdam, tmp_path):
     small, download, classes, _ = potsdam
     run_isprs(converters, small, download, tmp_path / 'out', '--tile', '40')
     config = (CONVERTERS.parents[1] / 'configs/segmentation' /
-              'resnet50_upernet_1xb8-amp-sgd-50e_potsdam.py')
+              'upernet_r50_1xb8-amp-sgd-50e_potsdam.py')
     cfg = Config.fromfile(config)
     from mmengine.registry import init_default_scope
     init_default_scope('mmseg')

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIG = 'configs/change_detection/resnet18_siamese-upernet_1xb16-adamw-10e_scenes.py'
+CONFIG = 'configs/change_detection/siamese-upernet_r18_1xb16-adamw-10e_scenes.py'
 
 
 def call(*command):

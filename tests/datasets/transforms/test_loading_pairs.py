@@ -43,7 +43,7 @@ def test_the_same_flip_reaches_both_dates_and_the_mask(scene, write, monkeypatch
     from mmengine.registry import init_default_scope
     path = __file__.rpartition('/tests/')[0]
     cfg = Config.fromfile(f'{path}/configs/change_detection/'
-                          'resnet50_siamese-upernet_1xb8-sgd-200e_cdd.py')
+                          'siamese-upernet_r50_1xb8-sgd-200e_cdd.py')
     init_default_scope('mmseg')
     pipeline = Compose(cfg.train_dataloader.dataset.pipeline)
     square = scene[:, :40]

@@ -1,6 +1,6 @@
 _base_ = './pairs_256.py'
 
-data_root = 'data/levir_cd'
-train_dataloader = dict(dataset=dict(data_root=data_root))
-val_dataloader = dict(dataset=dict(data_root=data_root))
-test_dataloader = dict(dataset=dict(data_root=data_root))
+dataset = dict(data_root='data/levir_cd')
+train_dataloader = dict(dataset=dataset)
+val_dataloader = dict(dataset=dataset)
+test_dataloader = dict(dataset=dataset)

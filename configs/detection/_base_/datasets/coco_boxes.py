@@ -1,4 +1,4 @@
-# Boxes in COCO json files, images of at most 1024 pixels a side.
+# Boxes in COCO json files, images of at most 1024 pixels per side.
 data_root = 'data/boxes/'
 
 train_pipeline = [
@@ -12,7 +12,7 @@ train_pipeline = [
 test_pipeline = [
     dict(type='mmpretrain.LoadRSImage', bands=3),
     dict(type='Resize', scale=(1024, 1024), keep_ratio=True),
-    # after the resizing: the metric compares in pixels of the file
+    # after the resizing: the metric compares in pixels of the original image
     dict(type='LoadAnnotations', with_bbox=True),
     dict(
         type='PackDetInputs',
@@ -47,6 +47,6 @@ val_dataloader = dict(
         pipeline=test_pipeline))
 test_dataloader = val_dataloader
 
-# without a file of its own the metric reads the truth from the data set
+# without ann_file the metric takes the ground truth from the data set
 val_evaluator = dict(type='CocoMetric', metric='bbox', classwise=True)
 test_evaluator = val_evaluator

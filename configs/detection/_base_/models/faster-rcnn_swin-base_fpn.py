@@ -1,4 +1,4 @@
-_base_ = './faster-rcnn_resnet50_fpn.py'
+_base_ = './faster-rcnn_r50_fpn.py'
 
 model = dict(
     backbone=dict(

@@ -1,6 +1,6 @@
 # Oriented quadrilaterals in the `segmentation` of COCO json files, images of at most 1024
-# pixels a side.
-data_root = 'data/boxes/'
+# pixels per side.
+_base_ = '../../../detection/_base_/datasets/coco_boxes.py'
 
 train_pipeline = [
     dict(type='mmpretrain.LoadRSImage', bands=3),
@@ -16,9 +16,9 @@ train_pipeline = [
 test_pipeline = [
     dict(type='mmpretrain.LoadRSImage', bands=3),
     dict(type='mmdet.Resize', scale=(1024, 1024), keep_ratio=True),
-    # after the resizing: the metric compares in pixels of the file
+    # after the resizing: the metric compares in pixels of the original image
     dict(type='mmdet.LoadAnnotations', with_bbox=True, with_mask=True, poly2mask=False),
-    # the metric wants four corners, the model a centre, sides and an angle
+    # the metric expects four corners, the model a centre, sides and an angle
     dict(type='ConvertMask2BoxType', box_type='qbox'),
     dict(type='ConvertBoxType', box_type_mapping=dict(gt_bboxes='rbox')),
     dict(
@@ -26,36 +26,10 @@ test_pipeline = [
         meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor',
                    'instances')),
 ]
-
-train_dataloader = dict(
-    batch_size=2,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(
-        type='mmpretrain.CheckedCocoDataset',
-        oriented=True,
-        data_root=data_root,
-        ann_file='annotations/train.json',
-        data_prefix=dict(img='train/'),
-        filter_cfg=dict(filter_empty_gt=True),
-        pipeline=train_pipeline))
-val_dataloader = dict(
-    batch_size=1,
-    num_workers=4,
-    persistent_workers=True,
-    drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='mmpretrain.CheckedCocoDataset',
-        oriented=True,
-        data_root=data_root,
-        ann_file='annotations/val.json',
-        data_prefix=dict(img='val/'),
-        test_mode=True,
-        pipeline=test_pipeline))
+train_dataloader = dict(dataset=dict(oriented=True, pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(oriented=True, pipeline=test_pipeline))
 test_dataloader = val_dataloader
 
-# COCO's average precision, with the overlap of oriented boxes
-val_evaluator = dict(type='RotatedCocoMetric', metric='bbox', classwise=True)
+# COCO's average precision with the overlap of oriented boxes
+val_evaluator = dict(type='RotatedCocoMetric')
 test_evaluator = val_evaluator

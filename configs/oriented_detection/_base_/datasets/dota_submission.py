@@ -1,9 +1,8 @@
-# Trained on train and val; the test has no public boxes, so it writes a submission for
-# DOTA's server: predictions of tiles, merged to images. The scores of val, which is part
-# of the training, only show that training goes well.
+# Training on train and val. The boxes of the test images are not public: the test writes a
+# submission for DOTA's server, with the predictions of tiles merged to images. The scores of
+# val, which is part of the training data, are only a check of the training.
 _base_ = './dota_text.py'
 
-data_root = 'data/dota/'
 test_pipeline = [
     dict(type='mmpretrain.LoadRSImage', bands=3),
     dict(type='mmdet.Resize', scale=(1024, 1024), keep_ratio=True),
@@ -16,15 +15,10 @@ train_dataloader = dict(
     dataset=dict(
         ann_file='trainval/annfiles/', data_prefix=dict(img_path='trainval/images/')))
 test_dataloader = dict(
-    batch_size=1,
-    num_workers=4,
-    persistent_workers=True,
-    drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         _delete_=True,
         type='DOTADataset',
-        data_root=data_root,
+        data_root='data/dota/',
         data_prefix=dict(img_path='test/images/'),
         test_mode=True,
         pipeline=test_pipeline))
@@ -33,5 +27,5 @@ test_evaluator = dict(
     type='DOTAMetric',
     format_only=True,
     merge_patches=True,
-    # a new folder: mmrotate refuses one that exists
+    # a new folder: mmrotate refuses an existing one
     outfile_prefix='work_dirs/dota_submission/Task1')

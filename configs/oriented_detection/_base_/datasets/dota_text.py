@@ -1,5 +1,5 @@
-# Tiles with DOTA's text files: eight numbers, a class and a flag a line. The tree is
-# {train,val,...}/{images,annfiles}, as tools/dataset_converters/dota.py leaves it.
+# Tiles with DOTA's text files: eight numbers, a class and a flag per line. The tree is
+# {train,val,...}/{images,annfiles}, as tools/dataset_converters/dota.py writes it.
 data_root = 'data/dota/'
 
 train_pipeline = [
@@ -16,7 +16,7 @@ train_pipeline = [
 val_pipeline = [
     dict(type='mmpretrain.LoadRSImage', bands=3),
     dict(type='mmdet.Resize', scale=(1024, 1024), keep_ratio=True),
-    # after the resizing: the metric compares in pixels of the file
+    # after the resizing: the metric compares in pixels of the original image
     dict(type='mmdet.LoadAnnotations', with_bbox=True, box_type='qbox'),
     dict(type='ConvertBoxType', box_type_mapping=dict(gt_bboxes='rbox')),
     dict(

@@ -1,5 +1,5 @@
-# Images of any bands with masks of class numbers: cmid_mm/datasets/mask_folder.py. Who
-# uses this gives data_root and metainfo.
+# Images of any number of bands and masks of class indices, read by
+# cmid_mm/datasets/mask_folder.py. The config adds data_root and metainfo.
 crop_size = (512, 512)
 
 train_pipeline = [
@@ -21,7 +21,7 @@ train_dataloader = dict(
     batch_size=8,
     num_workers=4,
     persistent_workers=True,
-    # a last batch of one image would leave the pooled maps' BN without a deviation
+    # batch norm after the pooling to 1 x 1 has no variance in a last batch of one image
     drop_last=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(

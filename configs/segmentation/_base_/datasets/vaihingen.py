@@ -1,5 +1,5 @@
-# ISPRS Vaihingen as tools/dataset_converters/vaihingen.py writes it; labels as in Potsdam.
-# The bands are near infrared, red and green.
+# ISPRS Vaihingen as tools/dataset_converters/vaihingen.py writes it: 16 images for training,
+# 17 for testing; labels as in Potsdam. The bands are near infrared, red and green.
 _base_ = './potsdam.py'
 
 dataset = dict(type='ISPRSDataset', data_root='data/vaihingen')

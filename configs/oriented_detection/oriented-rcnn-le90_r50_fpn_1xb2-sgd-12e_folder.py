@@ -1,0 +1,23 @@
+# Your own images with oriented boxes in COCO json files: one quadrilateral, x and y of four
+# corners, in the `segmentation` of each annotation. Set data_root and classes; the tree is
+#
+#   DATA_ROOT/{train,val}/...                  images, in subfolders too
+#   DATA_ROOT/annotations/{train,val}.json     file_name relative to train/ or val/
+#
+# Category ids are free; classes has the names in the order of the file. Images are resized to
+# at most 1024 pixels per side: cut large ones into tiles first. Set the statistics of the
+# checkpoint's pre-training in model.data_preprocessor (mean, std).
+_base_ = [
+    './_base_/models/oriented-rcnn-le90_r50_fpn.py', './_base_/datasets/coco_quads.py',
+    '../detection/_base_/schedules/sgd_12e.py', './_base_/default_runtime.py'
+]
+
+data_root = 'data/boxes/'
+classes = ('vehicle', 'ship', 'plane', 'storage_tank', 'building')
+
+model = dict(roi_head=dict(bbox_head=dict(num_classes=len(classes))))
+dataset = dict(data_root=data_root, metainfo=dict(classes=classes))
+train_dataloader = dict(dataset=dataset)
+val_dataloader = dict(dataset=dataset)
+test_dataloader = val_dataloader
+default_hooks = dict(checkpoint=dict(save_best='r_coco/bbox_mAP'))
