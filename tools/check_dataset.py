@@ -86,7 +86,7 @@ def names(title, entries):
 def main():
     args = parse_args()
     from cmid_mm.datasets.dataset_check import check_images, list_files, listable
-    from cmid_mm.checkpoints.output_file import check_output, complete_or_absent
+    from cmid_mm.checkpoints.files import check_output, atomic_write
     for out in filter(None, (args.out, args.good)):
         check_output(out, os.path.join(args.folder, args.list))
     files = list_files(args.folder, args.list, args.allow_outside)
@@ -97,11 +97,11 @@ def main():
     sys.stdout.reconfigure(errors='backslashreplace')
     print(table(report))
     if args.out:
-        with complete_or_absent(args.out) as path:
+        with atomic_write(args.out) as path:
             path.write_text(json.dumps(report, indent=1) + '\n')
         print(f'report written to {args.out}')
     if args.good:
-        with complete_or_absent(args.good) as path:
+        with atomic_write(args.good) as path:
             path.write_text(''.join(f'{file}\n' for file in good if listable(file)),
                             encoding='utf-8', errors='surrogateescape')
         print(f'train on the usable images with --cfg-options '

@@ -165,8 +165,7 @@ def state_of(work_dir):
     import torch
 
     import cmid_mm  # noqa: F401
-    from cmid_mm.checkpoints.files import load_checkpoint_file
-    from cmid_mm.checkpoints.latest_checkpoint import latest_checkpoint
+    from cmid_mm.checkpoints.files import latest_checkpoint, load_checkpoint_file
     checkpoint = load_checkpoint_file(latest_checkpoint(str(work_dir)))
     found = {f'weights {key}': value for key, value in checkpoint['state_dict'].items()}
     for number, state in checkpoint['optimizer']['state'].items():

@@ -6,7 +6,7 @@ import numpy as np
 from rasterio.transform import from_gcps
 from rasterio.warp import transform as change_coordinates
 
-from ..checkpoints.output_file import complete_or_absent
+from ..checkpoints.files import atomic_write
 from .raster_file import Georeference
 
 # The only coordinates that GeoJSON has: longitude and latitude on WGS 84.
@@ -82,7 +82,7 @@ def save_boxes(out: str, boxes: np.ndarray, labels: Sequence[str], scores: Seque
                              pixels=corners.round(2).tolist()))
         for ring, corners, label, score in zip(rings, pixels, labels, scores)
     ]
-    with complete_or_absent(out) as path, path.open('w', encoding='utf-8') as file:
+    with atomic_write(out) as path, path.open('w', encoding='utf-8') as file:
         json.dump(collection, file)
 
 

@@ -16,7 +16,7 @@ from rasterio.windows import Window
 
 from ..engine.optimizers.auto_precision import best_precision
 from ..utils.config_scope import scope_of
-from ..checkpoints.output_file import check_output
+from ..checkpoints.files import check_output
 from .inputs import check_names, list_rasters, require_same_grid
 from .model import as_config, build_model
 from .pipelines import raster_loading, test_pipeline, trained_size

@@ -7,7 +7,7 @@ import rasterio
 from rasterio.enums import Resampling
 from rasterio.windows import Window
 
-from ..checkpoints.output_file import complete_or_absent
+from ..checkpoints.files import atomic_write
 from .raster_file import RasterFile
 
 NODATA = 255
@@ -66,7 +66,7 @@ def georeferenced_tiff(out: str, like: RasterFile, bands: Sequence[str],
         profile.update(gcps=place.gcps, crs=place.crs)
     elif place.known:
         profile.update(transform=place.transform, crs=place.crs)
-    with complete_or_absent(out) as path:
+    with atomic_write(out) as path:
         # rasterio tells the format by the driver and not by the name
         with rasterio.open(path, 'w', **profile) as file:
             for number, name in enumerate(bands, 1):

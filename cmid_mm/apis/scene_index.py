@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..checkpoints.output_file import complete_or_absent
+from ..checkpoints.files import atomic_write
 from .feature_inferencer import FeatureInferencer
 
 
@@ -53,7 +53,7 @@ class SceneIndex:
 
     def save(self, path: str) -> None:
         """Write the index, ``.npz``."""
-        with complete_or_absent(path) as unfinished, unfinished.open('wb') as file:
+        with atomic_write(path) as unfinished, unfinished.open('wb') as file:
             np.savez(file, paths=np.array(self.paths), vectors=self.vectors,
                      model=np.array(self.model))
 

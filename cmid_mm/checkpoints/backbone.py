@@ -4,8 +4,12 @@ from pathlib import Path
 
 from ..version import __version__
 from .architectures import LIBRARIES, convert_backbone
-from .files import load_checkpoint_file
-from .output_file import check_output, complete_or_absent, save_checkpoint_file
+from .files import (
+    atomic_write,
+    check_output,
+    load_checkpoint_file,
+    save_checkpoint_file,
+)
 from .published import export_published
 
 ENCODERS = dict(student='backbone.', teacher='teacher.backbone.')
@@ -106,7 +110,7 @@ def save_safetensors(exported: dict, out: str) -> None:
                           'name end in .pth') from error
     metadata = {key: json.dumps(value) for key, value in exported['meta'].items()}
     tensors = {key: value.contiguous() for key, value in exported['state_dict'].items()}
-    with complete_or_absent(out) as path:
+    with atomic_write(out) as path:
         save_file(tensors, path, metadata)
 
 

@@ -9,8 +9,7 @@ from tempfile import TemporaryDirectory
 from torch import Tensor
 
 from .backbone import as_exported
-from .files import load_checkpoint_file
-from .output_file import check_output, save_checkpoint_file
+from .files import check_output, load_checkpoint_file, save_checkpoint_file
 
 # entries of meta that tell of one run on one machine
 OF_THE_RUN = ('time', 'experiment_name', 'hook_msgs', 'env_info')

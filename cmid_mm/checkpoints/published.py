@@ -7,8 +7,7 @@ from torch import Tensor
 
 from ..version import __version__
 from .architectures import recognise
-from .files import load_checkpoint_file
-from .output_file import check_output, save_checkpoint_file
+from .files import check_output, load_checkpoint_file, save_checkpoint_file
 from .published_keys import NOT_PUBLISHED, convert_published, to_published
 
 # in 0..255; the published code normalises every data set by MillionAID's statistics

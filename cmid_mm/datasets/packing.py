@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from torch.utils.data import Dataset
 
-from cmid_mm.checkpoints.output_file import check_output, complete_or_absent
+from cmid_mm.checkpoints.files import check_output, atomic_write
 
 from .dataset_check import list_files
 from .file_limits import open_file
@@ -110,7 +110,7 @@ def pack_folder(root: str,
                   not_shrunk=0, bytes=0, packed_bytes=0)
     results = read_in_parallel(items, workers, show_progress)
     paths = []
-    with complete_or_absent(out) as path, _database(path, out) as write:
+    with atomic_write(out) as path, _database(path, out) as write:
         for file, item in zip(files, results, strict=True):
             if isinstance(item, str):
                 report['unusable'].append([file, item])

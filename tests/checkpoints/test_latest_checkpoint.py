@@ -4,7 +4,7 @@ import os
 import pytest
 import torch
 
-from cmid_mm.checkpoints.latest_checkpoint import clear_unfinished, damage, latest_checkpoint
+from cmid_mm.checkpoints.files import clear_unfinished, damage, latest_checkpoint
 
 
 @pytest.fixture

@@ -8,9 +8,8 @@ import torch
 from mmengine.hooks import Hook
 from tiny_run import tiny_runner
 
-from cmid_mm.engine.checkpoint_backend import CompleteFileBackend
+from cmid_mm.checkpoints.files import AtomicFileBackend, load_checkpoint_file
 from cmid_mm.engine.stop_request import EXIT_STATUS, StopRequested
-from cmid_mm.checkpoints.files import load_checkpoint_file
 
 
 class At(Hook):
@@ -117,13 +116,13 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(folder, whole, caplog)
 
 def fill_disk(monkeypatch, names):
     """Files of these names do not fit on the disk any more; half of them is written."""
-    put = CompleteFileBackend.put
+    put = AtomicFileBackend.put
 
     def full(self, obj, filepath):
         if os.path.basename(filepath) in names:
             raise OSError(errno.ENOSPC, 'No space left on device', filepath)
         put(self, obj, filepath)
-    monkeypatch.setattr(CompleteFileBackend, 'put', full)
+    monkeypatch.setattr(AtomicFileBackend, 'put', full)
 
 
 def test_a_full_disk_is_told_and_the_last_good_checkpoint_stays(folder, whole, monkeypatch):

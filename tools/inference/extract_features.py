@@ -31,7 +31,7 @@ def parse_args(arguments=None):
 
 def main(arguments=None):
     args = parse_args(arguments)
-    from cmid_mm.checkpoints.output_file import complete_or_absent
+    from cmid_mm.checkpoints.files import atomic_write
     inferencer = load_features(args, args.size, show_progress=True)
     found = inferencer(args.images, args.batch_size, args.dense)
     arrays = dict(paths=np.array(found['paths']), vectors=found['vectors'])
@@ -42,7 +42,7 @@ def main(arguments=None):
                 f'the maps have {len(shapes)} sizes and make no array: let the test pipeline of '
                 'the config bring images to one size (ResizeEdge, CenterCrop)')
         arrays['maps'] = np.stack(found['maps'])
-    with complete_or_absent(args.out) as path, path.open('wb') as file:
+    with atomic_write(args.out) as path, path.open('wb') as file:
         np.savez(file, **arrays)
     for _, reason in found['failed']:
         print(f'left out: {reason}')

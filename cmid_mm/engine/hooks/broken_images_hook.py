@@ -9,7 +9,7 @@ from mmpretrain.registry import HOOKS
 
 from cmid_mm.datasets.image_reading import ImageError
 from cmid_mm.utils.one_line import one_line
-from cmid_mm.checkpoints.output_file import complete_or_absent
+from cmid_mm.checkpoints.files import atomic_write
 
 _NAMES_IN_ERROR = 3
 # Standard deviations that a share may lie above the limit while an epoch still runs.
@@ -114,7 +114,7 @@ class BrokenImagesHook(Hook):
 
     def write(self, runner) -> None:
         """Write the list; an older one stays until the new one is complete."""
-        with complete_or_absent(self.file(runner)) as path:
+        with atomic_write(self.file(runner)) as path:
             path.write_text(''.join(f'{one_line(file)}\t{one_line(reason)}\n'
                                     for file, reason in self.named.items()), encoding='utf-8')
 

@@ -9,9 +9,8 @@ from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 
-from cmid_mm.engine.checkpoint_backend import CompleteFileBackend
+from cmid_mm.checkpoints.files import AtomicFileBackend, atomic_write
 from cmid_mm.engine.hooks.step_snapshot import StepSnapshot
-from cmid_mm.checkpoints.output_file import complete_or_absent
 
 FOLDER = 'bad_steps'
 _IN_A_ROW = 'bad_steps_in_a_row'
@@ -91,7 +90,7 @@ class FiniteStepHook(Hook):
             runner.save_checkpoint(
                 str(folder), state, save_optimizer=False, save_param_scheduler=False,
                 meta=dict(epoch=runner.epoch, iter=first),
-                backend_args=dict(backend=CompleteFileBackend.__name__))
+                backend_args=dict(backend=AtomicFileBackend.__name__))
         if not is_main_process():
             return path
         batches = [_batch(runner, step) for step in range(first, runner.iter + 1)]
@@ -100,7 +99,7 @@ class FiniteStepHook(Hook):
             teacher_temperature=float(
                 get_ori_model(runner.model).local_head.teacher_temperature),
             losses=_numbers(outputs), state=state, batches=batches)
-        with complete_or_absent(path) as unfinished:
+        with atomic_write(path) as unfinished:
             unfinished.write_text(json.dumps(record, indent=1))
         return path
 

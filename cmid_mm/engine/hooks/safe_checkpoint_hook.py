@@ -7,9 +7,8 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 from mmpretrain.registry import HOOKS
 
-from cmid_mm.engine.checkpoint_backend import CompleteFileBackend
+from cmid_mm.checkpoints.files import POINTER, AtomicFileBackend, clear_unfinished, damage
 from cmid_mm.engine.stop_request import StopRequest
-from cmid_mm.checkpoints.latest_checkpoint import POINTER, clear_unfinished, damage
 
 _KEPT = 'kept_checkpoints'
 
@@ -51,7 +50,7 @@ class SafeCheckpointHook(CheckpointHook):
     def before_train(self, runner) -> None:
         out_dir = str(self.out_dir or runner.work_dir)
         if self.backend_args is None and '://' not in out_dir:
-            self.backend_args = dict(backend=CompleteFileBackend.__name__)
+            self.backend_args = dict(backend=AtomicFileBackend.__name__)
             if is_main_process():
                 clear_unfinished(out_dir)
         super().before_train(runner)

@@ -12,7 +12,7 @@ from torch import device
 from cmid_mm.engine.hooks.safe_checkpoint_hook import SafeCheckpointHook
 from cmid_mm.engine.work_dir_lock import lock_work_dir
 from cmid_mm.models.wrappers import FullyShardedModel
-from cmid_mm.checkpoints.latest_checkpoint import damage, latest_checkpoint
+from cmid_mm.checkpoints.files import damage, latest_checkpoint
 from cmid_mm.utils.process_memory import give_freed_memory_back, memory_of_a_training
 
 RULES = dict(linear=lambda ratio: ratio, sqrt=math.sqrt)
