@@ -1,4 +1,4 @@
-"""Reads many files in parallel and shows how far it has come."""
+"""Reads many files in parallel and shows the progress."""
 import os
 import sys
 from collections.abc import Iterator
@@ -8,41 +8,41 @@ import cv2
 from mmengine.utils import ProgressBar
 from torch.utils.data import DataLoader, Dataset
 
-_WORKERS_WORTH_STARTING = 64
+_MIN_ITEMS_FOR_WORKERS = 64
 
 
 def read_in_parallel(items: Dataset, workers: int | None = None,
                      show_progress: bool = True) -> Iterator:
-    """Give every item of a data set, in order.
+    """Yield every item of a data set, in order.
 
     Args:
         items (Dataset): Its items may be anything that can be pickled.
         workers (int, optional): Processes that read; None takes one per core, at most
             16. Fewer than 64 items are read by this process. Defaults to None.
-        show_progress (bool): Whether a bar with the time left goes to the standard error
-            output.
+        show_progress (bool): Whether a bar with the remaining time is written to the
+            standard error.
     """
     if workers is None:
         workers = min(16, len(os.sched_getaffinity(0)) if
                       hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1)
-    if len(items) < _WORKERS_WORTH_STARTING:
+    if len(items) < _MIN_ITEMS_FOR_WORKERS:
         workers = 0
     # torch's loader starts, feeds and ends worker processes under every start method.
     results = DataLoader(items, batch_size=None, num_workers=workers,
-                         collate_fn=_as_it_is, worker_init_fn=_one_thread)
+                         collate_fn=_identity, worker_init_fn=_use_one_thread)
     return _with_progress(results, len(items)) if show_progress else iter(results)
 
 
-def _as_it_is(item: Any) -> Any:
+def _identity(item: Any) -> Any:
     return item
 
 
-def _one_thread(worker: int) -> None:
+def _use_one_thread(worker: int) -> None:
     cv2.setNumThreads(0)
 
 
 def _with_progress(results: DataLoader, count: int) -> Iterator:
-    # A bar that moves at most a hundred times keeps a log file readable.
+    # At most a hundred updates keep a log file readable.
     step = max(1, count // 100)
     bar = ProgressBar(count, file=sys.stderr)
     for done, result in enumerate(results, 1):

@@ -1,4 +1,5 @@
 """The scripts of tools/ as modules, and a toy project to run them on."""
+import importlib
 import shutil
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
@@ -51,3 +52,15 @@ def toy(tmp_path, monkeypatch):
     shutil.copy(Path(__file__).with_name('toy_config.py'), folder)
     monkeypatch.chdir(folder)
     return folder
+
+
+@pytest.fixture
+def converter(monkeypatch):
+    """Function that imports a module of tools/dataset_converters by name."""
+    monkeypatch.syspath_prepend(TOOLS / 'dataset_converters')
+    return importlib.import_module
+
+
+@pytest.fixture
+def user_error(converter):
+    return converter('_preparation').UserError

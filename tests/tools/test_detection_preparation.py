@@ -1,31 +1,24 @@
 """DOTA and DIOR: where boxes land in tiles, what is written, and what is refused."""
 import json
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
-CONVERTERS = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters'
-#: A small DOTA: images of each part, and their height and width.
+# a small DOTA: images of each part, and their height and width
 WANTED = dict(train=2, val=1, test=1)
 SIZES = dict(P0001=(150, 230), P0002=(60, 100), P0003=(100, 100), P0004=(120, 100))
 
 
 @pytest.fixture
-def converters(monkeypatch):
-    monkeypatch.syspath_prepend(CONVERTERS)
-    import _boxes
-    import dior
-    import dota
-    return SimpleNamespace(boxes=_boxes, dior=dior, dota=dota)
+def dota(converter):
+    return converter('dota')
 
 
 @pytest.fixture
-def user_error(converters):
-    return sys.modules['_errors'].UserError
+def share_inside(converter):
+    return converter('_boxes').share_inside
 
 
 def pixels_of(name):
@@ -37,6 +30,11 @@ def pixels_of(name):
 def write_image(path, pixels):
     path.parent.mkdir(parents=True, exist_ok=True)
     assert cv2.imwrite(str(path), pixels[..., ::-1])
+
+
+def write_labels(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
 
 
 LABELS = dict(
@@ -57,16 +55,20 @@ def download(tmp_path):
         write_image(root / place / f'{name}.png', pixels_of(name))
     for name, place in dict(P0001='train/labelTxt', P0002='train/labelTxt',
                             P0003='val/labelTxt-v1.0/labelTxt').items():
-        (root / place).mkdir(parents=True, exist_ok=True)
-        (root / place / f'{name}.txt').write_text(LABELS[name])
+        write_labels(root / place / f'{name}.txt', LABELS[name])
     return root
 
 
-def prepare(converters, download, out, *options, workers=1):
-    args = converters.dota.parse_args(
-        [str(download), '--out', str(out), '--size', '100', '--overlap', '20',
-         '--workers', str(workers), *options])
-    converters.dota.prepare(args, WANTED)
+@pytest.fixture
+def prepare(dota, download, tmp_path):
+    """Function that prepares the small DOTA with further options."""
+    def run(*options, out=tmp_path / 'dota', workers=1):
+        dota.prepare(dota.parse_options(
+            [str(download), '--out', str(out), '--size', '100', '--overlap', '20',
+             '--workers', str(workers), *options]), WANTED)
+        return out
+
+    return run
 
 
 def lines_of(out, split, name):
@@ -76,42 +78,41 @@ def lines_of(out, split, name):
 @pytest.mark.parametrize('window, share', [
     ((0, 0, 10, 10), 1.0), ((0, 0, 5, 10), 0.5), ((5, 5, 10, 10), 0.25),
     ((20, 0, 30, 10), 0.0), ((10, 0, 20, 10), 0.0), ((-5, -5, 2, 20), 0.2)])
-def test_share_of_a_square(converters, window, share):
+def test_share_of_a_square(share_inside, window, share):
     square = np.array([(0, 0), (10, 0), (10, 10), (0, 10)], float)
-    assert converters.boxes.share_inside(square, *window) == pytest.approx(share)
-    assert converters.boxes.share_inside(square[::-1], *window) == pytest.approx(share)
+    assert share_inside(square, *window) == pytest.approx(share)
+    assert share_inside(square[::-1], *window) == pytest.approx(share)
 
 
-def test_share_of_a_diamond_and_of_a_line(converters):
+def test_share_of_a_diamond_and_of_a_line(share_inside):
     diamond = np.array([(5, 0), (10, 5), (5, 10), (0, 5)], float)
     # the corner that is cut is a triangle of 2 x 4 / 2, of an area of 50
-    assert converters.boxes.share_inside(diamond, 2, 0, 10, 10) == pytest.approx(46 / 50)
-    assert converters.boxes.share_inside(np.tile((3., 4.), (4, 1)), 0, 0, 10, 10) == 0
-    assert converters.boxes.share_inside(diamond * (1, 0), 2, -1, 10, 10) == 0
+    assert share_inside(diamond, 2, 0, 10, 10) == pytest.approx(46 / 50)
+    assert share_inside(np.tile((3., 4.), (4, 1)), 0, 0, 10, 10) == 0
+    assert share_inside(diamond * (1, 0), 2, -1, 10, 10) == 0
 
 
-def test_shares_of_windows_that_divide_the_plane_sum_to_one(converters):
+def test_shares_of_windows_that_divide_the_plane_sum_to_one(share_inside):
     rng = np.random.default_rng(0)
     for _ in range(50):
         centre, axis = rng.uniform(0, 40, 2), rng.normal(size=2) * 6
         side = np.array([-axis[1], axis[0]]) * rng.uniform(0.1, 2)
         quad = centre + np.array([axis + side, axis - side, -axis - side, side - axis])
-        parts = [converters.boxes.share_inside(quad, x, y, x + 20, y + 20)
+        parts = [share_inside(quad, x, y, x + 20, y + 20)
                  for x in range(-60, 100, 20) for y in range(-60, 100, 20)]
         assert sum(parts) == pytest.approx(1)
 
 
-def test_the_keep_rule_is_sharp(converters):
+def test_the_keep_rule_is_sharp(dota):
     boxes = [(np.array([(0, 0), (10, 0), (10, 10), (0, 10)], float), 3, 0)]
-    tile = converters.dota.boxes_of_tile
-    assert [item[3] for item in tile(boxes, (0, -10, 50, 7), 0.7)] == [converters.dota.CUT]
+    tile = dota.boxes_of_tile
+    assert [item[3] for item in tile(boxes, (0, -10, 50, 7), 0.7)] == [dota.CUT]
     assert tile(boxes, (0, -10, 50, 6.99), 0.7) == []
     assert [item[3] for item in tile(boxes, (0, 0, 50, 50), 0.7)] == [0]
 
 
-def test_tiles_hold_the_pixels_and_boxes_of_their_place(converters, download, tmp_path):
-    out = tmp_path / 'dota'
-    prepare(converters, download, out)
+def test_tiles_hold_the_pixels_and_boxes_of_their_place(prepare):
+    out = prepare()
     tiles = sorted(file.stem for file in (out / 'train' / 'images').iterdir())
     # 230 wide: from 0, 80 and, moved inside, 130; 150 high: from 0 and 50
     assert tiles == sorted(
@@ -136,15 +137,14 @@ def test_tiles_hold_the_pixels_and_boxes_of_their_place(converters, download, tm
     assert lines_of(out, 'train', 'P0002__100__0___0') == []
 
 
-def test_small_boxes_are_in_at_least_one_tile_whole(converters):
-    from _preparation import windows
+def test_small_boxes_are_uncut_in_at_least_one_tile(dota, converter):
     rng = np.random.default_rng(1)
-    tiles = windows(333, 457, 100, 20)
+    tiles = converter('_preparation').windows(333, 457, 100, 20)
     for _ in range(200):
         corner = rng.uniform(0, (457 - 20, 333 - 20))
         quad = corner + rng.uniform(0, 20, (4, 2))
         quad = cv2.convexHull(quad.astype(np.float32))[:, 0].astype(float)
-        found = [converters.dota.boxes_of_tile([(quad, 0, 0)], window, 0.7)
+        found = [dota.boxes_of_tile([(quad, 0, 0)], window, 0.7)
                  for window in tiles]
         places = [(window, item[0]) for window, item in zip(tiles, found) if item]
         assert any(difficulty == 0 for _, (*_, difficulty) in places)
@@ -152,12 +152,11 @@ def test_small_boxes_are_in_at_least_one_tile_whole(converters):
             assert np.allclose(moved + (window[1], window[0]), quad)
 
 
-def test_coco_files_say_the_same_as_the_text_files(converters, download, tmp_path):
-    out = tmp_path / 'dota'
-    prepare(converters, download, out)
+def test_coco_files_equal_the_text_files(prepare, dota):
+    out = prepare()
     for split in ('train', 'val', 'trainval', 'test'):
         coco = json.loads((out / 'annotations' / f'{split}.json').read_text())
-        assert [item['name'] for item in coco['categories']] == list(converters.dota.CLASSES)
+        assert [item['name'] for item in coco['categories']] == list(dota.CLASSES)
         assert [item['id'] for item in coco['categories']] == list(range(1, 16))
         files = {file.name for file in (out / split / 'images').iterdir()}
         assert {image['file_name'] for image in coco['images']} == files
@@ -173,7 +172,7 @@ def test_coco_files_say_the_same_as_the_text_files(converters, download, tmp_pat
                 low, high = quad.min(0).clip(0, 100), quad.max(0).clip(0, 100)
                 assert item['segmentation'] == [quad.ravel().tolist()]
                 assert item['bbox'] == [*low, *(high - low)]
-                assert converters.dota.CLASSES[item['category_id'] - 1] == words[8]
+                assert dota.CLASSES[item['category_id'] - 1] == words[8]
     ship = json.loads((out / 'annotations' / 'train.json').read_text())['annotations'][0]
     assert ship['bbox'] == [70, 30, 30, 20] and ship['area'] == 600
     train, val, both = (set((out / split / 'images').iterdir())
@@ -181,18 +180,14 @@ def test_coco_files_say_the_same_as_the_text_files(converters, download, tmp_pat
     assert {file.name for file in both} == {file.name for file in train | val}
 
 
-def test_a_box_over_the_border_of_the_image_counts_its_part_inside(
-        converters, download, tmp_path, capsys):
+def test_a_box_over_the_border_of_the_image_counts_its_part_inside(prepare, capsys):
     """A fifth of the vehicle in P0003 is inside; the point in P0001 has no area."""
-    prepare(converters, download, tmp_path / 'dota')
-    assert lines_of(tmp_path / 'dota', 'val', 'P0003__100__0___0') == []
+    assert lines_of(prepare(), 'val', 'P0003__100__0___0') == []
     assert '2 of 4 boxes have 0.7 of their area in no tile' in capsys.readouterr().out
 
 
-def test_rates_cut_other_windows_and_leave_pixels_alone(converters, download, tmp_path):
-    out = tmp_path / 'dota'
-    prepare(converters, download, out, '--rates', '0.5', '1.0', '--splits',
-            'val', '--keep', '0.2')
+def test_rates_cut_other_windows_and_do_not_resample(prepare):
+    out = prepare('--rates', '0.5', '1.0', '--splits', 'val', '--keep', '0.2')
     names = sorted(file.stem for file in (out / 'val' / 'images').iterdir())
     assert names == ['P0003__100__0___0', 'P0003__200__0___0']
     large = cv2.imread(str(out / 'val' / 'images' / 'P0003__200__0___0.png'))[..., ::-1]
@@ -203,9 +198,9 @@ def test_rates_cut_other_windows_and_leave_pixels_alone(converters, download, tm
     assert not (out / 'trainval').exists()
 
 
-def test_every_run_writes_the_same_files(converters, download, tmp_path):
+def test_every_run_writes_the_same_files(prepare, tmp_path):
     for number, workers in enumerate((1, 2)):
-        prepare(converters, download, tmp_path / str(number), workers=workers)
+        prepare(out=tmp_path / str(number), workers=workers)
     files = [sorted(path.relative_to(root) for path in root.rglob('*') if path.is_file())
              for root in (tmp_path / '0', tmp_path / '1')]
     assert files[0] == files[1] and len(files[0]) > 30
@@ -221,43 +216,38 @@ def test_every_run_writes_the_same_files(converters, download, tmp_path):
      r'test images \(2 of 1\)'),
     (lambda root: write_image(root / 'train/P0001.png', pixels_of('P0001')), 'twice'),
     (lambda root: (root / 'train/labelTxt/P0002.txt').rename(
-        root / 'train/labelTxt/P0008.txt'), r'no label file, such as P0002'),
+        root / 'train/labelTxt/P0008.txt'), r'P0002.png has no label file'),
     (lambda root: (root / 'train/labelTxt/P0001.txt').write_text('1 2 3 ship\n'),
      r'P0001.txt, line 1 is no box'),
+    (lambda root: write_labels(root / 'train/labelTxt-v1.0/P0001.txt', ''),
+     'keep those of version 1.0'),
     (lambda root: (root / 'train/labelTxt/P0001.txt').write_text(
         '0 0 9 0 9 9 0 9 container-crane 0\n'), r"line 1 has the class 'container-crane'"),
     (lambda root: (root / 'train/part1/P0001.png').write_bytes(
         (root / 'train/part1/P0001.png').read_bytes()[:3000]), r'P0001.png'),
 ])
 def test_a_damaged_download_is_refused_in_one_line(
-        converters, user_error, download, tmp_path, harm, message):
+        prepare, user_error, download, tmp_path, harm, message):
     harm(download)
-    out = tmp_path / 'dota'
-    with pytest.raises((user_error, ValueError), match=message) as caught:
-        prepare(converters, download, out)
-    assert '\n' not in str(caught.value)
-    assert not out.exists() and not list(tmp_path.glob('.dota*'))
+    with pytest.raises(user_error, match=message) as error:
+        prepare()
+    assert '\n' not in str(error.value)
+    assert [path.name for path in tmp_path.iterdir()] == ['download']
 
 
-def test_two_versions_of_labels_are_refused(converters, user_error, download, tmp_path):
-    (download / 'train/labelTxt-v1.0').mkdir()
-    (download / 'train/labelTxt-v1.0/P0001.txt').write_text('')
-    with pytest.raises(user_error, match='keep those of version 1.0'):
-        prepare(converters, download, tmp_path / 'dota')
+@pytest.mark.parametrize('options, name', [
+    (['--overlap', '100'], 'overlap'), (['--rates', '0'], 'rates'), (['--keep', '1.5'], 'keep')])
+def test_options_out_of_range_are_refused(prepare, user_error, options, name):
+    with pytest.raises(user_error, match=name):
+        prepare(*options)
 
 
-@pytest.mark.parametrize('options', [
-    ('--overlap', '100'), ('--rates', '0'), ('--keep', '1.5')])
-def test_options_out_of_range_are_refused(converters, user_error, download, options):
-    with pytest.raises(user_error):
-        converters.dota.parse_args([str(download), '--size', '100', *options])
-
-
-def test_the_real_set_has_its_published_counts(converters):
-    assert converters.dota.IMAGES == dict(train=1411, val=458, test=937)
-    assert len(converters.dota.CLASSES) == 15
-    assert sum(converters.dior.IMAGES.values()) == 23463
-    assert len(converters.dior.CLASSES) == 20
+def test_the_real_sets_have_their_published_counts(dota, converter):
+    assert dota.IMAGES == dict(train=1411, val=458, test=937)
+    assert len(dota.CLASSES) == 15
+    dior = converter('dior')
+    assert sum(dior.IMAGES.values()) == 23463
+    assert len(dior.CLASSES) == 20
 
 
 XML = '<annotation><size><width>{0}</width><height>{0}</height></size>{1}</annotation>'
@@ -275,22 +265,24 @@ def dior(tmp_path):
     for name, split in zip('abc', DIOR):
         folder = 'JPEGImages-test' if split == 'test' else 'JPEGImages-trainval'
         write_image(root / folder / f'{name}.jpg', np.full((800, 800, 3), 99, np.uint8))
-        place = root / 'Annotations' / 'Horizontal Bounding Boxes'
-        place.mkdir(parents=True, exist_ok=True)
-        (place / f'{name}.xml').write_text(
-            XML.format(800, ''.join(OBJECT.format(*box) for box in boxes[name])))
-        (root / 'ImageSets').mkdir(exist_ok=True)
-        (root / 'ImageSets' / f'{split}.txt').write_text(f'{name}\n')
+        write_labels(root / 'Annotations/Horizontal Bounding Boxes' / f'{name}.xml',
+                     XML.format(800, ''.join(OBJECT.format(*box) for box in boxes[name])))
+        write_labels(root / 'ImageSets' / f'{split}.txt', f'{name}\n')
     return root
 
 
-def prepare_dior(converters, root, out):
-    converters.dior.prepare(SimpleNamespace(folder=root, out=out, workers=1), DIOR)
+@pytest.fixture
+def prepare_dior(converter, dior, tmp_path):
+    def run():
+        out = tmp_path / 'dior'
+        converter('dior').prepare(SimpleNamespace(folder=dior, out=out, workers=1), DIOR)
+        return out
+
+    return run
 
 
-def test_dior_becomes_coco(converters, dior, tmp_path):
-    out = tmp_path / 'dior'
-    prepare_dior(converters, dior, out)
+def test_dior_becomes_coco(prepare_dior):
+    out = prepare_dior()
     coco = {split: json.loads((out / 'annotations' / f'{split}.json').read_text())
             for split in ('train', 'val', 'trainval', 'test')}
     assert [image['file_name'] for image in coco['trainval']['images']] == ['a.jpg', 'b.jpg']
@@ -300,7 +292,7 @@ def test_dior_becomes_coco(converters, dior, tmp_path):
     # cut at the border of the image; names as DIOR writes them
     assert found == [('airplane', [10, 20, 50, 30]),
                      ('Expressway-Service-area', [700, 0, 100, 9])]
-    assert coco['val']['annotations'] == [], 'a box without area is none'
+    assert coco['val']['annotations'] == [], 'a box without area is left out'
     assert sorted(file.name for file in (out / 'images').iterdir()) == \
         ['a.jpg', 'b.jpg', 'c.jpg']
 
@@ -320,8 +312,8 @@ def test_dior_becomes_coco(converters, dior, tmp_path):
     (lambda root: (root / 'JPEGImages-test/c.jpg').write_bytes(b''), 'is empty'),
 ])
 def test_a_damaged_dior_is_refused_in_one_line(
-        converters, user_error, dior, tmp_path, harm, message):
+        prepare_dior, user_error, dior, tmp_path, harm, message):
     harm(dior)
-    with pytest.raises((user_error, ValueError), match=message) as caught:
-        prepare_dior(converters, dior, tmp_path / 'dior')
-    assert '\n' not in str(caught.value) and not (tmp_path / 'dior').exists()
+    with pytest.raises(user_error, match=message) as error:
+        prepare_dior()
+    assert '\n' not in str(error.value) and not (tmp_path / 'dior').exists()

@@ -17,7 +17,9 @@ SCRIPTS = sorted(path.name for path in TOOLS.glob('*.sh') if os.access(path, os.
 STUB = '''#!/usr/bin/env bash
 note() { printf '%s\\n' "$*" >>"$NOTES/calls"; }
 case "$*" in
-    *"${FAIL_AT:-nothing fails}"*) [ "$1" = -c ] || echo 'ERROR: No matching distribution'; exit 1 ;;
+    *"${FAIL_AT:-nothing fails}"*)
+        [ "$1" = -c ] || echo 'ERROR: No matching distribution'
+        exit 1 ;;
     *"${SLOW_AT:-nothing is slow}"*) echo '[3/77] c++ nms.cpp'; sleep 3 ;;
 esac
 case "$1 ${2:-}" in

@@ -1,4 +1,4 @@
-"""Boxes on their way to a COCO file, and what else the tools for detection share."""
+"""Boxes, COCO files and links to images, for dota.py and dior.py."""
 import json
 import os
 import shutil
@@ -6,19 +6,19 @@ import shutil
 import numpy as np
 
 
-def bounding_box(quad, height, width):
-    """Smallest horizontal box around a polygon, cut at the borders of its image.
+def bounding_box(points, height, width):
+    """Smallest horizontal box around points, cut at the borders of its image.
 
     Args:
-        quad (array-like): (4, 2) x, y of the corners.
+        points (array-like): (n, 2) x, y.
         height (int): Of the image, in pixels.
         width (int): Of the image, in pixels.
 
     Returns:
         list[float]: x, y, width, height.
     """
-    left, top = np.maximum(np.min(quad, 0), 0)
-    right, bottom = np.minimum(np.max(quad, 0), (width, height))
+    left, top = np.maximum(np.min(points, 0), 0)
+    right, bottom = np.minimum(np.max(points, 0), (width, height))
     return [float(left), float(top), float(right - left), float(bottom - top)]
 
 
@@ -29,18 +29,15 @@ def area(polygon):
 
 
 def share_inside(quad, left, top, right, bottom):
-    """Share of a quadrilateral's area that lies in a window, from 0 to 1.
+    """Share of a quadrilateral's area that is inside a window, from 0 to 1.
 
     The quadrilateral is cut at one side of the window after the other (Sutherland and
-    Hodgman 1974). One without area has no share.
+    Hodgman 1974). The share of one without area is 0.
 
     Args:
         quad (np.ndarray): (4, 2) corners.
         left, top, right, bottom (float): The window, same units.
     """
-    if (quad.min(0) >= (left, top)).all() and \
-            (quad.max(0) <= (right, bottom)).all():
-        return 1.0 if area(quad) > 0 else 0.0
     if (quad.max(0) <= (left, top)).any() or (quad.min(0) >= (right, bottom)).any():
         return 0.0
     corners = list(quad.astype(np.float64))
@@ -50,8 +47,7 @@ def share_inside(quad, left, top, right, bottom):
             before = corners[i - 1]
             depth, depth_before = (sign * (point[axis] - border) for point in (here, before))
             if (depth < 0) != (depth_before < 0):
-                kept.append(before + (here - before) * depth_before
-                            / (depth_before - depth))
+                kept.append(before + (here - before) * depth_before / (depth_before - depth))
             if depth >= 0:
                 kept.append(here)
         corners = kept
@@ -65,8 +61,8 @@ def write_coco(path, images, classes):
     Args:
         path (Path): The json file.
         images (list[dict]): ``file_name``, ``height``, ``width`` and ``objects``, a list
-            of dicts with ``label`` (position in ``classes``), ``bbox`` (x, y, width,
-            height) and, where known, ``quad`` (8 numbers) and ``difficult`` (int).
+            of dicts with ``label`` (index in ``classes``), ``bbox`` (x, y, width, height)
+            and, where known, ``quad`` (8 numbers) and ``difficult`` (int).
         classes (Sequence[str]): Names.
     """
     annotations = []
@@ -89,8 +85,14 @@ def write_coco(path, images, classes):
         categories=[dict(id=i, name=name) for i, name in enumerate(classes, 1)])))
 
 
+def print_summary(split, images, kind):
+    """Print the number of images (of a ``kind``: images or tiles) and of their boxes."""
+    boxes = sum(len(image['objects']) for image in images)
+    print(f'{split}: {len(images):,} {kind}, {boxes:,} boxes')
+
+
 def link_or_copy(source, target):
-    """A second name for a file; a copy where the file system has no hard links."""
+    """Make a hard link to a file; a copy where the file system has no hard links."""
     try:
         os.link(source, target)
     except OSError:

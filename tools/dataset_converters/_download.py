@@ -1,4 +1,4 @@
-"""The files of a download, unpacked or still in its zip archives."""
+"""The files of a download, unpacked or in its zip archives."""
 import io
 import re
 import zipfile
@@ -9,8 +9,8 @@ import numpy as np
 from _preparation import UserError
 from PIL import Image
 
-# far more than any file of these sets that is read as a whole
-MOST_BYTES = 2**30
+# far more than any file of these sets that is read at once
+MAX_BYTES = 2**30
 
 
 class Entry(NamedTuple):
@@ -19,7 +19,7 @@ class Entry(NamedTuple):
     Attributes:
         place (str): Path below the download, from '/' on; an archive counts as a folder
             of its name without the ending.
-        file (Path): The file, or the archive that holds it.
+        file (Path): The file, or the archive that contains it.
         member (str): Name in the archive, '' for a file.
     """
     place: str
@@ -31,7 +31,7 @@ class Entry(NamedTuple):
 
     @property
     def gdal_path(self):
-        """What rasterio opens."""
+        """Path for rasterio."""
         path = self.file.resolve()
         return f'/vsizip/{{{path}}}/{self.member}' if self.member else str(path)
 
@@ -42,9 +42,9 @@ class Entry(NamedTuple):
         try:
             with zipfile.ZipFile(self.file) as archive:
                 size = archive.getinfo(self.member).file_size
-                if size > MOST_BYTES:
-                    raise UserError(f'{self} unfolds to {size:,} bytes, which no file of '
-                                    'these sets has; download it again')
+                if size > MAX_BYTES:
+                    raise UserError(f'{self} has {size:,} bytes, more than any file of these '
+                                    'sets; download it again')
                 return archive.read(self.member)
         except (zipfile.BadZipFile, EOFError) as error:
             raise UserError(f'{self} is damaged ({error}); download it again') from error
@@ -60,14 +60,16 @@ class Entry(NamedTuple):
                             'again') from error
 
 
-def list_download(folder):
-    """Every file below a folder and in the archives there, files first.
+def find(folder, patterns):
+    """Find the files of a download by their places.
 
     Args:
-        folder (Path): The download.
+        folder (Path): The download: files, and archives that are not unpacked.
+        patterns (list[str]): Regular expressions with groups; case is ignored.
 
     Returns:
-        list[Entry]: In the order of their places, files before members of archives.
+        list[dict[tuple[str], Entry]]: For each pattern, groups of the match -> file. Of
+        several files with equal groups, an unpacked one is preferred, then the first.
 
     Raises:
         UserError: An archive is cut off.
@@ -84,26 +86,13 @@ def list_download(folder):
             with zipfile.ZipFile(path) as archive:
                 names = sorted(archive.namelist())
         except zipfile.BadZipFile as error:
-            raise UserError(f'{path} is no complete zip archive; download it '
-                            'again') from error
+            raise UserError(f'{path} is no complete zip archive; download it again') from error
         members += [Entry(f'{place[:-len(path.suffix)]}/{name}', path, name)
                     for name in names if not name.endswith('/')]
-    return files + members
-
-
-def find(entries, pattern):
-    """Entries whose place matches a pattern, by its groups; the first of a kind counts.
-
-    Args:
-        entries (list[Entry]): Of :func:`list_download`.
-        pattern (str): Regular expression with groups; case does not matter.
-
-    Returns:
-        dict[tuple[str], Entry]: Groups of the match -> entry.
-    """
-    found = {}
-    for entry in entries:
-        match = re.search(pattern, entry.place, re.IGNORECASE)
-        if match and '/__MACOSX/' not in entry.place:
-            found.setdefault(match.groups(), entry)
+    found = [{} for _ in patterns]
+    for entry in files + members:
+        for entries, pattern in zip(found, patterns):
+            match = re.search(pattern, entry.place, re.IGNORECASE)
+            if match and '/__MACOSX/' not in entry.place:
+                entries.setdefault(match.groups(), entry)
     return found

@@ -1,35 +1,32 @@
-"""What the tools that prepare data sets share.
+"""Functions that the tools of this folder share.
 
-Importing it makes ``_errors`` and the package importable from a clone; tools take
+Importing this module makes ``_errors`` and the package importable from a clone; tools import
 ``UserError`` and ``run`` from here.
 """
 import argparse
-import multiprocessing
 import os
+import re
 import shutil
 import sys
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
 
+import cv2
+import numpy as np
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from _errors import UserError, clear_line, run  # noqa: E402, F401
+from _errors import UserError, run  # noqa: E402, F401
 
-_NAMES_IN_ERROR = 4
-_MOST_WORKERS = 16
-
-# What the processes of `run_jobs` inherit when they are forked, so that neither the
-# function nor the jobs have to be sent.
-_inherited = {}
+MAX_NAMES_IN_ERROR = 4
+MAX_WORKERS = 16
 
 
 def argument_parser(doc, default_out):
-    """Parser of a preparation tool: the download folder, ``--out``, ``--workers``.
+    """Parser of a tool: the download folder, ``--out`` and ``--workers``.
 
     Args:
         doc (str): The tool's docstring, shown as its help.
-        default_out (str): Where the prepared set goes unless ``--out`` says otherwise.
+        default_out (str): Default of ``--out``.
     """
     parser = argparse.ArgumentParser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -37,190 +34,163 @@ def argument_parser(doc, default_out):
     parser.add_argument('--out', type=Path, default=Path(default_out),
                         help='folder for the result (default: %(default)s)')
     parser.add_argument('--workers', type=int,
-                        help='processes (default: one per core, at most '
-                             f'{_MOST_WORKERS})')
+                        default=min(MAX_WORKERS, len(os.sched_getaffinity(0))),
+                        help=f'processes (default: one per core, at most {MAX_WORKERS})')
     return parser
 
 
-def parse_args(doc, default_out, arguments=None):
-    """Command line of a tool without switches of its own.
+def parse_args(parser, arguments=None):
+    """Parse and check the options of :func:`argument_parser`.
 
     Args:
-        doc (str): The tool's docstring.
-        default_out (str): Default of ``--out``.
-        arguments (list[str], optional): Stands in for ``sys.argv[1:]``.
-
-    Returns:
-        argparse.Namespace: ``folder`` (Path, exists), ``out`` (Path), ``workers``.
+        parser (argparse.ArgumentParser): Its options may be more.
+        arguments (list[str], optional): Replace ``sys.argv[1:]``.
 
     Raises:
-        UserError: The folder does not exist.
+        UserError: The folder does not exist, or there is no process.
     """
-    args = argument_parser(doc, default_out).parse_args(arguments)
-    require_folder(args.folder)
+    args = parser.parse_args(arguments)
+    if not args.folder.is_dir():
+        raise UserError(f'the folder {args.folder} does not exist; give the folder of the '
+                        'download')
+    if args.workers < 1:
+        raise UserError(f'--workers {args.workers}: at least one process is needed')
     return args
 
 
-def require_folder(folder):
-    """Raise ``UserError`` unless ``folder`` is a folder."""
-    if not folder.is_dir():
-        raise UserError(f'the folder {folder} does not exist; give the one that holds the '
-                        'download')
-
-
 def expect(counts, wanted, what):
-    """Check that a set holds what it must hold.
+    """Check the number of files of a set.
 
     Args:
         counts (dict[str, int]): Files found, by class or part.
-        wanted (dict[str, int]): Files that there must be, by the same names.
+        wanted (dict[str, int]): Files of the published set, by the same names.
         what (str): Name of the set and its folder, for the message.
 
     Raises:
-        UserError: Something is missing, or there is more than there must be; the message
-            names the first few.
+        UserError: Numbers differ; the message names the first few, missing files first.
     """
-    few, many = [], []
-    for name in (*wanted, *(name for name in counts if name not in wanted)):
-        found, must = counts.get(name, 0), wanted.get(name, 0)
-        line = f'{name} ({found:,} of {must:,})' if name in wanted else \
-            f'{name} ({found:,}, unknown)'
-        if found < must:
-            few.append(line)
-        elif found > must:
-            many.append(line)
-    if few:
-        raise UserError(f'{what} is incomplete: {_some(few)}; download or unpack it again')
-    if many:
-        raise UserError(f'{what} holds more than it should: {_some(many)}; move what does '
-                        'not belong to it away')
+    wrong = [(counts.get(name, 0), wanted.get(name, 0), name)
+             for name in dict.fromkeys((*wanted, *counts))
+             if counts.get(name, 0) != wanted.get(name, 0)]
+    if not wrong:
+        return
+    wrong.sort(key=lambda row: row[0] > row[1])
+    rest = len(wrong) - MAX_NAMES_IN_ERROR
+    found = ', '.join(f'{name} ({number:,} of {must:,})'
+                      for number, must, name in wrong[:MAX_NAMES_IN_ERROR])
+    if wrong[0][0] < wrong[0][1]:
+        problem, fix = 'is incomplete', 'download or unpack it again'
+    else:
+        problem, fix = 'has too many files', 'move away what does not belong to it'
+    raise UserError(f'{what} {problem}: {found}' +
+                    (f' and {rest} more' if rest > 0 else '') + f'; {fix}')
 
 
-def _some(lines):
-    rest = len(lines) - _NAMES_IN_ERROR
-    return ', '.join(lines[:_NAMES_IN_ERROR]) + (f' and {rest} more' if rest > 0 else '')
+def check_size(name, shape, wanted):
+    """Raise ``UserError`` unless an image has the size (height, width) that it must have."""
+    if tuple(shape[:2]) != tuple(wanted):
+        raise UserError(f'{name} has {shape[1]} x {shape[0]} pixels instead of {wanted[1]} x '
+                        f'{wanted[0]}; download or unpack it again')
 
 
 def windows(height, width, size, overlap=0):
     """Windows that cover an image, row by row.
 
-    The last one of a row and of a column is moved inside, so that all have the same size;
-    an image that is smaller than a window gives one window that ends at its border.
+    The last window of a row and of a column is moved inside, so that all have the same
+    size; an image that is smaller than a window gives one window that ends at its border.
 
     Args:
         height (int): Of the image, in pixels.
         width (int): Of the image, in pixels.
         size (int): Side of a window, in pixels.
-        overlap (int): Pixels that neighbours share at least. Defaults to 0.
+        overlap (int): Pixels that neighbours share at least, below ``size``. Defaults to 0.
 
     Returns:
         list[tuple[int, int, int, int]]: (top, left, bottom, right), bottom and right
         exclusive.
-
-    Raises:
-        ValueError: The overlap is negative or not below the size.
     """
-    if not 0 <= overlap < size:
-        raise ValueError(f'overlap={overlap} must lie between 0 and size={size}')
+    def starts(length):
+        last = max(length - size, 0)
+        return [*range(0, last, size - overlap), last]
+
     return [(top, left, min(top + size, height), min(left + size, width))
-            for top in _starts(height, size, size - overlap)
-            for left in _starts(width, size, size - overlap)]
+            for top in starts(height) for left in starts(width)]
 
 
-def _starts(length, size, step):
-    last = max(length - size, 0)
-    return [*range(0, last, step), last]
+def check_overlap(overlap, size):
+    """Raise ``UserError`` for an overlap that :func:`windows` cannot have."""
+    if not 0 <= overlap < size:
+        raise UserError(f'--overlap {overlap} must be at least 0 and less than {size}, the side '
+                        'of a tile')
 
 
-def run_jobs(function, jobs, label, workers=None):
-    """Call a function on every job, in several processes, with progress and time left.
+def write_png(path, pixels):
+    """Write uint8 pixels (H, W), (H, W, 3) in the order RGB, or (H, W, 4)."""
+    if pixels.ndim == 3:
+        code = cv2.COLOR_RGBA2BGRA if pixels.shape[2] == 4 else cv2.COLOR_RGB2BGR
+        pixels = cv2.cvtColor(np.ascontiguousarray(pixels), code)
+    if not cv2.imwrite(str(path), pixels):
+        raise UserError(f'{path} cannot be written: is the disk full?')
+
+
+def run_jobs(function, jobs, label, workers):
+    """Call a function on every job in parallel, with a progress bar.
 
     Args:
-        function (Callable): Takes one job; what it returns must be picklable.
-        jobs (Iterable): Anything.
-        label (str): What is being done, shown before the progress.
-        workers (int, optional): Processes; 1 stays in this one. Defaults to one per core.
+        function (Callable): Takes one job; its result must be picklable.
+        jobs (Sequence): One item a call.
+        label (str): Printed before the progress bar.
+        workers (int): Processes; 1 is this process.
 
     Returns:
-        list: What the function returned, in the order of the jobs.
+        list: Results in the order of the jobs.
 
     Raises:
-        UserError: A job failed foreseeably (its own message), or a process was killed.
-        Exception: What else a job raised.
+        UserError: A job failed with one, an image is damaged, or a process was killed.
     """
-    from mmengine.utils import ProgressBar
-    jobs = list(jobs)
-    if workers is not None and workers < 1:
-        raise UserError(f'--workers {workers}: at least one process is needed')
-    if not jobs:
-        return []
-    workers = min(workers or _cores(), _MOST_WORKERS, len(jobs))
+    from cmid_mm.datasets.image_reading import ImageError
+    from cmid_mm.datasets.parallel_reading import read_in_parallel
+
+    class Jobs:
+
+        def __len__(self):
+            return len(jobs)
+
+        def __getitem__(self, index):
+            try:
+                return function(jobs[index])
+            except (UserError, ImageError) as error:
+                # raised by the caller, since an error that leaves a worker process has the
+                # traceback in its text
+                return UserError(str(error))
+
     print(f'{label} ({len(jobs):,})', file=sys.stderr, flush=True)
-    progress = ProgressBar(len(jobs), bar_width=30, file=sys.stderr)
-    # a bar that moves at most a hundred times keeps a log file readable
-    step = max(1, len(jobs) // 100)
     results = []
     try:
-        for result in _results(function, jobs, workers):
+        for result in read_in_parallel(Jobs(), workers if workers > 1 else 0):
+            if isinstance(result, UserError):
+                raise result
             results.append(result)
-            if len(results) % step == 0 or len(results) == len(jobs):
-                progress.update(len(results) - progress.completed)
-    except BrokenProcessPool as error:
+    except RuntimeError as error:
+        if not re.search(r'DataLoader worker \(pid', str(error)):
+            raise
         raise UserError(f'{label}: a process was killed, perhaps for lack of memory; try '
                         '--workers 1') from error
-    finally:
-        print(file=sys.stderr, flush=True)
     return results
-
-
-def _cores():
-    if hasattr(os, 'sched_getaffinity'):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _results(function, jobs, workers):
-    _inherited.update(function=function, jobs=jobs)
-    try:
-        if workers == 1:
-            yield from map(_run_job, range(len(jobs)))
-            return
-        with ProcessPoolExecutor(workers, multiprocessing.get_context('fork'),
-                                 initializer=_one_thread) as pool:
-            chunk = min(16, len(jobs) // (4 * workers) or 1)
-            yield from pool.map(_run_job, range(len(jobs)), chunksize=chunk)
-    finally:
-        _inherited.clear()
-
-
-def _one_thread():
-    import cv2
-    cv2.setNumThreads(0)
-
-
-def _run_job(index):
-    try:
-        return _inherited['function'](_inherited['jobs'][index])
-    except Exception as error:
-        # The traceback, which tells what is foreseeable, does not leave this process.
-        line = clear_line(error)
-        if line is None:
-            raise
-        raise UserError(line) from None
 
 
 @contextmanager
 def output_folder(out):
-    """A folder to fill that becomes ``out`` when all is done, and never before.
+    """Context manager: a folder to fill, which becomes ``out`` only when all is done.
 
-    Yields a temporary sibling of ``out``. It is renamed at the end and removed where the
-    block fails; what a killed run left is removed by the next.
+    It is a sibling of ``out``, renamed at the end, and removed where the block fails. The
+    next call removes what a killed one has left.
 
     Args:
         out (Path | str): The folder to make.
 
     Raises:
-        UserError: ``out`` is a file, or a folder that holds something.
+        UserError: ``out`` is a file, or a folder that is not empty.
     """
     out = Path(os.path.abspath(out))
     if out.is_file() or out.is_dir() and any(out.iterdir()):
@@ -231,6 +201,5 @@ def output_folder(out):
     try:
         yield partial
         partial.replace(out)
-    except BaseException:
+    finally:
         shutil.rmtree(partial, ignore_errors=True)
-        raise

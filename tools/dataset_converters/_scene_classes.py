@@ -1,15 +1,14 @@
 """Prepares a scene classification set: a folder of images for every class."""
-from collections import Counter
 from hashlib import sha256
 from typing import NamedTuple
 
 from _preparation import UserError, expect, output_folder, run_jobs
 
-_LEVELS = 3
+MAX_LEVELS = 3
 
 
 class SceneSet(NamedTuple):
-    """What a complete set holds.
+    """The published content of a set.
 
     Attributes:
         name (str): For messages.
@@ -17,7 +16,7 @@ class SceneSet(NamedTuple):
             order numbers the classes.
         ending (str): Of every image, in lower case.
         sides (tuple[int, int]): Shortest and longest side that an image may have, pixels.
-        shares (tuple[int, ...]): Shares of every class that train, in percent.
+        shares (tuple[int, ...]): Shares of every class for training, in percent.
     """
     name: str
     classes: dict
@@ -26,36 +25,35 @@ class SceneSet(NamedTuple):
     shares: tuple
 
 
-def prepare(scene_set, folder, out, workers=None):
+def prepare(scene_set, args):
     """Check a download and write the lists that the recipes name.
 
-    The images stay where they are: ``out/images`` is a link to the class folders.
-    ``out/classes.txt`` names the classes, ``out/splits/train_20.txt`` and
-    ``test_20.txt`` list "CLASS/FILE NUMBER" for a share of 20 percent, and so on.
+    The images stay where they are: ``images`` is a link to the class folders.
+    ``classes.txt`` names the classes, ``splits/train_20.txt`` and ``test_20.txt`` list
+    "CLASS/FILE NUMBER" for a share of 20 percent, and so on.
 
     Args:
-        scene_set (SceneSet): What the download must hold.
-        folder (Path): The download, at most three levels above the class folders.
-        out (Path): The folder to make.
-        workers (int, optional): Processes that read images.
+        scene_set (SceneSet): The published content.
+        args (argparse.Namespace): ``folder`` of the download, at most three levels above
+            the class folders; ``out``; ``workers``.
 
     Raises:
-        UserError: The download is not complete, or ``out`` holds something.
+        UserError: The download is not complete, or ``out`` is not empty.
     """
-    images = class_root(scene_set, folder)
+    images = class_root(scene_set, args.folder)
     files = images_by_class(scene_set, images)
     expect({name: len(found) for name, found in files.items()}, scene_set.classes,
            f'{scene_set.name} in {images}')
-    with output_folder(out) as partial:
+    with output_folder(args.out) as out:
         paths = [images / file for found in files.values() for file in found]
-        check_images(scene_set, paths, workers)
-        (partial / 'images').symlink_to(images.resolve(), target_is_directory=True)
-        (partial / 'classes.txt').write_text(''.join(f'{name}\n' for name in files))
-        (partial / 'splits').mkdir()
+        check_images(scene_set, paths, args.workers)
+        (out / 'images').symlink_to(images.resolve(), target_is_directory=True)
+        (out / 'classes.txt').write_text(''.join(f'{name}\n' for name in files))
+        (out / 'splits').mkdir()
         for share in scene_set.shares:
             for part, lines in split_lists(files, share).items():
-                (partial / 'splits' / f'{part}_{share}.txt').write_text(lines)
-    print(f'{len(paths):,} images in {len(files)} classes; lists written to {out}/splits')
+                (out / 'splits' / f'{part}_{share}.txt').write_text(''.join(lines))
+    print(f'{len(paths):,} images in {len(files)} classes; lists written to {args.out}/splits')
 
 
 def class_root(scene_set, folder):
@@ -64,7 +62,7 @@ def class_root(scene_set, folder):
         return sum((path / name).is_dir() for name in scene_set.classes)
 
     level, candidates = [folder], []
-    for _ in range(_LEVELS + 1):
+    for _ in range(MAX_LEVELS + 1):
         candidates += level
         level = sorted(child for path in level for child in path.iterdir()
                        if child.is_dir() and child.name not in scene_set.classes)
@@ -80,52 +78,51 @@ def images_by_class(scene_set, images):
     """Images of every class folder, "CLASS/FILE", sorted by name.
 
     Returns:
-        dict[str, list[str]]: The set's classes first, in its order; then folders that it
-        does not have.
+        dict[str, list[str]]: First the set's classes in its order, then unknown folders.
     """
-    strange = sorted(path.name for path in images.iterdir()
+    unknown = sorted(path.name for path in images.iterdir()
                      if path.is_dir() and path.name not in scene_set.classes)
     return {
         name: sorted(f'{name}/{path.name}' for path in (images / name).glob('*')
                      if path.suffix.lower() == scene_set.ending
                      and not path.name.startswith('.'))
-        for name in (*scene_set.classes, *strange)
+        for name in (*scene_set.classes, *unknown)
     }
 
 
 def check_images(scene_set, paths, workers):
-    """Decode every image; raise UserError for a damaged one or a wrong size."""
+    """Decode every image; raise UserError for one that is damaged or has a wrong size."""
     from cmid_mm.datasets.image_reading import read_image
 
     low, high = scene_set.sides
     sizes = run_jobs(lambda path: read_image(str(path)).pixels.shape[:2], paths,
                      f'Reading the images of {scene_set.name}', workers)
-    wrong = Counter(size for size in sizes if not low <= min(size) <= max(size) <= high)
+    wrong = [(path, size) for path, size in zip(paths, sizes)
+             if not low <= min(size) <= max(size) <= high]
     if wrong:
-        place = next(path for path, size in zip(paths, sizes) if size in wrong)
-        height, width = sizes[paths.index(place)]
+        path, (height, width) = wrong[0]
         raise UserError(
-            f'{sum(wrong.values()):,} images of {scene_set.name} do not have {low} to {high} '
-            f'pixels a side, e.g. {place} ({width} x {height}); download it again')
+            f'{len(wrong):,} images of {scene_set.name} do not have {low} to {high} pixels a '
+            f'side, e.g. {path} ({width} x {height}); download it again')
 
 
 def split_lists(files, share):
     """Lists of a stratified split, the same on every machine.
 
-    The images of a class are ordered by a hash of their names and the first ones train,
-    so that a larger share contains a smaller one.
+    The images of a class are ordered by a hash of their names and the first ones are for
+    training, so that a larger share contains a smaller one.
 
     Args:
         files (dict[str, list[str]]): "CLASS/FILE" of every class.
-        share (int): Share of every class that trains, in percent.
+        share (int): Share of every class for training, in percent.
 
     Returns:
-        dict[str, str]: Text of the 'train' and the 'test' list.
+        dict[str, list[str]]: Lines of the 'train' and the 'test' list.
     """
     lines = dict(train=[], test=[])
     for number, found in enumerate(files.values()):
-        drawn = sorted(found, key=lambda file: sha256(file.encode()).digest())
-        train = set(drawn[:round(len(drawn) * share / 100)])
+        ordered = sorted(found, key=lambda file: sha256(file.encode()).digest())
+        train = set(ordered[:round(len(ordered) * share / 100)])
         for file in found:
             lines['train' if file in train else 'test'].append(f'{file} {number}\n')
-    return {part: ''.join(text) for part, text in lines.items()}
+    return lines

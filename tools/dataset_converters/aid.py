@@ -4,7 +4,7 @@ Takes the unpacked archive: 30 class folders of 10,000 JPEG images in all. Check
 are there and writes lists with 20 % and with 50 % of each class to train; the images stay
 where they are.
 """
-from _preparation import parse_args, run
+from _preparation import argument_parser, parse_args, run
 from _scene_classes import SceneSet, prepare
 
 # images of each class: Xia et al., arXiv 1608.05167, table 1
@@ -20,8 +20,7 @@ SET = SceneSet('AID', CLASSES, '.jpg', (600, 600), (20, 50))
 
 
 def main(arguments=None):
-    args = parse_args(__doc__, 'data/aid', arguments)
-    prepare(SET, args.folder, args.out, args.workers)
+    prepare(SET, parse_args(argument_parser(__doc__, 'data/aid'), arguments))
 
 
 if __name__ == '__main__':

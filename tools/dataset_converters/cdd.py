@@ -7,7 +7,7 @@ is passed around has 2,998 to validate on). Masks are JPEGs there; here they bec
 changed from 128 on.
 """
 from _pairs import PairSet, prepare
-from _preparation import parse_args, run
+from _preparation import argument_parser, parse_args, run
 
 CDD = PairSet(
     name='CDD',
@@ -21,8 +21,7 @@ CDD = PairSet(
 
 
 def main(arguments=None):
-    args = parse_args(__doc__, 'data/cdd', arguments)
-    prepare(args.folder, args.out, CDD, args.workers)
+    prepare(CDD, parse_args(argument_parser(__doc__, 'data/cdd'), arguments))
 
 
 if __name__ == '__main__':

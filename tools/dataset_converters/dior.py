@@ -1,31 +1,36 @@
-"""Turns DIOR's XML files into COCO files.
+"""Converts DIOR's XML files to COCO files: dior.py DOWNLOAD_FOLDER [--out data/dior]
 
-    python tools/dataset_converters/dior.py DOWNLOAD --out data/dior
-
-DOWNLOAD holds the 23,463 images (*.jpg, 800 x 800, as JPEGImages-trainval and
+The download folder holds the 23,463 images (*.jpg, 800 x 800, as JPEGImages-trainval and
 JPEGImages-test or together), one XML file an image in a folder "Annotations" or "Horizontal
 Bounding Boxes", and the lists train.txt, val.txt and test.txt. The result has images/ (hard
-links where the file system can, else copies) and annotations/{train,val,trainval,test}.json.
-Coordinates are taken as they stand and cut at the image's borders.
+links where the file system has them, else copies) and
+annotations/{train,val,trainval,test}.json. Coordinates are used as they are and cut at the
+image's borders.
 """
 import xml.etree.ElementTree as ElementTree
 
-# isort: off
-from _preparation import UserError, expect, output_folder, parse_args, run_jobs
-from _boxes import bounding_box, link_or_copy, write_coco
-from _errors import run
-# isort: on
+from _boxes import bounding_box, link_or_copy, print_summary, write_coco
+from _preparation import (
+    UserError,
+    argument_parser,
+    check_size,
+    expect,
+    output_folder,
+    parse_args,
+    run,
+    run_jobs,
+)
 
 CLASSES = (
     'airplane', 'airport', 'baseballfield', 'basketballcourt', 'bridge', 'chimney',
     'Expressway-Service-area', 'Expressway-toll-station', 'dam', 'golffield',
     'groundtrackfield', 'harbor', 'overpass', 'ship', 'stadium', 'storagetank',
     'tenniscourt', 'trainstation', 'vehicle', 'windmill')
-#: Images of each list; every image is 800 pixels high and wide.
+LABELS = {name.lower(): label for label, name in enumerate(CLASSES)}
+# images of each list; every image is 800 pixels high and wide
 IMAGES = dict(train=5862, val=5863, test=11738)
 SIZE = 800
 XML_FOLDERS = ('Horizontal Bounding Boxes', 'Annotations')
-_LABELS = {name.lower(): label for label, name in enumerate(CLASSES)}
 
 
 def find_lists(folder, wanted):
@@ -51,7 +56,7 @@ def find_lists(folder, wanted):
     expect({f'{split}.txt': len(names) for split, names in lists.items()},
            {f'{split}.txt': count for split, count in wanted.items()},
            f'the lists of DIOR in {folder}')
-    names = [name for some in lists.values() for name in some]
+    names = sum(lists.values(), [])
     if len(set(names)) < len(names):
         raise UserError(f'the lists of DIOR in {folder} name an image twice')
     return lists
@@ -65,20 +70,17 @@ def find_files(folder, names):
         names (list[str]): Names without ending.
 
     Returns:
-        dict[str, tuple[Path, Path]]: Image and XML file by name.
+        list[tuple[Path, Path]]: Image and XML file, in the order of the names.
 
     Raises:
         UserError: Files are missing.
     """
     images = {file.stem: file for file in folder.rglob('*.jpg')}
-    labels = {}
-    for place in XML_FOLDERS:
-        if not labels:
-            labels = {file.stem: file for file in folder.rglob(f'{place}/*.xml')}
-    must = set(names)
-    expect(dict(images=len(must & set(images)), labels=len(must & set(labels))),
-           dict(images=len(must), labels=len(must)), f'DIOR in {folder}')
-    return {name: (images[name], labels[name]) for name in names}
+    labels = next(filter(None, ({file.stem: file for file in folder.rglob(f'{place}/*.xml')}
+                                for place in XML_FOLDERS)), {})
+    expect(dict(images=len(images.keys() & names), labels=len(labels.keys() & names)),
+           dict(images=len(names), labels=len(names)), f'DIOR in {folder}')
+    return [(images[name], labels[name]) for name in names]
 
 
 def read_xml(path):
@@ -88,8 +90,8 @@ def read_xml(path):
         path (Path): A file in the form of PASCAL VOC.
 
     Returns:
-        list[dict]: ``label`` and ``bbox`` (x, y, width, height), in the file's order;
-        boxes without area are left out.
+        list[dict]: ``label`` and ``bbox`` (x, y, width, height), in the file's order,
+        without boxes that have no area.
 
     Raises:
         UserError: The file is damaged, or has an unknown class or another size.
@@ -104,60 +106,53 @@ def read_xml(path):
     except (ElementTree.ParseError, AttributeError, TypeError, ValueError) as error:
         raise UserError(f'{path} is damaged or no file of DIOR with horizontal boxes; '
                         'download or unpack it again') from error
-    if size != [SIZE, SIZE]:
-        raise UserError(f'{path} tells of {size[1]} x {size[0]} pixels, but the images of '
-                        f'DIOR have {SIZE} x {SIZE}')
+    check_size(path, size, (SIZE, SIZE))
     objects = []
     for name, (left, top, right, bottom) in items:
-        if name.lower() not in _LABELS:
-            raise UserError(f'{path} has the class {name!r}, which DIOR has not')
+        if name.lower() not in LABELS:
+            raise UserError(f'{path} has the class {name!r}, which DIOR does not have')
         bbox = bounding_box([(left, top), (right, bottom)], SIZE, SIZE)
         if bbox[2] > 0 and bbox[3] > 0:
-            objects.append(dict(label=_LABELS[name.lower()], bbox=bbox))
+            objects.append(dict(label=LABELS[name.lower()], bbox=bbox))
     return objects
 
 
 def read_pair(pair):
-    """What the COCO file needs of one image, after a look at its pixels.
+    """Read and check one image.
 
     Args:
         pair (tuple[Path, Path]): Image and XML file.
 
-    Raises:
-        ImageError: The image is damaged.
-        UserError: The image has another size, or its XML file is refused.
+    Returns:
+        dict: What :func:`write_coco` needs.
     """
     from cmid_mm.datasets.image_reading import read_image
     image, label = pair
-    height, width = read_image(str(image)).pixels.shape[:2]
-    if (height, width) != (SIZE, SIZE):
-        raise UserError(f'{image} has {width} x {height} pixels instead of {SIZE} x {SIZE}; '
-                        'download or unpack it again')
-    return dict(file_name=image.name, height=height, width=width, objects=read_xml(label))
+    check_size(image, read_image(str(image)).pixels.shape, (SIZE, SIZE))
+    return dict(file_name=image.name, height=SIZE, width=SIZE, objects=read_xml(label))
 
 
 def prepare(args, wanted=IMAGES):
-    """Make the folder; ``wanted`` is what the download must hold."""
+    """Check the download, of ``wanted`` images a list, and write the result."""
     lists = find_lists(args.folder, wanted)
-    names = [name for some in lists.values() for name in some]
+    names = sum(lists.values(), [])
     pairs = find_files(args.folder, names)
     with output_folder(args.out) as out:
-        entries = dict(zip(names, run_jobs(
-            read_pair, pairs.values(), 'reading images and boxes', args.workers)))
+        entries = dict(zip(names, run_jobs(read_pair, pairs, 'Reading images and boxes',
+                                           args.workers)))
         (out / 'images').mkdir()
-        for image, _ in pairs.values():
+        for image, _ in pairs:
             link_or_copy(image.resolve(), out / 'images' / image.name)
         lists['trainval'] = lists['train'] + lists['val']
         for split, some in lists.items():
             images = [entries[name] for name in some]
             write_coco(out / 'annotations' / f'{split}.json', images, CLASSES)
-            print(f'{split}: {len(images):,} images, '
-                  f'{sum(len(image["objects"]) for image in images):,} boxes')
+            print_summary(split, images, 'images')
     print(f'written to {args.out}')
 
 
-def main():
-    prepare(parse_args(__doc__, 'data/dior'))
+def main(arguments=None):
+    prepare(parse_args(argument_parser(__doc__, 'data/dior'), arguments))
 
 
 if __name__ == '__main__':

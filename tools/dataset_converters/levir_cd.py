@@ -5,7 +5,7 @@ Cuts the pairs into tiles of 256 pixels. The download folder holds
 128 pairs of 1024 x 1024 pixels, 16 tiles each.
 """
 from _pairs import PairSet, prepare
-from _preparation import parse_args, run
+from _preparation import argument_parser, parse_args, run
 
 LEVIR_CD = PairSet(
     name='LEVIR-CD',
@@ -17,8 +17,7 @@ LEVIR_CD = PairSet(
 
 
 def main(arguments=None):
-    args = parse_args(__doc__, 'data/levir_cd', arguments)
-    prepare(args.folder, args.out, LEVIR_CD, args.workers)
+    prepare(LEVIR_CD, parse_args(argument_parser(__doc__, 'data/levir_cd'), arguments))
 
 
 if __name__ == '__main__':

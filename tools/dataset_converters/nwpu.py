@@ -4,7 +4,7 @@ Takes the unpacked archive: 45 class folders of 700 JPEG images. Checks that all
 and writes lists with 10 % and with 20 % of each class to train; the images stay where they
 are.
 """
-from _preparation import parse_args, run
+from _preparation import argument_parser, parse_args, run
 from _scene_classes import SceneSet, prepare
 
 NAMES = (
@@ -21,8 +21,7 @@ SET = SceneSet('NWPU-RESISC45', dict.fromkeys(NAMES.split(), 700), '.jpg', (256,
 
 
 def main(arguments=None):
-    args = parse_args(__doc__, 'data/nwpu', arguments)
-    prepare(SET, args.folder, args.out, args.workers)
+    prepare(SET, parse_args(argument_parser(__doc__, 'data/nwpu'), arguments))
 
 
 if __name__ == '__main__':

@@ -5,7 +5,7 @@ folders or as zip archives, 2_Ortho_RGB (or 3_Ortho_IRRG, 4_Ortho_RGBIR, see --i
 5_Labels_all_noBoundary (or 5_Labels_all, see --train-labels and --test-labels): 38 images
 of 6000 x 6000 pixels, 24 to train on and 14 to test.
 """
-from _isprs import Benchmark, parse_args, prepare
+from _isprs import Benchmark, parse_options, prepare
 from _preparation import run
 
 POTSDAM = Benchmark(
@@ -26,7 +26,7 @@ POTSDAM = Benchmark(
 
 
 def main(arguments=None):
-    prepare(parse_args(__doc__, 'data/potsdam', POTSDAM, arguments), POTSDAM)
+    prepare(POTSDAM, parse_options(__doc__, 'data/potsdam', POTSDAM, arguments))
 
 
 if __name__ == '__main__':

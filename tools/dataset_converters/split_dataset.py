@@ -1,6 +1,6 @@
 """Divides your own data into train and val: split_dataset.py FOLDER_OR_COCO_JSON
 
-What lies there decides what is written (into the folder, unless --out says otherwise):
+The content of the folder decides what is written (into the folder, or to --out):
 
   CLASS/IMAGE                    train.txt, val.txt: "CLASS/IMAGE NUMBER"; classes.txt
   images/NAME, masks/NAME        train.txt, val.txt: "NAME" without ending
@@ -13,28 +13,31 @@ The same data, seed and shares give the same lists on every machine.
 import argparse
 import json
 import os
+import re
+from collections import Counter, defaultdict
+from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
 from _preparation import UserError, run
-from _splitting import split
 
 PAIRS = ('A', 'B', 'label')
 MASKS = ('images', 'masks')
 
 
 def parse_args(arguments=None):
+    """Command line; ``arguments`` replace ``sys.argv[1:]``."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('data', type=Path, help='folder or COCO file, as above')
     parser.add_argument('--val-share', type=float, default=0.2,
-                        help='share of the images to validate (default: 0.2)')
+                        help='share of the images for validation (default: 0.2)')
     parser.add_argument('--test-share', type=float, default=0.,
-                        help='share of the images to test, as test.txt (default: none)')
+                        help='share of the images for testing, as test.txt (default: none)')
     parser.add_argument(
         '--group', metavar='REGEX',
-        help='keep images together whose path gives the same first bracket (or match), '
+        help='keep images together whose path gives the same first group (or match), '
         'e.g. "(.*)_[0-9]+_[0-9]+" for SCENE_ROW_COLUMN.png. Tiles of one scene look '
-        'alike: on both sides they make the score one of memory, not of new places')
+        'alike: in both train and val, they make the score one of memory, not of new places')
     parser.add_argument('--seed', type=int, default=0, help='another one, another split')
     parser.add_argument('--out', type=Path,
                         help='folder for the lists (default: beside the data)')
@@ -45,7 +48,6 @@ def main(arguments=None):
     args = parse_args(arguments)
     if not args.data.exists():
         raise UserError(f'{args.data} does not exist; give a folder or a COCO file')
-    out = args.out or (args.data.parent if args.data.is_file() else args.data)
     shares = dict(val=args.val_share)
     if args.test_share:
         shares['test'] = args.test_share
@@ -58,7 +60,74 @@ def main(arguments=None):
         texts = split_stems(args.data, MASKS, options)
     else:
         texts = split_classes(args.data, options)
-    write(out, texts)
+    write(args.out or (args.data.parent if args.data.is_file() else args.data), texts)
+
+
+def split(files, strata, shares, seed=0, group=None):
+    """Divide files into parts: seeded, stratified, groups kept together.
+
+    Groups are ordered by a hash of seed and name and go to a part as long as that brings
+    it closer to its share of the images; the others are for training.
+
+    Args:
+        files (list[str]): Paths, ``/`` between the parts.
+        strata (list): Of each file, the kind, such as a class, of which every part gets
+            its share.
+        shares (dict[str, float]): Share of each part but train, in the order of filling.
+        seed (int): Another seed, another split.
+        group (str, optional): Regular expression that finds the name of the group in a
+            path: its first group, or all that it matches. Defaults to None: every file is
+            a group of its own.
+
+    Returns:
+        dict[str, list[int]]: Indices in ``files``, in ascending order, of 'train' and of
+        each key of ``shares``.
+
+    Raises:
+        UserError: The expression is wrong or does not fit a file, the shares leave
+            nothing to train, or a part stays empty.
+    """
+    if min(shares.values()) <= 0 or sum(shares.values()) >= 1:
+        raise UserError('the shares of ' + ' and '.join(shares) + ' must be above 0 and leave '
+                        'something to train')
+    members = defaultdict(list)
+    for index, file in enumerate(files):
+        members[group_name(file, group) if group else file].append(index)
+    units = defaultdict(list)
+    for name, indices in members.items():
+        # a group with images of several classes counts for the most frequent one
+        stratum = Counter(strata[index] for index in indices).most_common(1)[0][0]
+        units[stratum].append((sha256(f'{seed}/{name}'.encode()).digest(), indices))
+
+    parts = {name: [] for name in ('train', *shares)}
+    for ordered in units.values():
+        ordered.sort()
+        total = sum(len(indices) for _, indices in ordered)
+        filled = Counter()
+        for _, indices in ordered:
+            part = next((name for name, share in shares.items()
+                         if filled[name] + len(indices) / 2 <= share * total), 'train')
+            filled[part] += len(indices)
+            parts[part] += indices
+    for name, indices in parts.items():
+        if not indices:
+            raise UserError(
+                f'{name} stays empty: {len(members)} group(s) of {len(files)} files in '
+                f'{len(units)} kind(s) are too few to share; choose other shares' +
+                (' or a --group that makes smaller groups' if group else ''))
+    return {name: sorted(indices) for name, indices in parts.items()}
+
+
+def group_name(file, group):
+    """Name of the group of a file; see :func:`split`."""
+    try:
+        match = re.search(group, file)
+    except re.error as error:
+        raise UserError(f'--group {group} is no regular expression: {error}') from error
+    if match is None:
+        raise UserError(f'--group {group} does not fit {file}; the expression must find the '
+                        'name of the scene in every path')
+    return (match[1] if match.re.groups else '') or match[0]
 
 
 def split_classes(folder, options):
@@ -67,31 +136,29 @@ def split_classes(folder, options):
     loose = next((file for file in files if '/' not in file), None)
     if loose:
         raise UserError(
-            f'{folder / loose} lies in no class folder. What is known: class folders, '
-            f'{"/, ".join(MASKS)}/, or {"/, ".join(PAIRS)}/ in one folder, or a COCO json')
+            f'{folder / loose} is in no class folder. Give a folder with class folders, with '
+            f'{"/, ".join(MASKS)}/, or with {"/, ".join(PAIRS)}/, or a COCO json')
     names = [file.split('/')[0] for file in files]
     classes = sorted(set(names), key=os.fsencode)
     if len(classes) == 1:
-        raise UserError(f'{folder} has one folder of images only, {classes[0]}, so there is '
-                        'nothing to tell apart; give the folder of the class folders')
+        raise UserError(f'{folder} has only one folder of images, {classes[0]}, and '
+                        'classification needs two; give the folder of the class folders')
     parts = split(files, names, **options)
-    for part, positions in parts.items():
-        absent = sorted(set(names) - {names[position] for position in positions})
+    for part, indices in parts.items():
+        absent = sorted(set(names) - {names[i] for i in indices})
         if absent:
             print(f'{part} has no image of {", ".join(absent)}')
     print(f'class folders: {len(files):,} images in {len(classes)} classes')
-    texts = {
-        f'{part}.txt': ''.join(f'{files[i]} {classes.index(names[i])}\n' for i in positions)
-        for part, positions in parts.items()
-    }
-    return texts | {'classes.txt': ''.join(f'{name}\n' for name in classes)}
+    return {f'{part}.txt': ''.join(f'{files[i]} {classes.index(names[i])}\n' for i in indices)
+            for part, indices in parts.items()
+            } | {'classes.txt': ''.join(f'{name}\n' for name in classes)}
 
 
 def split_stems(folder, names, options):
     """Lists of images that have partners of the same name in other folders."""
-    found = {name: endings_by_stem(folder / name) for name in names}
+    found = {name: stems_in(folder / name) for name in names}
     for name in names[1:]:
-        alone = sorted(set(found[names[0]]) ^ set(found[name]))
+        alone = sorted(found[names[0]] ^ found[name])
         if alone:
             have, lack = (names[0], name) if alone[0] in found[names[0]] else (name, names[0])
             raise UserError(f'{folder / have} and {folder / lack} do not hold the same names: '
@@ -100,33 +167,31 @@ def split_stems(folder, names, options):
     stems = sorted(found[names[0]], key=os.fsencode)
     dotted = next((stem for stem in stems if '.' in PurePosixPath(stem).name), None)
     if dotted and names == PAIRS:
-        raise UserError(f'the name {dotted} has a dot, from which on mmseg takes it for an '
-                        'ending: rename the files')
+        raise UserError(f'the name {dotted} has a dot, where mmseg cuts off an ending; rename '
+                        'the files')
     parts = split(stems, [None] * len(stems), **options)
     print(f'{", ".join(names)}: {len(stems):,} images')
-    return {f'{part}.txt': ''.join(f'{stems[i]}\n' for i in positions)
-            for part, positions in parts.items()}
+    return {f'{part}.txt': ''.join(f'{stems[i]}\n' for i in indices)
+            for part, indices in parts.items()}
 
 
-def endings_by_stem(folder):
-    """Ending of every image below a folder, by its path without ending.
+def stems_in(folder):
+    """Paths of the images below a folder, without ending.
 
     Raises:
-        UserError: There are several endings: the lists do not hold them, a config has one.
+        UserError: There are several endings: lists have none, and a config has one.
     """
-    endings = {}
-    for file in images_in(folder):
-        path = PurePosixPath(file)
-        endings[str(path.with_suffix(''))] = path.suffix
-    if len(set(endings.values())) > 1:
-        raise UserError(f'{folder} has files that end in '
-                        f'{" and in ".join(sorted(set(endings.values())))}: lists hold names '
-                        'without ending and a config has one img_suffix; convert or move some')
-    return endings
+    paths = [PurePosixPath(file) for file in images_in(folder)]
+    endings = sorted({path.suffix for path in paths})
+    if len(endings) > 1:
+        raise UserError(f'{folder} has files that end in {" and in ".join(endings)}: lists hold '
+                        'names without ending and a config has one img_suffix; convert or move '
+                        'some')
+    return {str(path.with_suffix('')) for path in paths}
 
 
 def split_coco(path, options):
-    """COCO files of the parts: all of the given one but other images and annotations."""
+    """COCO files of the parts: the given one with fewer images and annotations."""
     try:
         coco = json.loads(path.read_text(encoding='utf-8'))
         images, annotations = coco['images'], coco['annotations']
@@ -136,28 +201,27 @@ def split_coco(path, options):
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f'{path} is no COCO file ({type(error).__name__}: {error}); it needs '
                         'images, annotations and categories') from error
-    lost = set(owners) - set(ids)
+    with_objects = set(owners)
+    lost = with_objects - set(ids)
     if lost:
         raise UserError(f'{path}: {len(lost)} image_id of annotations belong to no image, '
                         f'e.g. {min(lost, key=str)}')
-    with_objects = set(owners)
     parts = split(files, [number in with_objects for number in ids], **options)
     print(f'COCO: {len(files):,} images, {len(owners):,} objects')
     texts = {}
-    for part, positions in parts.items():
-        chosen = {ids[position] for position in positions}
-        subset = coco | dict(
-            images=[images[position] for position in positions],
+    for part, indices in parts.items():
+        chosen = {ids[i] for i in indices}
+        texts[f'{part}.json'] = json.dumps(coco | dict(
+            images=[images[i] for i in indices],
             annotations=[annotation for annotation in annotations
-                         if annotation['image_id'] in chosen])
-        texts[f'{part}.json'] = json.dumps(subset)
+                         if annotation['image_id'] in chosen]))
     return texts
 
 
 def images_in(folder):
     """Images below a folder, sorted, ``/`` between the parts."""
     from cmid_mm.datasets.folder_scan import scan_folder
-    files = scan_folder(folder, remember=False)
+    files = scan_folder(folder)
     if not files:
         raise UserError(f'{folder} holds no image')
     return files
@@ -169,14 +233,12 @@ def write(out, texts):
     if taken:
         raise UserError(f'{taken[0]} exists; remove it or give another folder with --out')
     out.mkdir(parents=True, exist_ok=True)
-    partial = {out / f'.{name}.partial': out / name for name in texts}
-    for (path, _), text in zip(partial.items(), texts.values()):
-        path.write_text(text, encoding='utf-8', errors='surrogateescape')
-    for path, name in partial.items():
-        path.replace(name)
     for name, text in texts.items():
-        lines = f', {text.count(chr(10)):,} lines' if name.endswith('.txt') else ''
-        print(f'{out / name} written{lines}')
+        (out / f'.{name}.partial').write_text(text, encoding='utf-8', errors='surrogateescape')
+    for name, text in texts.items():
+        (out / f'.{name}.partial').replace(out / name)
+        print(f'{out / name} written' + (f', {text.count(chr(10)):,} lines'
+                                         if name.endswith('.txt') else ''))
 
 
 if __name__ == '__main__':

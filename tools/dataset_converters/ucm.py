@@ -4,7 +4,7 @@ Takes the unpacked UCMerced_LandUse.zip: 21 class folders of 100 TIFF images. Ch
 all are there and writes lists with 80 % of each class to train; the images stay where
 they are.
 """
-from _preparation import parse_args, run
+from _preparation import argument_parser, parse_args, run
 from _scene_classes import SceneSet, prepare
 
 NAMES = (
@@ -17,8 +17,7 @@ SET = SceneSet('UC Merced', dict.fromkeys(NAMES.split(), 100), '.tif', (240, 260
 
 
 def main(arguments=None):
-    args = parse_args(__doc__, 'data/ucm', arguments)
-    prepare(SET, args.folder, args.out, args.workers)
+    prepare(SET, parse_args(argument_parser(__doc__, 'data/ucm'), arguments))
 
 
 if __name__ == '__main__':

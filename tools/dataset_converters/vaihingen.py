@@ -6,7 +6,7 @@ ISPRS_semantic_labeling_Vaihingen_ground_truth_eroded_COMPLETE (or ..._ground_tr
 see --train-labels and --test-labels): 33 images of near infrared, red and green, 16 to
 train on and 17 to test.
 """
-from _isprs import Benchmark, parse_args, prepare
+from _isprs import Benchmark, parse_options, prepare
 from _preparation import run
 
 VAIHINGEN = Benchmark(
@@ -23,7 +23,7 @@ VAIHINGEN = Benchmark(
 
 
 def main(arguments=None):
-    prepare(parse_args(__doc__, 'data/vaihingen', VAIHINGEN, arguments), VAIHINGEN)
+    prepare(VAIHINGEN, parse_options(__doc__, 'data/vaihingen', VAIHINGEN, arguments))
 
 
 if __name__ == '__main__':
