@@ -17,16 +17,15 @@ def read_in_parallel(items: Dataset, workers: int | None = None,
 
     Args:
         items (Dataset): Its items may be anything that can be pickled.
-        workers (int, optional): Processes that read; None takes one per core, at most
-            16. Fewer than 64 items are read by this process. Defaults to None.
+        workers (int, optional): Processes that read; 0 is this one. Defaults to None: one
+            per core, at most 16, or this process for fewer than 64 items.
         show_progress (bool): Whether a bar with the remaining time is written to the
             standard error.
     """
     if workers is None:
-        workers = min(16, len(os.sched_getaffinity(0)) if
-                      hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1)
-    if len(items) < _MIN_ITEMS_FOR_WORKERS:
-        workers = 0
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else \
+            os.cpu_count() or 1
+        workers = min(16, cores) if len(items) >= _MIN_ITEMS_FOR_WORKERS else 0
     # torch's loader starts, feeds and ends worker processes under every start method.
     results = DataLoader(items, batch_size=None, num_workers=workers,
                          collate_fn=_identity, worker_init_fn=_use_one_thread)
@@ -45,8 +44,10 @@ def _with_progress(results: DataLoader, count: int) -> Iterator:
     # At most a hundred updates keep a log file readable.
     step = max(1, count // 100)
     bar = ProgressBar(count, file=sys.stderr)
-    for done, result in enumerate(results, 1):
-        yield result
-        if done % step == 0 or done == count:
-            bar.update(done - bar.completed)
-    sys.stderr.write('\n')
+    try:
+        for done, result in enumerate(results, 1):
+            yield result
+            if done % step == 0 or done == count:
+                bar.update(done - bar.completed)
+    finally:
+        sys.stderr.write('\n')
