@@ -54,7 +54,8 @@ EXTRAS = {
     # pictures of features
     'visualization': ['scikit-learn>=1.3', 'umap-learn>=0.5.5'],
     'docs': ['sphinx>=7.2', 'furo', 'myst-nb>=1.1'],
-    'tests': ['pytest>=8', 'pytest-timeout', 'timm>=1.0', 'lmdb>=1.4', 'scikit-learn>=1.3'],
+    'tests': ['pytest>=8', 'pytest-timeout', 'pytest-xdist', 'timm>=1.0', 'lmdb>=1.4',
+              'scikit-learn>=1.3'],
 }
 
 

@@ -133,10 +133,11 @@ def test_the_tests_replace_the_light_mmcv(shell, clone, family, mmcv, modules):
     assert removed == 'uninstall -y mmcv mmcv-lite onedl-mmcv'
     assert compiled.endswith(f'-v --no-build-isolation {mmcv}')
     assert rest.endswith(f'-r {family}/tasks.txt -r tests.txt')
-    assert job == '-m pytest -k some name -x'
+    tests = f'-m pytest -n {min(os.cpu_count(), 4)} --dist loadfile'
+    assert job == f'{tests} -k some name -x'
     for script in ('run_tests.sh', 'quickstart.sh'):
         assert shell(f'tools/{script}', *options).stdout == ''
-    assert shell.calls() == ['-m pytest', 'tools/quickstart.py']
+    assert shell.calls() == [tests, 'tools/quickstart.py']
     if family == 'official':
         assert shell('.ci/run').stdout == ''
     folders = {'official': '.venv', 'onedl': '.venv-onedl'}
