@@ -5,23 +5,23 @@ Every tool imports this module first, which also lets a clone serve without inst
 import atexit
 import json
 import os
-import re
 import sys
 import time
-import traceback
 import warnings
 from pathlib import Path
 
 # The package lies beside this folder.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-# mmcv-lite says so whenever it is imported; pre-training needs no compiled operators.
+# mmcv-lite warns whenever it is imported; pre-training needs no compiled operators.
 warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention')
 
 WRONG_PATH = (NotADirectoryError, FileExistsError, IsADirectoryError, PermissionError)
+# The package's classes by name: a tool must work before the package can be imported.
+FORESEEABLE = {'UserError', 'CMIDError', 'UnsupportedEnvironment'}
 
 
 class UserError(Exception):
-    """A foreseeable mistake; its message is all that the user needs to see."""
+    """A foreseeable mistake that a tool finds itself, mostly before the slow imports."""
 
 
 def rank():
@@ -31,13 +31,13 @@ def rank():
 
 
 def say(line):
-    """Prints one line, from the first process only."""
+    """Print one line, from the first process only."""
     if rank() == 0:
         print(line, flush=True)
 
 
 def wrong_path(error):
-    """What is wrong with the path of an ``OSError``.
+    """Message for the path of an ``OSError``.
 
     Args:
         error (OSError): One of ``WRONG_PATH``.
@@ -45,44 +45,40 @@ def wrong_path(error):
     path = Path(error.filename)
     for part in (path, *path.parents):
         if not isinstance(error, PermissionError) and part.is_file():
-            return f'{part} is a file, but a folder is wanted there; give another path'
+            return f'{part} is a file, but a folder is required; give another path'
     if isinstance(error, IsADirectoryError):
-        return f'{path} is a folder, but a file is wanted there; give another path'
+        return f'{path} is a folder, but a file is required; give another path'
     return f'{path} cannot be used: {error.strerror}; give another path'
 
 
 def clear_line(error):
-    """The one line that says all about a foreseeable error.
+    """The line that replaces the traceback of a foreseeable error.
 
     Args:
         error (Exception): What ended the run.
 
     Returns:
-        str | None: None for an error that needs its traceback.
+        str | None: None for an internal error, which keeps its traceback.
     """
-    if isinstance(error, UserError):
-        return str(error)
+    if FORESEEABLE & {kind.__name__ for kind in type(error).__mro__}:
+        # a worker of a loader sends its whole traceback as the message
+        text = str(error).rstrip() or type(error).__name__
+        in_worker = text.startswith('Caught ') and '\n' in text
+        return text.splitlines()[-1].partition(': ')[2] if in_worker else text
     if isinstance(error, ModuleNotFoundError) and error.name in ('torch', 'mmengine'):
         return (f'{error.name} is not installed for {sys.executable}; activate the '
                 f'environment that has it, or make one with tools/quickstart.sh')
     if type(error).__name__ == 'OutOfMemoryError' or "can't allocate memory" in str(error):
-        return (f'out of memory ({str(error).splitlines()[0]}); lower it with '
+        return (f'out of memory ({str(error).splitlines()[0]}); reduce it with '
                 f'--cfg-options train_dataloader.batch_size=..., --amp, or '
                 f'model.backbone.with_cp=True')
     if isinstance(error, WRONG_PATH) and error.filename:
         return wrong_path(error)
-    # A `raise` in this package is a check of the user's input: its message suffices.
-    # The text, unlike the traceback object, also tells where a loader's worker stopped.
-    text = ''.join(traceback.format_exception(error)).rstrip()
-    frames = re.findall(r'File "(.+)", line \d+, in .+\n\s+(.+)', text)
-    file, statement = frames[-1] if frames else ('', '')
-    if 'cmid_mm' in Path(file).parts and statement.startswith('raise'):
-        return text.splitlines()[-1].partition(': ')[2]
     return None
 
 
 def run(main):
-    """Runs a tool; a foreseeable error ends it in one line, without a traceback.
+    """Run a tool; a foreseeable error ends it in one line, without a traceback.
 
     ``CMID_TRACEBACK=1`` shows the traceback all the same.
     """
@@ -95,7 +91,7 @@ def run(main):
         status = end.code
     except Exception as error:
         line = clear_line(error)
-        tell_launcher(line or f'{type(error).__name__}: {error}')
+        report_to_launcher(line or f'{type(error).__name__}: {error}')
         if line is None or os.environ.get('CMID_TRACEBACK'):
             raise
         sys.exit(f'{Path(sys.argv[0]).name}: error: {line}')
@@ -106,21 +102,21 @@ def run(main):
 
 
 def leave_group(distributed, status):
-    """Ends the part of this process in its group."""
+    """Leave the process group; with gloo, end the process with ``status``."""
     on_cpu = distributed.get_backend() == 'gloo'
     distributed.destroy_process_group()
     if on_cpu:
-        # Now and then the C++ side aborts in the interpreter's end, on a thread of gloo that
+        # Now and then the C++ side aborts while the interpreter ends, on a thread of gloo that
         # still runs, and torchrun reports a failure after everything has been written. So
-        # what Python registered for the end runs, and nothing after it.
+        # what Python registered for its end runs, and nothing after it.
         atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
 
 
-def tell_launcher(message):
-    """Gives torchrun the message to end its own report with, which hides ours."""
+def report_to_launcher(message):
+    """Give torchrun the message for its own report, which is printed after ours."""
     file = os.environ.get('TORCHELASTIC_ERROR_FILE')
     if file:
         Path(file).write_text(json.dumps(dict(message=message, timestamp=int(time.time()))))

@@ -6,51 +6,55 @@ from collections import Counter
 from pathlib import Path
 
 from _errors import UserError
-from _quickstart_run import seconds_per_step
+from _quickstart_run import choose_threads, say, seconds_per_step
 
 TOY = Path(__file__).resolve().parents[1] / 'configs' / 'cmid' / 'cmid_resnet18_toy.py'
-# of more images an even choice is taken: a first try shall see each of them several times
-MOST_IMAGES = 3000
-MOST_EPOCHS = 200
+# a first try should use each image several times
+MAX_IMAGES = 3000
+MAX_EPOCHS = 200
 # where there are too few images to measure a step
-FEWEST_EPOCHS = 20
+MIN_EPOCHS = 20
 
 
-def list_images(folder, work_dir, say, load=None):
-    """What to learn from, as arguments of ``ImageFolder``, and the names of the classes.
+def list_images(folder, work_dir, load=None):
+    """Images to train on, as arguments of ``ImageFolder``, and the names of the classes.
+
+    Of a big folder an even choice is taken. The images are written to a list file where some
+    of the folder are left out.
 
     Args:
         folder (str): The images.
-        work_dir (Path): Where a list goes.
-        say (Callable): Prints a line.
+        work_dir (Path): Folder of the list file.
         load (dict, optional): Arguments of ``LoadRSImage``; images that it cannot use are
-            left out. None looks at names only.
+            left out. Defaults to None: only names are read.
 
     Returns:
-        tuple[dict, list[str]]: Without classes the list is empty. Of a big folder an even
-        choice is written to a list file, and where images are left out, the others are.
+        tuple[dict, list[str]]: Without classes the list is empty.
+
+    Raises:
+        UserError: Fewer than two images can be used.
     """
-    from cmid_mm.datasets.dataset_check import listable
     from cmid_mm.datasets.folder_scan import scan_folder
+    from cmid_mm.datasets.list_file import is_listable
     files = scan_folder(folder)
     if len(files) < 2:
         raise UserError(f'{folder} holds {len(files)} images: pre-training needs some '
                         'hundreds, the more the better')
-    chosen = files[::math.ceil(len(files) / MOST_IMAGES)]
+    chosen = files[::math.ceil(len(files) / MAX_IMAGES)]
     if len(chosen) < len(files):
         say(f'{len(files):,} images: an even choice of {len(chosen):,} of them')
     if load is not None:
-        chosen = leave_out_broken(folder, chosen, load, say)
+        chosen = leave_out_broken(folder, chosen, load)
     counts = Counter(Path(file).parent.name for file in chosen)
-    # images beside the class folders belong to no class, and every fifth image of a class
-    # asks, so each class needs five
+    # images beside the class folders belong to no class; every fifth image of a class is a
+    # query, so each class needs five
     named = len(counts) > 1 and '' not in counts
     classes = sorted(counts) if named and min(counts.values()) >= 5 else []
     dataset = dict(type='ImageFolder', data_root=folder)
     if len(chosen) < len(files):
         number = {name: i for i, name in enumerate(classes)}
         lines = [f'{file} {number[Path(file).parent.name]}' if classes else file
-                 for file in chosen if listable(file)]
+                 for file in chosen if is_listable(file)]
         path = Path(work_dir).resolve() / 'images.txt'
         path.write_text('\n'.join(lines) + '\n', encoding='utf-8', errors='surrogateescape')
         dataset['ann_file'] = str(path)
@@ -61,19 +65,20 @@ def list_images(folder, work_dir, say, load=None):
     return dataset, classes
 
 
-def leave_out_broken(folder, files, load, say):
-    """The images that can be used; the accuracy of k-NN is that of a whole test set."""
-    from cmid_mm.datasets.dataset_check import check_images
+def leave_out_broken(folder, files, load):
+    """Files that can be used: an accuracy needs all of its images."""
+    from cmid_mm.datasets.inspection import inspect_images
     from cmid_mm.utils.one_line import one_line
-    report, good = check_images(folder, files, **load, show_progress=sys.stderr.isatty())
+    report, good = inspect_images(folder, files, **load, max_measured=0,
+                                  show_progress=sys.stderr.isatty())
     if report['unusable']:
         file, reason = report['unusable'][0]
         say(one_line(f'{len(files) - len(good):,} of {len(files):,} images cannot be used and '
                      f'are left out, for example {file}: {reason}; tools/check_dataset.py '
-                     'names all'))
+                     'lists all'))
     if len(good) < 2:
         raise UserError(f'{folder} holds {len(good)} images that can be used: pre-training '
-                        'needs some hundreds; tools/check_dataset.py tells why')
+                        'needs some hundreds; tools/check_dataset.py lists the reasons')
     return good
 
 
@@ -88,21 +93,21 @@ def make_config(args, dataset, classes, statistics):
     cfg.model.backbone.in_channels = bands
     cfg.model.data_preprocessor.update(
         mean=statistics['mean'], std=statistics['std'], bands=bands)
-    # on few cores a worker and the threads of the step would wait for each other
+    # on few cores a worker and the threads of the step would compete
     cores = os.cpu_count() or 1
     number = min(8, cores // 2) if cores > 4 else 0
     workers = dict(num_workers=number, persistent_workers=number > 0,
                    pin_memory=torch.cuda.is_available())
-    # k-NN asks about images that the student has never seen
-    learned = dict(dataset, split='bank') if classes else dataset
+    # queries of k-NN are images that the student is not trained on
+    learned = dict(dataset, split='gallery') if classes else dataset
     cfg.train_pipeline[0].update(load)
     # what breaks later, or in a repetition of the training, does not end it either
     cfg.train_dataloader.update(workers, dataset=dict(
         learned, replace_broken=True, pipeline=cfg.train_pipeline))
+    cfg.test_pipeline[0] = load
     if classes:
-        cfg.test_pipeline[0] = load
         parts = [dict(dataset, split=split, pipeline=cfg.test_pipeline)
-                 for split in ('bank', 'query')]
+                 for split in ('gallery', 'query')]
         cfg.test_dataloader.update(workers, dataset=dict(type='ConcatDataset', datasets=parts))
     else:
         cfg.test_dataloader = cfg.test_evaluator = cfg.test_cfg = None
@@ -113,7 +118,7 @@ def make_config(args, dataset, classes, statistics):
 
 
 def fit_batch(cfg):
-    """Shrink the batch where there are fewer images; say how many there are to learn from."""
+    """Shrink the batch where there are fewer images; return the number of images."""
     from mmpretrain.registry import DATASETS
     images = len(DATASETS.build(dict(cfg.train_dataloader.dataset, pipeline=[])))
     cfg.train_dataloader.batch_size = min(cfg.train_dataloader.batch_size, images)
@@ -121,7 +126,7 @@ def fit_batch(cfg):
 
 
 def set_length(cfg, epochs):
-    """Epochs and the timetables that follow them."""
+    """Set the epochs and the schedules that depend on them."""
     cfg.train_cfg.max_epochs = epochs
     cfg.param_scheduler[0].warmup = max(1, epochs // 10)
     for hook in cfg.custom_hooks:
@@ -130,12 +135,20 @@ def set_length(cfg, epochs):
     cfg.default_hooks.checkpoint.max_keep_ckpts = 1
 
 
-def epochs_in(cfg, images, seconds, say):
-    """Epochs that fit into a time."""
-    per_step, _ = seconds_per_step(cfg)
-    if per_step is None:
-        return FEWEST_EPOCHS
-    say(f'{per_step:.2f} s a step of {cfg.train_dataloader.batch_size} images')
-    # a margin for checkpoints and for a machine that has other work too
-    epochs = int(seconds / (1.1 * per_step * (images // cfg.train_dataloader.batch_size)))
-    return min(max(epochs, 1), MOST_EPOCHS)
+def fit_epochs(cfg, images, seconds):
+    """Epochs that fit into a time, with the number of threads that is fastest."""
+    found, _ = seconds_per_step(cfg, choose_threads())
+    if not found:
+        return MIN_EPOCHS
+    threads = min(found, key=found.get)
+    say(f'seconds a step of {cfg.train_dataloader.batch_size} images: '
+        + ', '.join(f'{value:.2f} with {threads_of(number)}' for number, value in found.items())
+        + f'; training with {threads_of(threads)}')
+    # a margin for checkpoints and for a machine that does other work too
+    steps = images // cfg.train_dataloader.batch_size
+    epochs = int(seconds / (1.1 * found[threads] * steps))
+    return min(max(epochs, 1), MAX_EPOCHS)
+
+
+def threads_of(number):
+    return f'{number} thread{"s" if number > 1 else ""}'

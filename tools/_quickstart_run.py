@@ -1,20 +1,46 @@
-"""What both parts of the quickstart need of a run: its speed, and a quiet log."""
+"""What both parts of the quickstart need of a run: its speed, a quiet log, its results."""
 import logging
+import statistics
 import time
+from datetime import timedelta
 
-MEASURED_STEPS = 6
+from mmengine.hooks import Hook
+
+# steps that warm up, steps that are timed, and the seconds after which no further one is
+WARM_UP, TIMED, PATIENCE = 2, 5, 6.
+SECONDS_BETWEEN_LINES = 15
+START = time.perf_counter()
 
 
-def seconds_per_step(cfg):
+def say(line):
+    """Print a line with the time since the start."""
+    print(f'[{timedelta(seconds=round(time.perf_counter() - START))}] {line}', flush=True)
+
+
+def choose_threads():
+    """Numbers of threads worth measuring on this machine, the smallest first.
+
+    Threads that wait for each other spin, so that where other processes use the cores, fewer
+    threads can be many times as fast.
+    """
+    import torch
+    most = 1 if torch.cuda.is_available() else torch.get_num_threads()
+    return sorted({max(1, most // 2), most})
+
+
+def seconds_per_step(cfg, threads=None):
     """Time of a step, from a few real ones of a model that is thrown away.
 
     Args:
         cfg (Config): Of a training.
+        threads (list[int], optional): Numbers of threads to measure. The fastest stays set
+            for this process. Defaults to None: the present number.
 
     Returns:
-        tuple[float | None, int]: Seconds, None where there are too few images to tell;
-        steps of an epoch.
+        tuple[dict[int, float], int]: Median seconds by the number of threads, empty where
+        there are too few images to measure; steps of an epoch.
     """
+    import torch
     from mmengine.device import get_device
     from mmengine.optim import build_optim_wrapper
     from mmengine.registry import MODELS, DefaultScope
@@ -25,18 +51,90 @@ def seconds_per_step(cfg):
         model = MODELS.build(cfg.model).to(get_device()).train()
         wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
         loader = Runner.build_dataloader(cfg.train_dataloader, seed=cfg.randomness.seed)
-        steps, started = 0, None
-        for data in loader:
-            # reading the loss waits for the device
-            model.train_step(data, wrapper)['loss'].item()
-            steps += 1
-            if steps == 2:
+        if len(loader) <= WARM_UP:
+            return {}, len(loader)
+        found, batches = {}, endless(loader)
+        for number in threads or [torch.get_num_threads()]:
+            torch.set_num_threads(number)
+            times, begin = [], time.perf_counter()
+            while len(times) < WARM_UP + TIMED:
                 started = time.perf_counter()
-            if steps == 2 + MEASURED_STEPS:
-                break
-    if steps < 3:
-        return None, len(loader)
-    return (time.perf_counter() - started) / (steps - 2), len(loader)
+                # reading the loss waits for the device
+                model.train_step(next(batches), wrapper)['loss'].item()
+                times.append(time.perf_counter() - started)
+                if time.perf_counter() - begin > PATIENCE:
+                    break
+            found[number] = statistics.median(times[WARM_UP:] or times[-1:])
+    torch.set_num_threads(min(found, key=found.get))
+    return found, len(loader)
+
+
+def endless(loader):
+    """Batches of epoch after epoch."""
+    while True:
+        yield from loader
+
+
+class ResultsHook(Hook):
+    """Tests before and after the training, and ends it where it takes too long.
+
+    Args:
+        metric (str, optional): Of the config's test evaluator; None tests nothing.
+        seconds (float): The epoch in which they pass is the last.
+
+    Attributes:
+        before, after (float | None): Values of the metric.
+        seconds_trained (float): Time of the training without the tests.
+    """
+
+    priority = 'LOWEST'
+
+    def __init__(self, metric=None, seconds=float('inf')):
+        self.metric, self.seconds = metric, seconds
+        self.before = self.after = None
+
+    def before_train(self, runner):
+        self.before = self.test(runner)
+        self.started = time.perf_counter()
+
+    def after_train_epoch(self, runner):
+        late = time.perf_counter() - self.started > self.seconds
+        if late and runner.epoch + 1 < runner.max_epochs:
+            say(f'the machine became slower than it was measured: ending after epoch '
+                f'{runner.epoch + 1}')
+            runner.train_loop.stop_training = True
+
+    def after_train(self, runner):
+        self.seconds_trained = time.perf_counter() - self.started
+        self.after = self.test(runner)
+
+    def test(self, runner):
+        return self.metric and float(runner.test_loop.run()[self.metric])
+
+
+def train(cfg, write, metric=None, seconds=float('inf')):
+    """Train a config; its log goes to a file, ``write`` takes the lines of progress.
+
+    Args:
+        cfg (Config): Of a training.
+        write (Callable[[str], None]): Prints a line.
+        metric (str, optional): See ``ResultsHook``.
+        seconds (float): See ``ResultsHook``.
+
+    Returns:
+        tuple[Runner, ResultsHook]: After the training.
+    """
+    from cmid_mm.engine.hooks import ProgressHook
+    runner = silent_runner(cfg)
+    results = ResultsHook(metric, seconds)
+    runner.register_hook(results)
+    own = [hook for hook in runner.hooks if isinstance(hook, ProgressHook)]
+    for hook in own or [ProgressHook()]:
+        hook.seconds, hook.write = SECONDS_BETWEEN_LINES, write
+        if not own:
+            runner.register_hook(hook)
+    runner.train()
+    return runner, results
 
 
 def silent_runner(cfg):

@@ -1,7 +1,6 @@
-"""The quickstart's second part: what the backbone is worth in the four tasks."""
+"""The quickstart's second part: four tasks from the backbone and from random weights."""
 import os
 import sys
-import time
 import warnings
 from contextlib import redirect_stdout
 from importlib.util import find_spec
@@ -9,13 +8,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from _errors import UserError
-from _quickstart_run import seconds_per_step, silent_runner
+from _quickstart_run import say, seconds_per_step, train
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 
 
 class Task(NamedTuple):
-    """A task and what is told of it."""
+    """The config of a task and the metric that is reported."""
 
     config: str
     scenes: str
@@ -37,14 +36,13 @@ TASKS = dict(
     change_detection=Task(
         'change_detection/siamese-upernet_r18_1xb16-adamw-10e_scenes.py', 'change',
         'mmseg', 'change/f1', 'F1 of changed pixels, %'))
-# labels are what is scarce: a few hundred labelled scenes, as many to ask about as needed
-# for a steady number
+# few labelled scenes, as in practice, and enough validation scenes for a stable number
 SCENES, VAL_SHARE, SIZE = 400, 0.4, 128
 PICTURES = 6
 
 
 def require_frameworks(tasks):
-    """Refuses, before anything is trained, tasks whose framework is not installed."""
+    """Refuse tasks whose framework is not installed, before anything is trained."""
     for task in tasks:
         if find_spec(TASKS[task].framework) is None:
             raise UserError(f'{task} needs {TASKS[task].framework}, which is not installed for '
@@ -88,7 +86,7 @@ def task_config(task, scenes, backbone, meta, work_dir, seed):
     cfg.randomness = dict(seed=seed)
     cfg.launcher = 'none'
     cfg.default_hooks.checkpoint.update(interval=1, max_keep_ckpts=1, save_best=None)
-    # asked before and after the training; on the way it would only take time
+    # tested before and after the training only, which saves time
     cfg.train_cfg.val_interval = 10**6
     return cfg
 
@@ -111,12 +109,11 @@ def loaders(cfg):
 def fit_epochs(cfg, seconds):
     """Set the epochs that fit into a time, at most those of the config.
 
-    The config's timetable shrinks with them.
+    The schedules of the config shrink with them.
     """
-    per_step, steps = seconds_per_step(cfg)
-    most = cfg.train_cfg.max_epochs
-    epochs = most
-    if per_step:
+    found, steps = seconds_per_step(cfg)
+    most = epochs = cfg.train_cfg.max_epochs
+    for per_step in found.values():
         epochs = min(max(int(seconds / (per_step * steps)), 1), most)
     cfg.train_cfg.max_epochs = epochs
     for scheduler in cfg.param_scheduler:
@@ -124,37 +121,6 @@ def fit_epochs(cfg, seconds):
             if scheduler.get(name) and scheduler.get('by_epoch', True):
                 scheduler[name] = max(1, round(scheduler[name] * epochs / most))
     return epochs
-
-
-def train(cfg, metric, say, label):
-    """Train one model; return its metric before and after, in percent, and the runner."""
-    from mmengine.hooks import Hook
-
-    class Asker(Hook):
-        priority = 'LOWEST'
-
-        def before_train(self, runner):
-            self.before = runner.test_loop.run()[metric]
-            self.started = self.last = time.perf_counter()
-
-        def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-            now = time.perf_counter()
-            if now - self.last > 15:
-                self.last = now
-                done, most = runner.iter + 1, runner.max_iters
-                left = (now - self.started) / done * (most - done)
-                say(f'  {label}: step {done}/{most}, loss {float(outputs["loss"].detach()):.3f}, '
-                    f'{left:.0f} s left')
-
-        def after_train(self, runner):
-            self.after = runner.test_loop.run()[metric]
-
-    asker = Asker()
-    runner = silent_runner(cfg)
-    runner.register_hook(asker)
-    runner.train()
-    scale = 100. if metric.startswith('coco') else 1.
-    return scale * float(asker.before), scale * float(asker.after), runner
 
 
 def draw(task, runner, path, title):
@@ -178,7 +144,7 @@ def draw(task, runner, path, title):
     PREDICTION_PICTURES[task](samples, infos, dataset.metainfo, path, title, loading)
 
 
-def run_tasks(tasks, backbone, meta, args, say):
+def run_tasks(tasks, backbone, meta, args):
     """Train every task from the backbone and from random weights.
 
     Args:
@@ -186,7 +152,6 @@ def run_tasks(tasks, backbone, meta, args, say):
         backbone (str): Exported file.
         meta (dict): Its ``meta``.
         args (argparse.Namespace): Of the quickstart.
-        say (Callable): Prints a line.
 
     Yields:
         tuple[str, dict]: Task, as soon as it is done, and its metric (the name), cmid,
@@ -198,44 +163,45 @@ def run_tasks(tasks, backbone, meta, args, say):
     say(f'labelled scenes for {", ".join(tasks)} ...')
     scenes = write_task_scenes(work_dir, tasks, meta['bands'], args.seed)
     for task in tasks:
-        yield task, run_task(task, scenes, backbone, meta, args, aloud(say))
+        yield task, run_task(task, scenes, backbone, meta, args, say_to(sys.stdout))
 
 
-def aloud(say):
-    """``say`` that is heard while what libraries print is not."""
-    terminal = sys.stdout
-
+def say_to(stream):
+    """``say`` that writes to a stream while the output of libraries is discarded."""
     def say_there(line):
-        with redirect_stdout(terminal):
+        with redirect_stdout(stream):
             say(line)
     return say_there
 
 
-def run_task(task, scenes, backbone, meta, args, say):
-    """One task of :func:`run_tasks`; returns its results."""
+def run_task(task, scenes, backbone, meta, args, report):
+    """One task of :func:`run_tasks`; ``report`` prints a line. Returns its results."""
     metric, name = TASKS[task].metric, TASKS[task].metric_name
     work_dir = Path(args.work_dir)
     configs = {
         start: task_config(task, scenes, weights, meta, work_dir / 'tasks' / task / start,
                            args.seed)
         for start, weights in dict(cmid=backbone, scratch=None).items()}
-    # pycocotools prints whatever it does
+    scale = 100. if metric.startswith('coco') else 1.
+    values = {}
+    # pycocotools prints in every call
     with open(os.devnull, 'w') as nowhere, redirect_stdout(nowhere):
         epochs = fit_epochs(configs['cmid'], 60 * args.task_minutes)
         configs['scratch'].train_cfg.max_epochs = epochs
         configs['scratch'].param_scheduler = configs['cmid'].param_scheduler
-        say(f'{task}: {epochs} epochs from the CMID backbone, then from random weights')
-        for cfg in configs.values():
+        report(f'{task}: {epochs} epochs from the CMID backbone, then from random weights')
+        for start, cfg in configs.items():
             Path(cfg.work_dir).mkdir(parents=True, exist_ok=True)
             cfg.dump(str(Path(cfg.work_dir) / 'config.py'))
-        untrained, cmid, runner = train(configs['cmid'], metric, say, f'{task}, CMID')
-        picture = work_dir / f'{task}.png'
-        draw(task, runner, str(picture), f'{task} from CMID: {name} {cmid:.1f}')
-        scratch = train(configs['scratch'], metric, say, f'{task}, random weights')[1]
-    say(f'{task}: {name}: CMID {cmid:.1f}, random weights {scratch:.1f}, '
-        f'untrained head {untrained:.1f}')
-    return dict(metric=name, cmid=cmid, scratch=scratch, untrained=untrained, epochs=epochs,
-                picture=str(picture))
+            runner, results = train(cfg, lambda line: report(f'  {line}'), metric)
+            values[start] = scale * results.after
+            if start == 'cmid':
+                values['untrained'] = scale * results.before
+                picture = str(work_dir / f'{task}.png')
+                draw(task, runner, picture, f'{task} from CMID: {name} {values["cmid"]:.1f}')
+    report('{task}: {name}: CMID {cmid:.1f}, random weights {scratch:.1f}, untrained head '
+           '{untrained:.1f}'.format(task=task, name=name, **values))
+    return dict(metric=name, **values, epochs=epochs, picture=picture)
 
 
 def show_tasks(results):

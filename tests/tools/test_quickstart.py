@@ -1,8 +1,11 @@
 """The quickstart's main job on folders that are not photographs in classes."""
+import collections
+import importlib
 import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,10 +13,19 @@ import numpy as np
 import pytest
 import rasterio
 import torch
+from mmengine.config import Config
+from PIL import Image
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'quickstart.py'
-KEYS = {'images', 'images_per_second', 'losses_start', 'losses_end', 'knn_before', 'knn_after',
-        'checkpoint', 'backbone', 'picture'}
+KEYS = {'images', 'images_per_second', 'threads', 'losses_start', 'losses_end', 'knn_before',
+        'knn_after', 'checkpoint', 'backbone', 'picture'}
+
+
+@pytest.fixture
+def config(monkeypatch):
+    """The module that makes the config."""
+    monkeypatch.syspath_prepend(str(TOOL.parent))
+    return importlib.import_module('_quickstart_config')
 
 
 def quickstart(*arguments):
@@ -43,7 +55,7 @@ def test_multispectral_geotiffs_in_class_folders(tmp_path):
     assert result.returncode == 0, result.stderr[-3000:]
     summary = json.loads((tmp_path / 'out' / 'summary.json').read_text())
     assert set(summary) == KEYS
-    # 16 of 20 images are learned from, the others ask; a batch holds all of them
+    # 16 of 20 images are trained on, the others are queries; a batch holds all of them
     assert summary['images'] == 2 * 16 and summary['images_per_second'] > 0
     for name in ('losses_start', 'losses_end'):
         assert set(summary[name]) == {'reconstruction', 'global', 'local'}
@@ -54,7 +66,6 @@ def test_multispectral_geotiffs_in_class_folders(tmp_path):
     assert backbone['meta']['bands'] == 4
     assert backbone['state_dict']['backbone.conv1.weight'].shape[1] == 4
     assert Path(summary['checkpoint']).is_file()
-    from PIL import Image
     picture = np.asarray(Image.open(summary['picture']))
     assert min(picture.shape[:2]) > 300 and picture.std() > 10
     for value in (f'{summary["knn_after"]:.1f} %', summary['backbone'], summary['picture']):
@@ -70,60 +81,112 @@ def test_a_flat_folder_has_no_classes_and_trains_all_the_same(tmp_path):
     assert summary['images'] == 5 and 'not measured' in result.stdout
 
 
-def test_images_beside_class_folders_make_no_class(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(str(TOOL.parent))
-    import _quickstart_config as module
+def test_images_beside_class_folders_make_no_class(tmp_path, config):
     for name in ('', 'a', 'b'):
         (tmp_path / 'images' / name).mkdir(parents=True, exist_ok=True)
         for i in range(6):
             (tmp_path / 'images' / name / f'{i}.png').touch()
-    dataset, classes = module.list_images(str(tmp_path / 'images'), tmp_path, print)
+    dataset, classes = config.list_images(str(tmp_path / 'images'), tmp_path)
     assert classes == [] and 'with_label' not in dataset
 
 
-def test_the_choice_of_a_big_folder_is_even_and_keeps_classes(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(str(TOOL.parent))
-    import _quickstart_config as module
-    monkeypatch.setattr(module, 'MOST_IMAGES', 20)
+def test_the_choice_of_a_big_folder_is_even_and_keeps_classes(tmp_path, config, monkeypatch):
+    monkeypatch.setattr(config, 'MAX_IMAGES', 20)
     for name in ('a', 'b'):
         (tmp_path / 'images' / name).mkdir(parents=True)
         for i in range(30):
             (tmp_path / 'images' / name / f'{i:02}.png').touch()
-    dataset, classes = module.list_images(str(tmp_path / 'images'), tmp_path, print)
+    dataset, classes = config.list_images(str(tmp_path / 'images'), tmp_path)
     assert classes == ['a', 'b'] and dataset['with_label']
     lines = Path(dataset['ann_file']).read_text().split('\n')[:-1]
     assert lines == [f'{name}/{i:02}.png {label}' for label, name in enumerate('ab')
                      for i in range(0, 30, 3)]
 
 
-def test_broken_images_are_left_out_and_told(tmp_path, monkeypatch):
+def test_broken_images_are_left_out_and_reported(tmp_path, config, capsys):
     """From the test images too: one that cannot be read would end the quickstart."""
-    monkeypatch.syspath_prepend(str(TOOL.parent))
-    import _quickstart_config as module
     for name in ('field', 'woodland'):
         write_geotiffs(tmp_path / 'images' / name, 10)
-    # every fifth image of a class asks
+    # every fifth image of a class is a query
     broken = [tmp_path / 'images' / 'field' / '4.tif', tmp_path / 'images' / 'woodland' / '0.tif']
     broken[0].write_bytes(broken[0].read_bytes()[:300])
     broken[1].write_text('404 not found')
-    load, lines = dict(bands=4, band_indices=None, value_range=[[0, 5000]] * 4), []
-    dataset, classes = module.list_images(
-        str(tmp_path / 'images'), tmp_path, lines.append, load)
-    assert lines[0].startswith('2 of 20 images cannot be used and are left out, for example '
-                               'field/4.tif: is damaged')
+    load = dict(bands=4, band_indices=None, value_range=[[0, 5000]] * 4)
+    dataset, classes = config.list_images(str(tmp_path / 'images'), tmp_path, load)
+    assert ('2 of 20 images cannot be used and are left out, for example field/4.tif: is damaged'
+            in capsys.readouterr().out)
     listed = Path(dataset['ann_file']).read_text().splitlines()
     assert len(listed) == 18 and 'field/3.tif 0' in listed and 'woodland/1.tif 1' in listed
     assert classes == ['field', 'woodland'] and dataset['with_label']
     args = SimpleNamespace(band_indices=None, work_dir=str(tmp_path), seed=0)
-    cfg = module.make_config(args, dataset, classes, dict(
+    cfg = config.make_config(args, dataset, classes, dict(
         mean=[9.] * 4, std=[9.] * 4, **load))
     assert cfg.train_dataloader.dataset.replace_broken
     assert cfg.default_hooks.broken_images.type == 'BrokenImagesHook'
-    assert module.fit_batch(cfg) == 16
+    assert config.fit_batch(cfg) == 16
     for file in listed[1:]:
         (tmp_path / 'images' / file.split(' ')[0]).write_bytes(b'')
-    with pytest.raises(module.UserError, match='holds 1 images that can be used'):
-        module.list_images(str(tmp_path / 'images'), tmp_path, lines.append, load)
+    with pytest.raises(config.UserError, match='holds 1 images that can be used'):
+        config.list_images(str(tmp_path / 'images'), tmp_path, load)
+
+
+def write_photographs(folder, count):
+    folder.mkdir(parents=True)
+    draw = np.random.default_rng(0)
+    for i in range(count):
+        Image.fromarray(draw.integers(0, 255, (48, 48, 3), np.uint8)).save(folder / f'{i}.png')
+
+
+def test_a_slow_machine_has_lines_of_progress(tmp_path, config, monkeypatch, capsys):
+    """Lines come before mmengine's log has published its first losses."""
+    run = sys.modules['_quickstart_run']
+    write_photographs(tmp_path / 'images', 24)
+    monkeypatch.setattr(run, 'SECONDS_BETWEEN_LINES', 0.)
+    dataset, classes = config.list_images(str(tmp_path / 'images'), tmp_path)
+    args = SimpleNamespace(band_indices=None, work_dir=str(tmp_path / 'out'), seed=0)
+    cfg = config.make_config(args, dataset, classes, dict(
+        mean=[127.] * 3, std=[70.] * 3, bands=3, value_range=None))
+    cfg.train_dataloader.batch_size = 8
+    config.set_length(cfg, 1)
+    runner, results = run.train(cfg, run.say)
+    lines = [line for line in capsys.readouterr().out.splitlines() if 'iteration' in line]
+    assert len(lines) == 3 and all('loss_reconstruction' in line for line in lines)
+    assert results.before is None and results.seconds_trained > 0
+
+
+def test_the_faster_number_of_threads_is_chosen(config, monkeypatch):
+    """As where two threads wait for each other: a step with one is faster."""
+    run = sys.modules['_quickstart_run']
+    model = torch.nn.Linear(1, 1)
+    seconds = {1: 0.001, 2: 0.02}
+    steps = collections.Counter()
+
+    def train_step(data, wrapper):
+        steps[torch.get_num_threads()] += 1
+        time.sleep(seconds[torch.get_num_threads()])
+        return dict(loss=torch.zeros(()))
+
+    model.train_step = train_step
+    monkeypatch.setattr('mmengine.registry.MODELS.build', lambda cfg: model)
+    monkeypatch.setattr('mmengine.optim.build_optim_wrapper', lambda model, cfg: None)
+    monkeypatch.setattr('mmengine.runner.Runner.build_dataloader', lambda *args, **kwargs: [0] * 4)
+    before = torch.get_num_threads()
+    cfg = Config(dict(model={}, optim_wrapper={}, train_dataloader={}, randomness=dict(seed=0)))
+    try:
+        found, length = run.seconds_per_step(cfg, [1, 2])
+        assert torch.get_num_threads() == 1 and length == 4
+        assert found[1] < 0.01 < 0.02 <= found[2]
+        assert steps == {number: run.WARM_UP + run.TIMED for number in (1, 2)}
+        seconds[2] = 0.
+        found, _ = run.seconds_per_step(cfg, [1, 2])
+        assert torch.get_num_threads() == 2
+        # a number of threads with which a step takes very long costs one step
+        steps.clear()
+        monkeypatch.setattr(run, 'PATIENCE', 0.)
+        run.seconds_per_step(cfg, [2])
+        assert steps == {2: 1}
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize('content', [None, 'empty'])
