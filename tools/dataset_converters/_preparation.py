@@ -5,7 +5,6 @@ Importing this module makes ``_errors`` and the package importable from a clone;
 """
 import argparse
 import os
-import re
 import shutil
 import sys
 from contextlib import contextmanager
@@ -146,9 +145,9 @@ def run_jobs(function, jobs, label, workers):
         list: Results in the order of the jobs.
 
     Raises:
-        UserError: A job failed with one, an image is damaged, or a process was killed.
+        UserError: A process was killed.
+        Exception: A job raised it; ``_errors.clear_line`` gives the line of a foreseeable one.
     """
-    from cmid_mm.datasets.image_reading import ImageError
     from cmid_mm.datasets.parallel_reading import read_in_parallel
 
     class Jobs:
@@ -157,26 +156,17 @@ def run_jobs(function, jobs, label, workers):
             return len(jobs)
 
         def __getitem__(self, index):
-            try:
-                return function(jobs[index])
-            except (UserError, ImageError) as error:
-                # raised by the caller, since an error that leaves a worker process has the
-                # traceback in its text
-                return UserError(str(error))
+            return function(jobs[index])
 
     print(f'{label} ({len(jobs):,})', file=sys.stderr, flush=True)
-    results = []
     try:
-        for result in read_in_parallel(Jobs(), workers if workers > 1 else 0):
-            if isinstance(result, UserError):
-                raise result
-            results.append(result)
+        return list(read_in_parallel(Jobs(), workers if workers > 1 else 0))
     except RuntimeError as error:
-        if not re.search(r'DataLoader worker \(pid', str(error)):
+        # of torch, where the operating system ended a process
+        if 'DataLoader worker (pid' not in str(error):
             raise
         raise UserError(f'{label}: a process was killed, perhaps for lack of memory; try '
                         '--workers 1') from error
-    return results
 
 
 @contextmanager
