@@ -1,102 +1,15 @@
-# Faster R-CNN with a feature pyramid (arXiv 1506.01497, 1612.03144), as mmdet trains it.
+# mmdet's Faster R-CNN (arXiv 1506.01497, 1612.03144) for aerial images. A config sets
+# num_classes.
+_base_ = 'mmdet::_base_/models/faster-rcnn_r50_fpn.py'
+
 model = dict(
-    type='FasterRCNN',
+    # MillionAID's, as in pre-training; LoadRSImage returns RGB, 0 to 255
     data_preprocessor=dict(
-        type='DetDataPreprocessor',
-        # MillionAID's, as in pre-training; LoadRSImage returns RGB, 0 to 255
-        mean=[86.182, 91.928, 85.374],
-        std=[34.655, 34.476, 35.879],
-        bgr_to_rgb=False,
-        pad_size_divisor=32),
-    backbone=dict(
-        type='ResNet',
-        depth=50,
-        out_indices=(0, 1, 2, 3),
-        frozen_stages=1,
-        norm_eval=True,
-        init_cfg=dict(type='CMIDPretrained', checkpoint='backbone.pth')),
-    neck=dict(
-        type='FPN', in_channels=[256, 512, 1024, 2048], out_channels=256, num_outs=5),
-    rpn_head=dict(
-        type='RPNHead',
-        in_channels=256,
-        feat_channels=256,
-        anchor_generator=dict(
-            type='AnchorGenerator',
-            scales=[8],
-            ratios=[0.5, 1.0, 2.0],
-            strides=[4, 8, 16, 32, 64]),
-        bbox_coder=dict(
-            type='DeltaXYWHBBoxCoder', target_means=[0.] * 4, target_stds=[1.] * 4),
-        loss_cls=dict(type='CrossEntropyLoss', use_sigmoid=True, loss_weight=1.0),
-        loss_bbox=dict(type='L1Loss', loss_weight=1.0)),
-    roi_head=dict(
-        type='StandardRoIHead',
-        bbox_roi_extractor=dict(
-            type='SingleRoIExtractor',
-            roi_layer=dict(type='RoIAlign', output_size=7, sampling_ratio=0),
-            out_channels=256,
-            featmap_strides=[4, 8, 16, 32]),
-        bbox_head=dict(
-            type='Shared2FCBBoxHead',
-            in_channels=256,
-            fc_out_channels=1024,
-            roi_feat_size=7,
-            num_classes=15,
-            bbox_coder=dict(
-                type='DeltaXYWHBBoxCoder',
-                target_means=[0.] * 4,
-                target_stds=[0.1, 0.1, 0.2, 0.2]),
-            reg_class_agnostic=False,
-            loss_cls=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0),
-            loss_bbox=dict(type='L1Loss', loss_weight=1.0))),
-    train_cfg=dict(
-        rpn=dict(
-            assigner=dict(
-                type='MaxIoUAssigner',
-                pos_iou_thr=0.7,
-                neg_iou_thr=0.3,
-                min_pos_iou=0.3,
-                match_low_quality=True,
-                ignore_iof_thr=-1),
-            sampler=dict(
-                type='RandomSampler',
-                num=256,
-                pos_fraction=0.5,
-                neg_pos_ub=-1,
-                add_gt_as_proposals=False),
-            allowed_border=-1,
-            pos_weight=-1,
-            debug=False),
-        rpn_proposal=dict(
-            nms_pre=2000,
-            max_per_img=2000,
-            nms=dict(type='nms', iou_threshold=0.7),
-            min_bbox_size=0),
-        rcnn=dict(
-            assigner=dict(
-                type='MaxIoUAssigner',
-                pos_iou_thr=0.5,
-                neg_iou_thr=0.5,
-                min_pos_iou=0.5,
-                match_low_quality=False,
-                ignore_iof_thr=-1),
-            sampler=dict(
-                type='RandomSampler',
-                num=512,
-                pos_fraction=0.25,
-                neg_pos_ub=-1,
-                add_gt_as_proposals=True),
-            pos_weight=-1,
-            debug=False)),
+        mean=[86.182, 91.928, 85.374], std=[34.655, 34.476, 35.879], bgr_to_rgb=False),
+    backbone=dict(init_cfg=dict(type='CMIDPretrained', checkpoint='backbone.pth')),
+    roi_head=dict(bbox_head=dict(num_classes=15)),
+    # aerial tiles contain hundreds of vehicles, more than COCO's limits allow
+    train_cfg=dict(rpn_proposal=dict(max_per_img=2000)),
     test_cfg=dict(
-        rpn=dict(
-            nms_pre=2000,
-            max_per_img=2000,
-            nms=dict(type='nms', iou_threshold=0.7),
-            min_bbox_size=0),
-        # aerial tiles hold hundreds of vehicles, more than COCO's limit of 100
-        rcnn=dict(
-            score_thr=0.05,
-            nms=dict(type='nms', iou_threshold=0.5),
-            max_per_img=1000)))
+        rpn=dict(nms_pre=2000, max_per_img=2000),
+        rcnn=dict(max_per_img=1000)))
