@@ -16,7 +16,7 @@ VAIHINGEN = Benchmark(
     test=('2', '4', '6', '8', '10', '12', '14', '16', '20', '22', '24', '27', '29', '31',
           '33', '35', '38'),
     images=dict(IRRG=r'/top/top_mosaic_09cm_area(\d+)\.tif$'),
-    # full labels have the images' own names: their folder or archive tells them apart
+    # full labels have the images' own names: their folder or archive distinguishes them
     labels=dict(
         eroded=r'/top_mosaic_09cm_area(\d+)_noBoundary\.tif$',
         full=r'(?:gts|ground_truth)[^/]*/(?:[^/]+/)?top_mosaic_09cm_area(\d+)\.tif$'))
