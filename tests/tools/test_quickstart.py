@@ -72,13 +72,15 @@ def test_multispectral_geotiffs_in_class_folders(tmp_path):
         assert value in result.stdout
 
 
-def test_a_flat_folder_has_no_classes_and_trains_all_the_same(tmp_path):
+def test_a_flat_folder_has_no_classes_and_trains_all_the_same(tmp_path, config, capsys):
+    tool = importlib.import_module('quickstart')
     write_geotiffs(tmp_path / 'images', 5, bands=1)
-    result = quickstart(tmp_path / 'images', '--work-dir', tmp_path / 'out', '--epochs', 1)
-    assert result.returncode == 0, result.stderr[-3000:]
-    summary = json.loads((tmp_path / 'out' / 'summary.json').read_text())
+    summary = tool.run(tool.parse_args(
+        [str(tmp_path / 'images'), '--work-dir', str(tmp_path / 'out'), '--epochs', '1']))
+    tool.show(summary)
+    assert json.loads((tmp_path / 'out' / 'summary.json').read_text()) == summary
     assert summary['knn_before'] is None and summary['knn_after'] is None
-    assert summary['images'] == 5 and 'not measured' in result.stdout
+    assert summary['images'] == 5 and 'not measured' in capsys.readouterr().out
 
 
 def test_images_beside_class_folders_make_no_class(tmp_path, config):
@@ -158,7 +160,7 @@ def test_the_faster_number_of_threads_is_chosen(config, monkeypatch):
     """As where two threads wait for each other: a step with one is faster."""
     run = sys.modules['_quickstart_run']
     model = torch.nn.Linear(1, 1)
-    seconds = {1: 0.001, 2: 0.02}
+    seconds = {1: 0., 2: 0.05}
     steps = collections.Counter()
 
     def train_step(data, wrapper):
@@ -175,9 +177,9 @@ def test_the_faster_number_of_threads_is_chosen(config, monkeypatch):
     try:
         found, length = run.seconds_per_step(cfg, [1, 2])
         assert torch.get_num_threads() == 1 and length == 4
-        assert found[1] < 0.01 < 0.02 <= found[2]
+        assert found[1] < found[2]
         assert steps == {number: run.WARM_UP + run.TIMED for number in (1, 2)}
-        seconds[2] = 0.
+        seconds.update({1: 0.05, 2: 0.})
         found, _ = run.seconds_per_step(cfg, [1, 2])
         assert torch.get_num_threads() == 2
         # a number of threads with which a step takes very long costs one step
@@ -190,11 +192,13 @@ def test_the_faster_number_of_threads_is_chosen(config, monkeypatch):
 
 
 @pytest.mark.parametrize('content', [None, 'empty'])
-def test_nothing_to_learn_from_is_one_line(tmp_path, content):
+def test_nothing_to_train_on_is_one_line(tmp_path, config, monkeypatch, content):
+    errors = importlib.import_module('_errors')
     folder = tmp_path / 'images'
     if content:
         folder.mkdir()
-    result = quickstart(folder, '--work-dir', tmp_path / 'out')
-    assert result.returncode != 0
-    assert 'Traceback' not in result.stderr
-    assert str(folder) in result.stderr.strip().splitlines()[-1]
+    monkeypatch.setattr(sys, 'argv', [
+        'quickstart.py', str(folder), '--work-dir', str(tmp_path / 'out')])
+    with pytest.raises(SystemExit) as end:
+        errors.run(importlib.import_module('quickstart').main)
+    assert str(folder) in end.value.code and '\n' not in end.value.code

@@ -11,22 +11,24 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from cmid_mm.datasets.scenes import task_folders
+from cmid_mm.datasets.scenes import writing
+from cmid_mm.environment import check_versions
+from cmid_mm.utils.errors import CMIDError
 
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 SCRIPTS = sorted(str(path.relative_to(TOOLS)) for path in TOOLS.rglob('*.py')
-                 if not path.name.startswith('_'))
+                 if not any(part.startswith('_') for part in path.relative_to(TOOLS).parts))
 
 
 class FailingData(torch.utils.data.Dataset):
-    """Fails inside the package, as an unreadable image does."""
+    """Fails as an unreadable image does."""
 
     def __len__(self):
         return 1
 
     def __getitem__(self, i):
-        from cmid_mm.environment import check_versions
-        check_versions(dict(torch=None, mmengine=None, mmcv=None, mmpretrain=None))
+        from cmid_mm.datasets.file_limits import ImageError
+        raise ImageError('a.tif: is damaged')
 
 
 def error_of(function):
@@ -37,20 +39,32 @@ def error_of(function):
 
 
 @pytest.mark.parametrize('workers', [0, 1])
-def test_a_check_of_the_package_is_one_line(errors, workers):
+def test_a_foreseeable_error_of_a_worker_is_one_line(errors, workers):
     error = error_of(lambda: list(DataLoader(FailingData(), num_workers=workers)))
-    assert errors.clear_line(error).startswith('no torch is installed')
+    assert errors.clear_line(error) == 'a.tif: is damaged'
+
+
+def raise_internally():
+    """An error of the package's own code: a raise statement in a file below `cmid_mm`."""
+    source = "raise KeyError('an internal table')"
+    exec(compile(source, str(TOOLS.parent / 'cmid_mm' / 'internal.py'), 'exec'))
 
 
 def test_which_errors_are_one_line(errors):
     assert errors.clear_line(errors.UserError('wrong')) == 'wrong'
+    assert errors.clear_line(CMIDError('wrong: the file')) == 'wrong: the file'
+    # never an empty line
+    assert errors.clear_line(CMIDError()) == 'CMIDError'
+    missing = error_of(lambda: check_versions(dict.fromkeys(
+        ('torch', 'mmengine', 'mmcv', 'mmpretrain'))))
+    assert errors.clear_line(missing).startswith('no torch is installed')
     out_of_memory = torch.OutOfMemoryError('Tried to allocate 2 GiB\nmore')
     line = errors.clear_line(out_of_memory)
     assert 'Tried to allocate 2 GiB' in line and 'batch_size' in line and '\n' not in line
     line = errors.clear_line(ModuleNotFoundError('x', name='mmengine'))
     assert line.startswith('mmengine is not installed')
-    assert errors.clear_line(error_of(lambda: 1 / 0)) is None
-    assert errors.clear_line(error_of(lambda: int('x'))) is None
+    for internal in (lambda: 1 / 0, lambda: int('x'), raise_internally):
+        assert errors.clear_line(error_of(internal)) is None
 
 
 def call(script, *arguments, cwd):
@@ -113,7 +127,7 @@ def test_every_tool_helps_from_any_folder(script, end_of):
 
 @pytest.mark.parametrize('script', FAILING)
 def test_every_tool_ends_in_one_line(script, end_of):
-    """The missing input is told by the package, so the tool has found the package."""
+    """The package reports the missing input, so the tool has found the package."""
     arguments = ARGUMENTS.get(script, ARGUMENTS_IN.get(Path(script).parent.name, ['gone']))
     status, out, error = end_of(script, arguments)
     (line, ) = error.splitlines()
@@ -124,7 +138,7 @@ def test_every_tool_ends_in_one_line(script, end_of):
 
 def test_scenes_are_offered_for_every_task():
     offered = runpy.run_path(str(TOOLS / 'generate_scenes.py'))['TASKS']
-    assert offered == tuple(task_folders.TASKS)
+    assert offered == tuple(writing.TASKS)
 
 
 def test_wrong_paths_are_one_line(errors, tmp_path, monkeypatch):
@@ -138,7 +152,7 @@ def test_wrong_paths_are_one_line(errors, tmp_path, monkeypatch):
     assert line.startswith('folder is a folder, but a file')
     refused = PermissionError(13, 'Permission denied', 'folder')
     assert errors.clear_line(refused).startswith('folder cannot be used: Permission denied')
-    assert errors.clear_line(PermissionError('told without a path')) is None
+    assert errors.clear_line(PermissionError('without a path')) is None
 
 
 @pytest.mark.parametrize('tool, options', [
@@ -172,8 +186,8 @@ def test_tool_ends_in_one_line(trainer, errors, toy, monkeypatch):
         errors.run(trainer.main)
     assert end.value.code == ('train.py: error: no such config: toy_conifg.py; did you '
                               'mean toy_config.py?')
-    told = json.loads(Path('for_torchrun.json').read_text())
-    assert end.value.code.endswith(told['message'])
+    report = json.loads(Path('for_torchrun.json').read_text())
+    assert end.value.code.endswith(report['message'])
     monkeypatch.setenv('CMID_TRACEBACK', '1')
     with pytest.raises(errors.UserError):
         errors.run(trainer.main)
