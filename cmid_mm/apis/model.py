@@ -1,16 +1,17 @@
 """Models of any mm framework, built for use and filled from an untrusted file."""
 import copy
-from collections import Counter
 from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.registry import MODELS
 from torch import nn
 
+from ..checkpoints.files import load_checkpoint_file
+from ..checkpoints.state import compare_states
 from ..models.selfsup.encoder_settings import choose_memory_format
 from ..models.selfsup.window_attention import use_fused_attention
-from ..checkpoints.files import load_checkpoint_file
 from ..utils.config_scope import scope_of
+from ..utils.errors import CMIDError, MissingFileError
 
 _ENCODERS = ('backbone', 'teacher')
 
@@ -23,11 +24,11 @@ def as_config(config: str | Config, options: dict | None = None) -> Config:
         options (dict, optional): Dotted key -> value, as of ``--cfg-options``.
 
     Raises:
-        FileNotFoundError: There is no such file.
+        MissingFileError: The file does not exist.
     """
     if not isinstance(config, Config):
         if not Path(config).is_file():
-            raise FileNotFoundError(f'no such config: {config}')
+            raise MissingFileError(f'no such config: {config}')
         config = Config.fromfile(config)
     config = copy.deepcopy(config)
     config.merge_from_dict(options or {})
@@ -46,8 +47,8 @@ def build_model(config: Config, checkpoint: str, device: str) -> nn.Module:
         nn.Module: In evaluation mode; ``dataset_meta`` as the checkpoint has it.
 
     Raises:
-        FileNotFoundError: There is no such checkpoint.
-        ValueError: It is of another model, or of a part of this one only.
+        MissingFileError: The checkpoint does not exist.
+        CMIDError: It is of another model, or of a part of this one only.
     """
     return build_from(config, load_checkpoint_file(checkpoint), Path(checkpoint).name, device)
 
@@ -73,43 +74,29 @@ def build_from(config: Config, content: dict, name: str, device: str) -> nn.Modu
 
 
 def fill(model: nn.Module, state: dict, name: str) -> None:
-    """Copy a state dict into a model; every tensor of the model must be there.
+    """Copy a state dict into a model; every tensor of the model must be in it.
 
     Args:
         model (nn.Module): Changed in place.
-        state (dict[str, Tensor]): Under the model's names, or behind ``module.``.
+        state (dict[str, Tensor]): Under the model's names, with or without ``module.``.
         name (str): Of the file, for errors.
 
     Raises:
-        ValueError: Tensors are missing or have another shape.
+        CMIDError: Tensors are missing or have another shape.
     """
-    state = {key.removeprefix('module.'): value for key, value in state.items()}
-    own = model.state_dict()
-    missing = [key for key in own if key not in state]
-    if missing:
-        raise ValueError(_incomplete(name, missing, state))
-    for key, value in own.items():
-        if state[key].shape != value.shape:
-            raise ValueError(
-                f'{name} is of another model: {key} is {_size(state[key])} there and '
-                f'{_size(value)} in the config; give the config that it was trained with '
-                '(work_dirs/.../config.py), number of classes and bands included')
-    model.load_state_dict({key: state[key] for key in own})
-
-
-def _incomplete(name: str, missing: list[str], state: dict) -> str:
-    parts = Counter(key.partition('.')[0] for key in missing)
-    lacks = ', '.join(f'{part} ({count} tensors)' for part, count in parts.items())
-    if any(key.split('.')[0] in _ENCODERS for key in state) and 'backbone' not in parts:
-        return (f'{name} lacks {lacks}: it holds a backbone and not the head that was asked '
-                'for; train the config from it (tools/train.py CONFIG --cfg-options '
-                f'model.backbone.init_cfg.checkpoint={name}) and give what that writes')
-    return (f'{name} lacks {lacks}: it is of another model; give the config that it was '
-            'trained with (work_dirs/.../config.py)')
-
-
-def _size(tensor) -> str:
-    return ' x '.join(map(str, tensor.shape)) or 'one number'
+    match = compare_states(model.state_dict(), state)
+    if match.missing or match.misfits:
+        parts = {key.partition('.')[0] for key in match.missing}
+        if parts and 'backbone' not in parts and any(
+                key.split('.')[0] in _ENCODERS for key in state):
+            fix = ('it holds a backbone without the rest of the model; train the config from it '
+                   '(tools/train.py CONFIG --cfg-options '
+                   f'model.backbone.init_cfg.checkpoint={name}) and give the result')
+        else:
+            fix = ('it is of another model; give the config that it was trained with '
+                   '(work_dirs/.../config.py), number of classes and bands included')
+        raise CMIDError(f'{name} does not fit the config: {match.differences}; {fix}')
+    model.load_state_dict(match.tensors)
 
 
 def ready(model: nn.Module, device: str) -> nn.Module:

@@ -1,4 +1,4 @@
-"""Tensors of a backbone brought to other sizes: positions, windows, input bands."""
+"""Tensors of a backbone adapted to other sizes: positions, windows, input bands."""
 import math
 import re
 
@@ -7,19 +7,19 @@ import torch.nn.functional as F
 from torch import nn
 
 POSITIONS = re.compile(r'(^|\.)(absolute_)?pos_embed$')
-MOST_EXTRA_TOKENS = 2  # class and distillation
+MAX_EXTRA_TOKENS = 2  # class and distillation
 BIAS_TABLE = re.compile(r'relative_position_bias_table$')
 
 
 def adapt(module: nn.Module, key: str, tensor: torch.Tensor,
           own: torch.Tensor) -> tuple[str, torch.Tensor] | None:
-    """Bring a tensor of a file to the shape that the model has.
+    """Adapt a tensor of a file to the shape that the model has.
 
     Args:
-        module (nn.Module): The backbone; says the grid of its positions.
+        module (nn.Module): The backbone; its settings give the grid of its positions.
         key (str): Name of the tensor in ``module``.
-        tensor (torch.Tensor): What the file holds, of another shape than ``own``.
-        own (torch.Tensor): What the model holds.
+        tensor (torch.Tensor): The file's, of another shape than ``own``.
+        own (torch.Tensor): The model's.
 
     Returns:
         tuple[str, torch.Tensor] | None: What was done, and the tensor in the shape of
@@ -92,9 +92,8 @@ def resize_positions(positions: torch.Tensor, size: tuple[int, int]) -> torch.Te
 def adapt_stem(weight: torch.Tensor, bands: int) -> torch.Tensor:
     """The first convolution on another number of bands.
 
-    Band b of the new stem looks through the weights of band b mod I of the old one; of
-    fewer bands each sums up the old ones that fall on it, of more bands those that share
-    an old one split it evenly::
+    Band b of the new stem has the weights of band b mod I of the old one. Fewer bands have
+    the sum of the old ones that share them, more bands an equal share of their old one::
 
         bands <= I:  new[b] = sum of old[c] over c = b (mod bands)
         bands >= I:  new[b] = old[b mod I] / #{b' : b' = b (mod I)}
@@ -133,7 +132,7 @@ def _same_but_bands(tensor: torch.Tensor, own: torch.Tensor) -> bool:
 def _positions(module, tensor, own):
     if tensor.ndim != 3 or own.ndim != 3 or tensor.shape[2] != own.shape[2]:
         return None
-    if tensor.shape[1] - math.isqrt(tensor.shape[1])**2 > MOST_EXTRA_TOKENS:
+    if tensor.shape[1] - math.isqrt(tensor.shape[1])**2 > MAX_EXTRA_TOKENS:
         return None
     size = _grid_of(module, own.shape[1])
     places = size[0] * size[1]
@@ -152,6 +151,6 @@ def _grid_of(module: nn.Module, length: int) -> tuple[int, int]:
         patch = module.patch_size
         patch = patch if isinstance(patch, (tuple, list)) else (patch, patch)
         grid = tuple(side // step for side, step in zip(module.img_size, patch))
-    if grid and 0 <= length - grid[0] * grid[1] <= MOST_EXTRA_TOKENS:
+    if grid and 0 <= length - grid[0] * grid[1] <= MAX_EXTRA_TOKENS:
         return tuple(grid)
     return (math.isqrt(length), ) * 2

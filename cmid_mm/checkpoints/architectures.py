@@ -1,85 +1,188 @@
-"""Backbones under the names and layouts of torchvision and timm.
-
-``ARCHITECTURES`` is the whole correspondence: a row for every kind of tensor, with its
-name here (mmpretrain's), in torchvision's classification model and in timm's. Seen in
-torchvision 0.28 and timm 1.0.31. Blanks stand for numbers, ``{leaf}`` for weight, bias
-or a running statistic; in the other libraries' names ``{next}``, ``{double}``, ``{odd}``
-and ``{even}`` are s + 1, 2 s, 2 s + 1 and 2 s + 2 for stage ``{s}``. None is a tensor that
-the other library has no use for.
-"""
+"""The one table of backbone families: names of their modules and tensors, here and elsewhere."""
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from torch import Tensor
+
+from ..utils.errors import CMIDError
 
 LIBRARIES = ('torchvision', 'timm')
 
 
-def as_here(*names: str) -> list:
-    """Rows of tensors that are called the same everywhere."""
+@dataclass(frozen=True)
+class Family:
+    """Names in one family of mmpretrain's backbones.
+
+    Attributes:
+        stem (str): Last module of the stem; the mask token is added to its output.
+        stage (str): Pattern of the modules whose outputs are the feature maps.
+        block (str): Pattern of a tensor that every block has once; its first group is the
+            stage.
+        width (str): Tensor whose length is the width of the first stage.
+        needed (tuple[str, ...]): Tensors that the other libraries' models need, by which the
+            family is recognised.
+        tensors (list[tuple]): A row for every kind of tensor: its name here, in torchvision's
+            classification model and in timm's, checked with torchvision 0.28 and timm 1.0.31.
+            ``{leaf}`` is weight, bias or a running statistic, other fields are numbers; in the
+            other libraries' names ``{next}``, ``{double}``, ``{odd}`` and ``{even}`` are s + 1,
+            2 s, 2 s + 1 and 2 s + 2 for stage ``{s}``. None: the library has no such tensor.
+        sizes (dict): (width, blocks of every stage) -> letter of that size.
+    """
+    stem: str
+    stage: str
+    block: str
+    width: str
+    needed: tuple
+    tensors: list
+    sizes: dict = field(default_factory=dict)
+
+
+def _same(*names: str) -> list:
+    """Rows of tensors that have the same name everywhere."""
     return [(name, name, name) for name in names]
 
 
-ARCHITECTURES = dict(
-    ResNet=as_here(
-        'conv1.weight', 'bn1.{leaf}',
-        'layer{s}.{b}.conv{i}.weight', 'layer{s}.{b}.bn{i}.{leaf}',
-        'layer{s}.{b}.downsample.0.weight', 'layer{s}.{b}.downsample.1.{leaf}'),
-    Swin=[
-        ('patch_embed.projection.{leaf}', 'features.0.0.{leaf}', 'patch_embed.proj.{leaf}'),
-        ('patch_embed.norm.{leaf}', 'features.0.2.{leaf}', 'patch_embed.norm.{leaf}'),
-        *((f'stages.{{s}}.blocks.{{b}}.{ours}', f'features.{{odd}}.{{b}}.{vision}',
-           timm and f'layers.{{s}}.blocks.{{b}}.{timm}') for ours, vision, timm in (
-            ('norm{i}.{leaf}', 'norm{i}.{leaf}', 'norm{i}.{leaf}'),
-            ('attn.w_msa.relative_position_bias_table',
-             'attn.relative_position_bias_table', 'attn.relative_position_bias_table'),
-            ('attn.w_msa.relative_position_index', 'attn.relative_position_index', None),
-            ('attn.w_msa.qkv.{leaf}', 'attn.qkv.{leaf}', 'attn.qkv.{leaf}'),
-            ('attn.w_msa.proj.{leaf}', 'attn.proj.{leaf}', 'attn.proj.{leaf}'),
-            ('ffn.layers.0.0.{leaf}', 'mlp.0.{leaf}', 'mlp.fc1.{leaf}'),
-            ('ffn.layers.1.{leaf}', 'mlp.3.{leaf}', 'mlp.fc2.{leaf}'))),
-        ('stages.{s}.downsample.norm.{leaf}', 'features.{even}.norm.{leaf}',
-         'layers.{next}.downsample.norm.{leaf}'),
-        ('stages.{s}.downsample.reduction.weight', 'features.{even}.reduction.weight',
-         'layers.{next}.downsample.reduction.weight'),
-        ('norm3.{leaf}', 'norm.{leaf}', 'norm.{leaf}'),
-        ('norm{s}.{leaf}', None, None)],
-    VisionTransformer=[
-        ('cls_token', 'class_token', 'cls_token'),
-        ('pos_embed', 'encoder.pos_embedding', 'pos_embed'),
-        ('patch_embed.projection.{leaf}', 'conv_proj.{leaf}', 'patch_embed.proj.{leaf}'),
-        *((f'layers.{{b}}.{ours}', f'encoder.layers.encoder_layer_{{b}}.{vision}',
-           f'blocks.{{b}}.{timm}') for ours, vision, timm in (
-            ('ln{i}.{leaf}', 'ln_{i}.{leaf}', 'norm{i}.{leaf}'),
-            ('attn.qkv.{leaf}', 'self_attention.in_proj_{leaf}', 'attn.qkv.{leaf}'),
-            ('attn.proj.{leaf}', 'self_attention.out_proj.{leaf}', 'attn.proj.{leaf}'),
-            ('ffn.layers.0.0.{leaf}', 'mlp.0.{leaf}', 'mlp.fc1.{leaf}'),
-            ('ffn.layers.1.{leaf}', 'mlp.3.{leaf}', 'mlp.fc2.{leaf}'))),
-        ('ln1.{leaf}', 'encoder.ln.{leaf}', 'norm.{leaf}')],
-    ConvNeXt=[
-        ('downsample_layers.0.{i}.{leaf}', 'features.0.{i}.{leaf}', 'stem.{i}.{leaf}'),
-        ('downsample_layers.{s}.{i}.{leaf}', 'features.{double}.{i}.{leaf}',
-         'stages.{s}.downsample.{i}.{leaf}'),
-        *((f'stages.{{s}}.{{b}}.{ours}', f'features.{{odd}}.{{b}}.{vision}',
-           f'stages.{{s}}.blocks.{{b}}.{timm}') for ours, vision, timm in (
-            ('gamma', 'layer_scale', 'gamma'),
-            ('depthwise_conv.{leaf}', 'block.0.{leaf}', 'conv_dw.{leaf}'),
-            ('norm.{leaf}', 'block.2.{leaf}', 'norm.{leaf}'),
-            ('pointwise_conv1.{leaf}', 'block.3.{leaf}', 'mlp.fc1.{leaf}'),
-            ('pointwise_conv2.{leaf}', 'block.5.{leaf}', 'mlp.fc2.{leaf}'))),
-        ('norm3.{leaf}', 'classifier.0.{leaf}', 'head.norm.{leaf}'),
-        ('norm{s}.{leaf}', None, None)],
+FAMILIES = dict(
+    ResNet=Family(
+        stem='maxpool', stage=r'layer\d+', block=r'(layer\d+)\.\d+\.conv1\.weight',
+        width='layer1.0.conv1.weight',
+        needed=('conv1.weight', 'bn1.weight', 'layer4.0.conv1.weight'),
+        tensors=_same(
+            'conv1.weight', 'bn1.{leaf}',
+            'layer{s}.{b}.conv{i}.weight', 'layer{s}.{b}.bn{i}.{leaf}',
+            'layer{s}.{b}.downsample.0.weight', 'layer{s}.{b}.downsample.1.{leaf}')),
+    Swin=Family(
+        stem='patch_embed', stage=r'stages\.\d+',
+        block=r'(stages\.\d+)\.blocks\.\d+\.attn\.w_msa\.relative_position_bias_table',
+        width='patch_embed.projection.weight',
+        needed=('patch_embed.norm.weight', 'stages.0.blocks.0.attn.w_msa.qkv.bias',
+                'norm3.weight'),
+        tensors=[
+            ('patch_embed.projection.{leaf}', 'features.0.0.{leaf}', 'patch_embed.proj.{leaf}'),
+            ('patch_embed.norm.{leaf}', 'features.0.2.{leaf}', 'patch_embed.norm.{leaf}'),
+            *((f'stages.{{s}}.blocks.{{b}}.{ours}', f'features.{{odd}}.{{b}}.{vision}',
+               timm and f'layers.{{s}}.blocks.{{b}}.{timm}') for ours, vision, timm in (
+                ('norm{i}.{leaf}', 'norm{i}.{leaf}', 'norm{i}.{leaf}'),
+                ('attn.w_msa.relative_position_bias_table',
+                 'attn.relative_position_bias_table', 'attn.relative_position_bias_table'),
+                ('attn.w_msa.relative_position_index', 'attn.relative_position_index', None),
+                ('attn.w_msa.qkv.{leaf}', 'attn.qkv.{leaf}', 'attn.qkv.{leaf}'),
+                ('attn.w_msa.proj.{leaf}', 'attn.proj.{leaf}', 'attn.proj.{leaf}'),
+                ('ffn.layers.0.0.{leaf}', 'mlp.0.{leaf}', 'mlp.fc1.{leaf}'),
+                ('ffn.layers.1.{leaf}', 'mlp.3.{leaf}', 'mlp.fc2.{leaf}'))),
+            ('stages.{s}.downsample.norm.{leaf}', 'features.{even}.norm.{leaf}',
+             'layers.{next}.downsample.norm.{leaf}'),
+            ('stages.{s}.downsample.reduction.weight', 'features.{even}.reduction.weight',
+             'layers.{next}.downsample.reduction.weight'),
+            ('norm3.{leaf}', 'norm.{leaf}', 'norm.{leaf}'),
+            ('norm{s}.{leaf}', None, None)],
+        sizes={(96, (2, 2, 6, 2)): 'T', (96, (2, 2, 18, 2)): 'S', (128, (2, 2, 18, 2)): 'B',
+               (192, (2, 2, 18, 2)): 'L'}),
+    VisionTransformer=Family(
+        stem='patch_embed', stage=r'layers\.\d+', block=r'(layers)\.\d+\.ln1\.weight',
+        width='patch_embed.projection.weight',
+        needed=('cls_token', 'pos_embed', 'patch_embed.projection.bias',
+                'layers.0.attn.qkv.bias', 'ln1.weight'),
+        tensors=[
+            ('cls_token', 'class_token', 'cls_token'),
+            ('pos_embed', 'encoder.pos_embedding', 'pos_embed'),
+            ('patch_embed.projection.{leaf}', 'conv_proj.{leaf}', 'patch_embed.proj.{leaf}'),
+            *((f'layers.{{b}}.{ours}', f'encoder.layers.encoder_layer_{{b}}.{vision}',
+               f'blocks.{{b}}.{timm}') for ours, vision, timm in (
+                ('ln{i}.{leaf}', 'ln_{i}.{leaf}', 'norm{i}.{leaf}'),
+                ('attn.qkv.{leaf}', 'self_attention.in_proj_{leaf}', 'attn.qkv.{leaf}'),
+                ('attn.proj.{leaf}', 'self_attention.out_proj.{leaf}', 'attn.proj.{leaf}'),
+                ('ffn.layers.0.0.{leaf}', 'mlp.0.{leaf}', 'mlp.fc1.{leaf}'),
+                ('ffn.layers.1.{leaf}', 'mlp.3.{leaf}', 'mlp.fc2.{leaf}'))),
+            ('ln1.{leaf}', 'encoder.ln.{leaf}', 'norm.{leaf}')],
+        sizes={(192, (12, )): 'Ti', (384, (12, )): 'S', (768, (12, )): 'B', (1024, (24, )): 'L'}),
+    ConvNeXt=Family(
+        stem='downsample_layers.0', stage=r'stages\.\d+',
+        block=r'(stages\.\d+)\.\d+\.depthwise_conv\.weight',
+        width='stages.0.0.depthwise_conv.weight',
+        needed=('downsample_layers.0.0.weight', 'stages.0.0.gamma', 'norm3.weight'),
+        tensors=[
+            ('downsample_layers.0.{i}.{leaf}', 'features.0.{i}.{leaf}', 'stem.{i}.{leaf}'),
+            ('downsample_layers.{s}.{i}.{leaf}', 'features.{double}.{i}.{leaf}',
+             'stages.{s}.downsample.{i}.{leaf}'),
+            *((f'stages.{{s}}.{{b}}.{ours}', f'features.{{odd}}.{{b}}.{vision}',
+               f'stages.{{s}}.blocks.{{b}}.{timm}') for ours, vision, timm in (
+                ('gamma', 'layer_scale', 'gamma'),
+                ('depthwise_conv.{leaf}', 'block.0.{leaf}', 'conv_dw.{leaf}'),
+                ('norm.{leaf}', 'block.2.{leaf}', 'norm.{leaf}'),
+                ('pointwise_conv1.{leaf}', 'block.3.{leaf}', 'mlp.fc1.{leaf}'),
+                ('pointwise_conv2.{leaf}', 'block.5.{leaf}', 'mlp.fc2.{leaf}'))),
+            ('norm3.{leaf}', 'classifier.0.{leaf}', 'head.norm.{leaf}'),
+            ('norm{s}.{leaf}', None, None)]),
 )
-# What the other library's model cannot do without; tells the architectures apart.
-NEEDED = dict(
-    ResNet=('conv1.weight', 'bn1.weight', 'layer4.0.conv1.weight'),
-    Swin=('patch_embed.norm.weight', 'stages.0.blocks.0.attn.w_msa.qkv.bias',
-          'norm3.weight'),
-    VisionTransformer=('cls_token', 'pos_embed', 'patch_embed.projection.bias',
-                       'layers.0.attn.qkv.bias', 'ln1.weight'),
-    ConvNeXt=('downsample_layers.0.0.weight', 'stages.0.0.gamma', 'norm3.weight'),
+# Families of the published backbones, whose code has mmpretrain's names and layouts.
+PUBLISHED = ('ResNet', 'Swin')
+# Modules that may end a stem; many other backbones call theirs `stem`.
+STEMS = (*dict.fromkeys(family.stem for family in FAMILIES.values()), 'stem')
+# A model with fewer stages than its checkpoint is a part of it, unlike a ViT with fewer layers.
+STAGE = re.compile(r'^(?:layer|stages\.|downsample_layers\.)(\d+)\.')
+# Norms of the output of a stage, and of the whole backbone.
+STAGE_NORM = re.compile(r'^norm(\d+)\.')
+FINAL_NORM = re.compile(r'^(ln1|ln2|norm)\.')
+# The same tensors in mmpretrain's and in mmseg's VisionTransformer.
+SYNONYMS = (
+    ('.attn.qkv.weight', '.attn.attn.in_proj_weight'),
+    ('.attn.qkv.bias', '.attn.attn.in_proj_bias'),
+    ('.attn.proj.', '.attn.attn.out_proj.'),
 )
-LEAVES = '(?P<leaf>weight|bias|running_mean|running_var|num_batches_tracked)'
+_LEAVES = '(?P<leaf>weight|bias|running_mean|running_var|num_batches_tracked)'
+
+
+def recognise(state: Mapping[str, Tensor], complaint: str,
+              kinds: Sequence[str] = tuple(FAMILIES)) -> str:
+    """Family of a state dict, all of whose tensors are in the table.
+
+    Args:
+        state (Mapping[str, Tensor]): State dict of a backbone, no prefix.
+        complaint (str): Beginning of the error message.
+        kinds (Sequence[str]): Families to choose from. Defaults to all.
+
+    Raises:
+        CMIDError: It belongs to none.
+    """
+    for kind in kinds:
+        if all(name in state for name in FAMILIES[kind].needed):
+            strange = [key for key in state if _row_of(kind, key) is None]
+            if not strange:
+                return kind
+            raise CMIDError(f'{complaint}: {len(strange)} tensors are none of a plain '
+                            f'{kind} (e.g. {strange[0]})')
+    raise CMIDError(f'{complaint}: it is none of mmpretrain\'s {", ".join(kinds)} (found '
+                    f'{", ".join(list(state)[:2])}, ...)')
+
+
+def describe(state: Mapping[str, Tensor]) -> str:
+    """Name and settings of a backbone, to the user; '' for families that are not known.
+
+    Args:
+        state (Mapping[str, Tensor]): State dict of a backbone, no prefix.
+    """
+    for kind, family in FAMILIES.items():
+        blocks = [found for key in state if (found := re.fullmatch(family.block, key))]
+        if blocks and family.width in state:
+            break
+    else:
+        return ''
+    width, depths = len(state[family.width]), [*Counter(found[1] for found in blocks).values()]
+    size = family.sizes.get((width, tuple(depths)))
+    name = f'{kind}-{size}' if size else kind
+    if kind == 'ResNet':
+        convolutions = 3 if 'layer1.0.conv3.weight' in state else 2
+        return (f'ResNet-{2 + convolutions * sum(depths)} (blocks {depths}, '
+                f'base_channels={width})')
+    if kind == 'Swin':
+        heads = {found[1]: state[found[0]].shape[1] for found in blocks}
+        return f'{name} (embed_dims={width}, depths={depths}, num_heads={[*heads.values()]})'
+    if kind == 'VisionTransformer':
+        return f'{name} (embed_dims={width}, num_layers={depths[0]})'
+    return f'{name} (depths={depths}, first of channels={width})'
 
 
 def convert_backbone(state: Mapping[str, Tensor], library: str) -> dict[str, Tensor]:
@@ -94,46 +197,23 @@ def convert_backbone(state: Mapping[str, Tensor], library: str) -> dict[str, Ten
         no memory with ``state``.
 
     Raises:
-        ValueError: The other library has no model with this backbone.
+        CMIDError: The other library has no model with this backbone.
     """
     kind = recognise(state, f'this backbone has no counterpart in {library}')
     converted = {}
     for key, value in state.items():
-        row, numbers = row_of(kind, key)
+        row, numbers = _row_of(kind, key)
         name = row[1 + LIBRARIES.index(library)]
         if name is not None:
-            value = layout(kind, row[0], value, library)
+            value = _layout(kind, row[0], value, library)
             converted[name.format(**numbers)] = value.contiguous().clone()
     return converted
 
 
-def recognise(state: Mapping[str, Tensor], complaint: str,
-              kinds: Sequence[str] = tuple(ARCHITECTURES)) -> str:
-    """Which architecture a state dict belongs to, by the names of its tensors.
-
-    Args:
-        state (Mapping[str, Tensor]): State dict of a backbone, no prefix.
-        complaint (str): How the message begins where it belongs to none.
-        kinds (Sequence[str]): Architectures to choose from. Defaults to all.
-
-    Raises:
-        ValueError: It belongs to none.
-    """
-    for kind in kinds:
-        if all(name in state for name in NEEDED[kind]):
-            strange = [key for key in state if row_of(kind, key) is None]
-            if not strange:
-                return kind
-            raise ValueError(f'{complaint}: {len(strange)} tensors are none of a plain '
-                             f'{kind} (e.g. {strange[0]})')
-    raise ValueError(f'{complaint}: it is none of mmpretrain\'s {", ".join(kinds)} (found '
-                     f'{", ".join(list(state)[:2])}, ...)')
-
-
-def row_of(kind: str, key: str) -> tuple | None:
-    """Row of ``ARCHITECTURES`` for a key, and the numbers in it; None without one."""
-    for row in ARCHITECTURES[kind]:
-        pattern = re.escape(row[0]).replace(r'\{leaf\}', LEAVES)
+def _row_of(kind: str, key: str) -> tuple | None:
+    """Row of a tensor in its family's table, and the numbers in its name; None without one."""
+    for row in FAMILIES[kind].tensors:
+        pattern = re.escape(row[0]).replace(r'\{leaf\}', _LEAVES)
         pattern = re.sub(r'\\\{(\w)\\\}', r'(?P<\1>\\d+)', pattern)
         match = re.fullmatch(pattern, key)
         if match:
@@ -143,15 +223,8 @@ def row_of(kind: str, key: str) -> tuple | None:
     return None
 
 
-def layout(kind: str, name: str, value: Tensor, library: str) -> Tensor:
-    """A tensor as the other library lays it out.
-
-    Args:
-        kind (str): Architecture.
-        name (str): First entry of the tensor's row.
-        value (Tensor): Any shape.
-        library (str): One of ``LIBRARIES``.
-    """
+def _layout(kind: str, name: str, value: Tensor, library: str) -> Tensor:
+    """A tensor of any shape, ``name`` being the first entry of its row, in another layout."""
     if kind == 'Swin' and '.downsample.' in name:
         return regroup(value)
     if name.endswith('relative_position_index'):

@@ -203,7 +203,7 @@ def latest_checkpoint(work_dir: str) -> str | None:
 
     The file that ``last_checkpoint`` names comes first, then the others by their time.
     A damaged file is logged and skipped. Only the name in ``last_checkpoint`` counts and not
-    its folder, so that a work dir can be moved.
+    its folder, so that a work dir can be moved. One in a remote storage is returned as it is.
 
     Args:
         work_dir (str): Folder of the run.
@@ -211,7 +211,10 @@ def latest_checkpoint(work_dir: str) -> str | None:
     Raises:
         CMIDError: There are checkpoints, and all of them are damaged.
     """
-    candidates = _candidates(Path(work_dir))
+    named = _named(Path(work_dir))
+    if '://' in named:
+        return named
+    candidates = _candidates(Path(work_dir), Path(named))
     for path in candidates:
         reason = damage(path)
         if not reason:
@@ -224,13 +227,17 @@ def latest_checkpoint(work_dir: str) -> str | None:
     return None
 
 
-def _candidates(work_dir: Path) -> list[Path]:
+def _named(work_dir: Path) -> str:
+    """The path in ``last_checkpoint``; '' where that cannot be read."""
+    try:
+        return (work_dir / POINTER).read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        return ''
+
+
+def _candidates(work_dir: Path, named: Path) -> list[Path]:
     files = [path for pattern in PATTERNS for path in work_dir.glob(pattern)]
     files.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
-    try:
-        named = Path((work_dir / POINTER).read_text().strip())
-    except (OSError, UnicodeDecodeError):
-        return files
     for path in (work_dir / named.name, named):
         if path.is_file():
             return [path, *(file for file in files if not os.path.samefile(file, path))]

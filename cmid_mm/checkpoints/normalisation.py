@@ -1,51 +1,72 @@
 """Whether a config normalises images as a checkpoint's pre-training did."""
+import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from mmengine.config import Config
 from mmengine.logging import MessageHub
 
-# In which order the bands of a photograph come out of a loader; others are unknown.
+# Order in which a loader gives the bands of a photograph; that of other loaders is unknown.
 LOADERS = dict(
     LoadRSImage='RGB', LoadRSImagePair='RGB',
     LoadSingleRSImageFromFile='RGB', LoadMultipleRSImageFromFile='RGB',
     LoadImageFromFile='BGR', MultiImgLoadImageFromFile='BGR')
-#: Units of 0..255; float32 of a config's decimals stays far below.
+# In units of 0..255; the difference between float32 and a config's decimals is far smaller.
 TOLERANCE = 0.01
 
 
-@dataclass
-class Verdict:
-    """``agrees`` is None where something is unknown; ``text`` says it in one line."""
+class Verdict(NamedTuple):
+    """``agrees`` is None where something is unknown; ``text`` is one line."""
     agrees: bool | None
     text: str
 
 
-def running_config() -> Config | None:
+def running_config() -> dict | None:
     """Config of the training that is about to start, from mmengine's ``MessageHub``.
 
+    A run that resumes fills the hub, the text of the config included, from its checkpoint,
+    an untrusted file. So the text is parsed and never executed.
+
     Returns:
-        Config | None: None outside of a training, or where it cannot be read again.
+        dict | None: None outside of a training, or where the text is no Python.
     """
     text = MessageHub.get_current_instance().get_info('cfg')
     if not isinstance(text, str):
         return None
     try:
-        return Config.fromstring(text, '.py')
-    except Exception:  # a config may print as anything; a comparison must not stop training
+        statements = ast.parse(text).body
+        return {statement.targets[0].id: _literal(statement.value) for statement in statements
+                if isinstance(statement, ast.Assign)
+                and isinstance(statement.targets[0], ast.Name)}
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
 
-def check_normalisation(meta: dict, config: Config | None) -> Verdict:
+def _literal(node: ast.expr) -> Any:
+    """Value of an expression as ``Config.pretty_text`` writes it; None for any other."""
+    if isinstance(node, ast.Call) and getattr(node.func, 'id', None) == 'dict':
+        named = {keyword.arg: _literal(keyword.value) for keyword in node.keywords}
+        return next((_literal(arg) for arg in node.args if isinstance(arg, ast.Dict)), {}) | named
+    if isinstance(node, ast.Dict):
+        return {key.value: _literal(value) for key, value in zip(node.keys, node.values)
+                if isinstance(key, ast.Constant)}
+    if isinstance(node, (ast.List, ast.Tuple)):
+        return [_literal(item) for item in node.elts]
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return None
+
+
+def check_normalisation(meta: dict, config: dict | None) -> Verdict:
     """Compare a checkpoint's normalisation with a config's.
 
     Args:
         meta (dict): ``mean``, ``std`` (per band, in 0..255) and ``loading`` of the
             checkpoint, as far as known; see ``BackboneFile``.
-        config (Config, optional): Of the training.
+        config (dict, optional): Of the training.
     """
     if not meta.get('mean') or not meta.get('std'):
-        return Verdict(None, 'normalisation unknown: the file does not tell it')
+        return Verdict(None, 'normalisation unknown: the file does not state it')
     if config is None or not isinstance(config.get('model'), dict):
         return Verdict(None, 'normalisation not compared: no running config; the file was '
                        f'trained with mean {_numbers(meta["mean"])} std '
@@ -64,7 +85,7 @@ def _about_numbers(meta: dict, path: str, found: dict) -> list[str]:
     wanted = {name: list(meta[name]) for name in ('mean', 'std')}
     given = {name: list(found.get(name) or []) for name in wanted}
     bands = len(wanted['mean'])
-    # Change detection puts two dates one behind the other.
+    # Change detection has the bands of two dates.
     dates = 2 if len(given['mean']) == 2 * bands else 1
     wanted = {name: values * dates for name, values in wanted.items()}
     given = {name: values * bands if len(values) == 1 else values
@@ -73,16 +94,16 @@ def _about_numbers(meta: dict, path: str, found: dict) -> list[str]:
         return []
     has = (f'mean {_numbers(given["mean"])} std {_numbers(given["std"])}'
            if given['mean'] else 'no mean and std')
-    cure = ' '.join(f'{path}.{name}={_numbers(values)}' for name, values in wanted.items())
+    fix = ' '.join(f'{path}.{name}={_numbers(values)}' for name, values in wanted.items())
     if not path.startswith('model') and path != 'data_preprocessor':
-        cure = f'set the first in Normalize of every pipeline ({path})'
+        fix = f'set the first in Normalize of every pipeline ({path})'
     else:
-        cure = f'--cfg-options {cure}'
+        fix = f'--cfg-options {fix}'
     return [f'the checkpoint was trained with mean {_numbers(wanted["mean"])} std '
-            f'{_numbers(wanted["std"])}, {path} has {has}: {cure}']
+            f'{_numbers(wanted["std"])}, {path} has {has}: {fix}']
 
 
-def _about_order(path: str, found: dict, config: Config) -> list[str]:
+def _about_order(path: str, found: dict, config: dict) -> list[str]:
     loader = _loader(config)
     order = LOADERS.get(_type(loader))
     if order is None or not found:
@@ -102,7 +123,7 @@ def _about_order(path: str, found: dict, config: Config) -> list[str]:
             f'reads {order}): {path}.{switch}={order == "BGR"}']
 
 
-def _about_range(meta: dict, config: Config) -> list[str]:
+def _about_range(meta: dict, config: dict) -> list[str]:
     from ..datasets.transforms.loading import LoadRSImage
     trained, loader = meta.get('loading'), _loader(config)
     if not isinstance(trained, dict) or not loader:
@@ -116,7 +137,7 @@ def _about_range(meta: dict, config: Config) -> list[str]:
             for name in ('value_range', 'band_indices') if trained.get(name) != given.get(name)]
 
 
-def _find(config: Config) -> tuple[str, dict]:
+def _find(config: dict) -> tuple[str, dict]:
     """Where and with what a config normalises; an empty dict where nowhere."""
     in_model = [(path, node) for path, node in _dicts(config['model'], 'model')
                 if path.endswith('.data_preprocessor')]
@@ -130,7 +151,7 @@ def _find(config: Config) -> tuple[str, dict]:
     return 'model.data_preprocessor', {}
 
 
-def _loader(config: Config) -> dict:
+def _loader(config: dict) -> dict:
     """The first transform of the training that reads images; {} where none is known."""
     for _, node in _dicts(config.get('train_dataloader'), 'train_dataloader'):
         if _type(node) in LOADERS:
@@ -139,7 +160,7 @@ def _loader(config: Config) -> dict:
 
 
 def _dicts(node, path: str) -> Iterator[tuple[str, dict]]:
-    """All dicts inside a config, from the outside in, with dotted paths."""
+    """All dicts inside a config, outer ones first, with dotted paths."""
     if isinstance(node, dict):
         yield path, node
         for key, value in node.items():
@@ -151,8 +172,7 @@ def _dicts(node, path: str) -> Iterator[tuple[str, dict]]:
 
 def _type(node: dict) -> str:
     """Name of a class without its scope or module."""
-    kind = node.get('type') or ''
-    return (kind if isinstance(kind, str) else kind.__name__).split('.')[-1]
+    return str(node.get('type') or '').split('.')[-1]
 
 
 def _close(first: list, second: list) -> bool:
@@ -161,5 +181,5 @@ def _close(first: list, second: list) -> bool:
 
 
 def _numbers(values: list) -> str:
-    """Without spaces, as ``--cfg-options`` wants them."""
-    return '[' + ','.join(f'{value:.6g}' for value in values) + ']'
+    """Without spaces, as ``--cfg-options`` needs them."""
+    return f'[{",".join(f"{value:.6g}" for value in values)}]'

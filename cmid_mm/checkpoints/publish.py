@@ -1,4 +1,4 @@
-"""Checkpoints to give away: nothing but what another machine can use."""
+"""Checkpoints to share: weights and what is known about them, without traces of a machine."""
 import hashlib
 import os
 import re
@@ -8,10 +8,11 @@ from tempfile import TemporaryDirectory
 
 from torch import Tensor
 
+from ..utils.errors import CMIDError
 from .backbone import as_exported
 from .files import check_output, load_checkpoint_file, save_checkpoint_file
 
-# entries of meta that tell of one run on one machine
+# entries of meta about one run on one machine
 OF_THE_RUN = ('time', 'experiment_name', 'hook_msgs', 'env_info')
 # a quoted absolute path in the text of a config; PATH is the same without its quotes
 PATH = r'(?:/|~[\w.-]*/|[A-Za-z]:[\\/])[^\'"\n]*'
@@ -40,8 +41,8 @@ def publish(checkpoint: str, out: str, keep: str = 'all',
         of fields).
 
     Raises:
-        FileNotFoundError: There is no such checkpoint.
-        ValueError: It is none of mmengine, holds no such backbone, or ``out`` cannot be
+        MissingFileError: The checkpoint does not exist.
+        CMIDError: It is none of mmengine, holds no such backbone, or ``out`` cannot be
             written.
     """
     out = Path(out)
@@ -51,12 +52,12 @@ def publish(checkpoint: str, out: str, keep: str = 'all',
     state = content.get('state_dict')
     if not (isinstance(state, dict) and state
             and all(isinstance(value, Tensor) for value in state.values())):
-        raise ValueError(
+        raise CMIDError(
             f'{name} is no mmengine checkpoint: it has no state_dict of tensors; files of '
             'the published CMID code go through '
             'tools/model_converters/convert_published.py first')
     kept = as_exported(content, name, encoder) if keep == 'backbone' else content
-    meta = {key: without_paths(value) for key, value in (kept.get('meta') or {}).items()
+    meta = {key: _without_paths(value) for key, value in (kept.get('meta') or {}).items()
             if key not in OF_THE_RUN}
     published = dict(state_dict=kept['state_dict'], meta=meta)
 
@@ -64,7 +65,7 @@ def publish(checkpoint: str, out: str, keep: str = 'all',
     with TemporaryDirectory(dir=out.parent, prefix='.publishing-') as folder:
         unnamed = Path(folder, 'unnamed.pth')
         save_checkpoint_file(published, unnamed)
-        digits = sha256(unnamed)
+        digits = _sha256(unnamed)
         final = out.with_name(f'{out.stem}_{date.today():%Y%m%d}-{digits[:8]}.pth')
         check_output(final, checkpoint)
         os.replace(unnamed, final)
@@ -72,29 +73,29 @@ def publish(checkpoint: str, out: str, keep: str = 'all',
                 dropped=[key for key in content if key not in published])
 
 
-def without_paths(value):
+def _without_paths(value):
     """Absolute paths in a plain value become the names at their ends.
 
     Args:
         value: A string, the text of a config, or containers of such; others are kept.
     """
     if isinstance(value, dict):
-        return {key: without_paths(item) for key, item in value.items()}
+        return {key: _without_paths(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(without_paths(item) for item in value)
+        return type(value)(_without_paths(item) for item in value)
     if not isinstance(value, str):
         return value
     if re.fullmatch(PATH, value):
-        return end_of(value)
-    return QUOTED_PATH.sub(lambda found: found[1] + end_of(found[2]) + found[1], value)
+        return _end_of(value)
+    return QUOTED_PATH.sub(lambda found: found[1] + _end_of(found[2]) + found[1], value)
 
 
-def end_of(path: str) -> str:
+def _end_of(path: str) -> str:
     """Last part of a path of any system."""
     return (PureWindowsPath(path) if '\\' in path else PurePosixPath(path)).name
 
 
-def sha256(path: Path) -> str:
+def _sha256(path: Path) -> str:
     """Hexadecimal digest of a file."""
     digest = hashlib.sha256()
     with path.open('rb') as file:

@@ -5,8 +5,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..utils.errors import CMIDError
 from ..version import __version__
-from .architectures import recognise
+from .architectures import PUBLISHED, recognise
 from .files import check_output, load_checkpoint_file, save_checkpoint_file
 from .published_keys import NOT_PUBLISHED, convert_published, to_published
 
@@ -14,8 +15,6 @@ from .published_keys import NOT_PUBLISHED, convert_published, to_published
 MEAN = tuple(255 * value for value in (0.33797, 0.3605, 0.3348))
 STD = tuple(255 * value for value in (0.1359, 0.1352, 0.1407))
 STUDENT = 'online_encoder.model.'
-# architectures of the published backbones
-KINDS = ('ResNet', 'Swin')
 
 
 class Ignored:
@@ -30,9 +29,9 @@ def as_list(items=(), maxlen=None) -> list:
     return list(items)
 
 
-# Objects that a published pre-training file holds beside tensors and plain values. Each
-# is read as a stand-in, so that nothing of the file's own choice runs.
-STAND_INS = (
+# Objects in a published pre-training file besides tensors and plain values. Each is read as a
+# replacement, so that no code is executed that the file chooses.
+REPLACEMENTS = (
     (OrderedDict, 'Exploring.utils.metric.MetricStroge'),
     (Ignored, 'Exploring.utils.history_buffer.HistoryBuffer'),
     (as_list, 'collections.deque'),
@@ -40,109 +39,114 @@ STAND_INS = (
 
 
 def load_published_file(path: str) -> dict:
-    """Read a published checkpoint, and any other, without running what it holds.
+    """Read a published checkpoint, or any other, as an untrusted file.
 
     Args:
         path (str): File.
 
     Returns:
-        dict: Its content, logged values replaced by nothing.
+        dict: Its content; logged values are dropped.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is no checkpoint, or would have to run code to be read.
+        MissingFileError: The file does not exist.
+        CMIDError: The file is no checkpoint, or code would have to be executed to read it.
     """
-    with torch.serialization.safe_globals(list(STAND_INS)):
+    with torch.serialization.safe_globals(list(REPLACEMENTS)):
         return load_checkpoint_file(path)
 
 
+def convert_published_file(source: str, out: str, to: str = 'cmid_mm') -> dict:
+    """Convert a file; ``to`` is ``'cmid_mm'`` or ``'published'``.
+
+    Returns:
+        dict: ``found`` and ``written``, the contents, and ``left_behind``, texts.
+
+    Raises:
+        MissingFileError: The file does not exist.
+        CMIDError: It is no file that can be converted, or ``out`` cannot be written.
+    """
+    check_output(out, source)
+    found, name = load_published_file(source), Path(source).name
+    try:
+        written = (import_published(found, name) if to == 'cmid_mm'
+                   else export_published(found))
+    except CMIDError as error:
+        raise CMIDError(f'{name}: {error}') from error
+    save_checkpoint_file(written, out)
+    return dict(found=found, written=written, left_behind=left_behind(found, written))
+
+
 def import_published(content: dict, source: str) -> dict:
-    """A published file as this project writes such files.
+    """A published file in this project's form.
 
     Args:
         content (dict): A pre-training file (fields model, epoch, ...), or a backbone alone
             (its state dict, nothing around it).
-        source (str): Name of the file, for ``meta`` and messages.
+        source (str): Name of the file, for ``meta``.
 
     Returns:
         dict: ``state_dict`` and ``meta``. Of a pre-training file the whole model, to test
-        or to start a training from; of a backbone an exported file as
-        ``extract_backbone`` makes it. The optimiser's state and the logged values stay
-        behind.
+        or to start a training from; of a backbone an exported file as of
+        ``extract_backbone``. The optimiser's state and the logged values are dropped.
 
     Raises:
-        ValueError: The file is no published one.
+        CMIDError: The file is no published one.
     """
     meta = dict(source=source, origin='published CMID', cmid_mm_version=__version__)
     model = content.get('model')
-    if isinstance(model, dict) and any(key.startswith(STUDENT) for key in model):
-        check_tensors(model, source)
-        try:
-            state = convert_published(model)
-        except KeyError as error:
-            raise ValueError(f'{source}: {error.args[0]}') from error
+    whole = isinstance(model, dict) and any(key.startswith(STUDENT) for key in model)
+    if not whole and (not content or 'state_dict' in content or 'model' in content):
+        raise CMIDError('no published CMID file: neither a field "model" with '
+                        f'{STUDENT}* nor the tensors of a backbone')
+    for key, value in (model if whole else content).items():
+        if not isinstance(value, Tensor):
+            raise CMIDError(f'no published CMID file: {key} is a {type(value).__name__}, no '
+                            'tensor')
+    if whole:
+        state = convert_published(model)
         state |= dict(zip(NOT_PUBLISHED, (torch.tensor(MEAN), torch.tensor(STD))))
         epoch = content.get('epoch')
-        # published epochs count from 0, here they say how many are finished
+        # published epochs count from 0, here the number is that of finished epochs
         meta |= dict(epoch=None if epoch is None else epoch + 1, iter=None,
                      num_gpus=content.get('num_gpus'))
         return dict(meta=meta, state_dict=state)
-    if not content or 'state_dict' in content or 'model' in content:
-        raise ValueError(f'{source} is no published CMID file: neither a field "model" '
-                         f'with {STUDENT}* nor the tensors of a backbone')
-    check_tensors(content, source)
-    recognise(content, f'{source} is no published CMID backbone', KINDS)
-    # as `extract_backbone` says it
+    recognise(content, 'no published CMID backbone', PUBLISHED)
+    # the entries of `extract_backbone`
     meta |= dict(encoder='student', bands=len(MEAN), mean=list(MEAN), std=list(STD),
                  loading=None, config=None, epoch=None, iter=None)
     return dict(state_dict={f'backbone.{key}': value for key, value in content.items()},
                 meta=meta)
 
 
-def check_tensors(state: dict, source: str) -> None:
-    """ValueError where a state dict holds anything but tensors."""
-    for key, value in state.items():
-        if not isinstance(value, Tensor):
-            raise ValueError(f'{source} is no published CMID file: {key} is a '
-                             f'{type(value).__name__}, no tensor')
-
-
-def export_published(content: dict, source: str) -> dict:
-    """The way back: a checkpoint or exported file of this project in published form.
+def export_published(content: dict) -> dict:
+    """A checkpoint or exported file of this project in published form.
 
     Args:
         content (dict): A checkpoint of ``CMID`` or an exported backbone.
-        source (str): Name of the file, for messages.
 
     Returns:
         dict: Of a checkpoint: epoch and num_gpus where they are known, and model. Of a
         backbone: its state dict.
 
     Raises:
-        ValueError: The file is neither.
+        CMIDError: The file is neither.
     """
     state, meta = content.get('state_dict'), content.get('meta') or {}
     if not isinstance(state, dict) or not any(key.startswith('backbone.') for key in state):
-        raise ValueError(f'{source} is no file of this project: it lacks a state_dict with '
-                         'backbone.*')
+        raise CMIDError('no file of this project: it lacks a state_dict with backbone.*')
     if all(key.startswith('backbone.') for key in state):
         backbone = OrderedDict(
             (key.removeprefix('backbone.'), value) for key, value in state.items())
-        recognise(backbone, f'{source} has no published form', KINDS)
+        recognise(backbone, 'this backbone has no published form', PUBLISHED)
         return backbone
-    known = dict(num_gpus=meta.get('num_gpus'))
-    if meta.get('epoch'):
-        known = dict(epoch=meta['epoch'] - 1) | known
-    try:
-        model = to_published(state)
-    except ValueError as error:
-        raise ValueError(f'{source}: {error}') from error
-    known = {key: value for key, value in known.items() if value is not None}
-    return known | dict(model=model)
+    known = dict(epoch=meta['epoch'] - 1) if meta.get('epoch') else {}
+    if meta.get('num_gpus') is not None:
+        known['num_gpus'] = meta['num_gpus']
+    return known | dict(model=to_published(state))
 
 
 def left_behind(found: dict, written: dict) -> list[str]:
-    """What of a file's content did not come along, one entry for each, for the user.
+    """The content of a file that was not converted, one text for each, for the user.
 
     The optimiser's state is not converted: its names are swapped in published files (see
     docs/deviations.md), so a training starts anew from the weights.
@@ -162,21 +166,3 @@ def left_behind(found: dict, written: dict) -> list[str]:
                 value.double(), torch.tensor(published).double(), atol=0.01):
             left.append(f'{name} {[round(x, 2) for x in value.tolist()]} of the images')
     return left
-
-
-def convert_published_file(source: str, out: str, to: str = 'cmid_mm') -> dict:
-    """Convert a file; ``to`` is ``'cmid_mm'`` or ``'published'``.
-
-    Returns:
-        dict: ``found`` and ``written``, the contents, and ``left_behind``, texts.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is no file that can be converted, or ``out`` cannot be written.
-    """
-    check_output(out, source)
-    convert = dict(cmid_mm=import_published, published=export_published)[to]
-    found = load_published_file(source)
-    written = convert(found, Path(source).name)
-    save_checkpoint_file(written, out)
-    return dict(found=found, written=written, left_behind=left_behind(found, written))

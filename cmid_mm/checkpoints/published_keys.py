@@ -1,10 +1,12 @@
-"""Names of the published checkpoints and what they are called here.
+"""Names in the published checkpoints and here.
 
 Source: the list of keys in tests/golden/checkpoints, read off the published files.
 """
 from collections import OrderedDict
 
 from torch import Tensor
+
+from ..utils.errors import CMIDError
 
 # (published, here) in the order of the published file; a name that ends in a dot is the
 # prefix of a module, any other is one tensor
@@ -34,13 +36,30 @@ SINGLE_LAYER, FIRST_LAYER = 'mlp.', 'mlp.0.'
 NOT_PUBLISHED = ('data_preprocessor.mean', 'data_preprocessor.std')
 
 
+def convert_published(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """State dict of a published pre-training file to this project's names and layouts.
+
+    Args:
+        state (dict[str, Tensor]): Field ``model`` of the file.
+
+    Raises:
+        CMIDError: A key is none of a published checkpoint.
+    """
+    converted = {from_published(key): value for key, value in state.items()}
+    return _with_transposed(converted, 'global_head.queue')
+
+
 def from_published(key: str) -> str:
-    """This project's name of a published key; raises KeyError for an unknown one."""
+    """This project's name of a published key.
+
+    Raises:
+        CMIDError: It is none of a published checkpoint.
+    """
     for theirs, ours in PLACES:
-        if covers(theirs, key):
+        if _covers(theirs, key):
             rest = key[len(theirs):]
             return ours + (part_from_published(rest) if 'projector.' in theirs else rest)
-    raise KeyError(f'{key} is no key of a published CMID checkpoint')
+    raise CMIDError(f'{key} is no key of a published CMID checkpoint')
 
 
 def part_from_published(key: str) -> str:
@@ -53,52 +72,33 @@ def part_from_published(key: str) -> str:
     return key
 
 
-def covers(place: str, key: str) -> bool:
-    """Whether a row of ``PLACES`` is about a key."""
-    return key.startswith(place) if place.endswith('.') else key == place
-
-
-def convert_published(state: dict) -> dict:
-    """State dict of a published pre-training file to this project's names and layouts.
-
-    Args:
-        state (dict[str, Tensor]): Field ``model`` of the file.
-
-    Raises:
-        KeyError: A key is none of a published checkpoint.
-    """
-    converted = {from_published(key): value for key, value in state.items()}
-    return with_turned_queue(converted, 'global_head.queue')
-
-
-def to_published(state: dict) -> OrderedDict:
-    """State dict of ``CMID`` to published names, layouts and order; inverse of the above.
+def to_published(state: dict[str, Tensor]) -> OrderedDict:
+    """State dict of ``CMID`` to published names, layouts and order.
 
     Args:
         state (dict[str, Tensor]): State of a model here; the data preprocessor's mean and
             std, which published files lack, are left out.
 
     Raises:
-        ValueError: A key has no place in a published file.
+        CMIDError: A key has no place in a published file.
     """
     state = {key: value for key, value in state.items() if key not in NOT_PUBLISHED}
     converted = OrderedDict()
     for theirs, ours in PLACES:
-        keys = [key for key in state if covers(ours, key)]
+        keys = [key for key in state if _covers(ours, key)]
         layers = {key.split('.mlp.')[1].split('.')[0] for key in keys if '.mlp.' in key}
         for key in keys:
             rest = key[len(ours):]
             if 'projector.' in theirs:
-                rest = part_to_published(rest, layers == {'0'})
+                rest = _part_to_published(rest, layers == {'0'})
             converted[theirs + rest] = state.pop(key)
     if state:
-        raise ValueError(f'{len(state)} tensors have no place in a published CMID '
-                         f'checkpoint, e.g. {next(iter(state))}')
-    return with_turned_queue(converted, 'queue')
+        raise CMIDError(f'{len(state)} tensors have no place in a published CMID '
+                        f'checkpoint, e.g. {next(iter(state))}')
+    return _with_transposed(converted, 'queue')
 
 
-def part_to_published(key: str, single_layer: bool) -> str:
-    """Published name of a projector's part; see ``part_from_published``."""
+def _part_to_published(key: str, single_layer: bool) -> str:
     for theirs, ours in PARTS:
         if key.startswith(ours):
             return theirs + key[len(ours):]
@@ -107,8 +107,13 @@ def part_to_published(key: str, single_layer: bool) -> str:
     return key
 
 
-def with_turned_queue(state: dict[str, Tensor], key: str) -> dict[str, Tensor]:
-    """Turn the queue over: published ones hold one scene a column, ours one a row."""
+def _covers(place: str, key: str) -> bool:
+    """Whether an entry of ``PLACES`` is about a key."""
+    return key.startswith(place) if place.endswith('.') else key == place
+
+
+def _with_transposed(state: dict[str, Tensor], key: str) -> dict[str, Tensor]:
+    """Transpose the queue: published ones hold one scene a column, ours one a row."""
     if key in state:
         state[key] = state[key].t().contiguous()
     return state

@@ -1,46 +1,40 @@
-"""Which tensor of a file belongs to which tensor of a backbone."""
+"""The one comparison of state dicts: by name and shape, or as the weights of a backbone."""
 import re
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from .adapt import adapt
+from .architectures import FINAL_NORM, STAGE, STAGE_NORM, SYNONYMS, describe
+from .backbone import BackboneFile
 
-# Made anew by every model from its own sizes; never taken from a file.
+# Computed by every model from its own sizes; never read from a file.
 RECOMPUTED = re.compile(r'(relative_position_index|relative_coords_table|attn_mask)$')
 COUNTER = re.compile(r'num_batches_tracked$')
-# What pre-training or another task hangs behind or in front of a backbone.
-NO_BACKBONE = re.compile(r'^(head|fc|classifier)\.|^mask_token$')
-STAGE = re.compile(r'^(?:layer|stages\.|downsample_layers\.)(\d+)\.')
-STAGE_NORM = re.compile(r'^norm(\d+)\.')
-FINAL_NORM = re.compile(r'^(ln1|ln2|norm)\.')
-# The same tensors by mmpretrain's and by mmseg's VisionTransformer.
-SYNONYMS = (
-    ('.attn.qkv.weight', '.attn.attn.in_proj_weight'),
-    ('.attn.qkv.bias', '.attn.attn.in_proj_bias'),
-    ('.attn.proj.', '.attn.attn.out_proj.'),
-)
+# Tensors of other tasks and of the pre-training beside those of a backbone.
+NO_BACKBONE = re.compile(r'^(?:(head|fc|classifier)\.|(cls|mask)_token$)')
 
 
 @dataclass
 class Match:
-    """A file beside a backbone; keys are the backbone's.
+    """Result of a comparison; keys are the model's.
 
     Attributes:
-        tensors (dict[str, torch.Tensor]): What to fill in, in the model's shapes.
+        tensors (dict[str, Tensor]): Of the file, in the model's shapes.
         missing (list[str]): Tensors of the model that the file lacks.
         unexpected (list[str]): Tensors of the file that the model lacks.
-        misfits (list[str]): Tensors of both whose shapes differ beyond repair.
-        reshaped (dict[str, list[str]]): What was done -> tensors it was done to.
+        misfits (dict[str, str]): Tensor of both -> why the file's does not fit.
+        reshaped (dict[str, list[str]]): Kind of change -> tensors that were changed to fit.
         fresh (list[str]): Missing, as the architecture or the user lets expect.
-        left_off (list[str]): Of the file's, for parts that this model does without.
+        left_off (list[str]): Tensors of the file for parts that this model does without.
     """
-    tensors: dict[str, torch.Tensor] = field(default_factory=dict)
+    tensors: dict[str, Tensor] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     unexpected: list[str] = field(default_factory=list)
-    misfits: list[str] = field(default_factory=list)
+    misfits: dict[str, str] = field(default_factory=dict)
     reshaped: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     fresh: list[str] = field(default_factory=list)
     left_off: list[str] = field(default_factory=list)
@@ -57,8 +51,17 @@ class Match:
 
     @property
     def share(self) -> float:
-        """The smaller of the shares of the model and of the file that found each other."""
+        """Matched tensors, as a share of the model's or of the file's, whichever is smaller."""
         return len(self.tensors) / max(self.wanted, self.offered, 1)
+
+    @property
+    def differences(self) -> str:
+        """Numbers and examples of all that does not match; '' where everything does."""
+        misfits = [f'{key} {reason}' for key, reason in self.misfits.items()]
+        return ', '.join(
+            f'{len(keys)} {title} ({_examples(keys)})' for title, keys in (
+                ('missing', self.missing), ('unexpected', self.unexpected),
+                ('of other shapes, file -> model', misfits)) if keys)
 
     def __str__(self) -> str:
         reshaped = sum(map(len, self.reshaped.values()))
@@ -77,47 +80,85 @@ class Match:
         return text
 
 
-def match_weights(module: nn.Module, tensors: dict[str, torch.Tensor],
-                  allow_missing: tuple[str, ...] = ()) -> Match:
-    """Find for every tensor of a backbone its tensor in a file.
+def compare_states(own: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> Match:
+    """Compare by names and shapes.
+
+    Args:
+        own (Mapping[str, Tensor]): State dict of the model.
+        found (Mapping[str, Tensor]): State dict of the file; a prefix ``module.`` is ignored.
+    """
+    found = {key.removeprefix('module.'): value for key, value in found.items()}
+    match = Match(missing=[key for key in own if key not in found],
+                  unexpected=[key for key in found if key not in own])
+    for key, value in own.items():
+        if key not in found:
+            continue
+        if found[key].shape == value.shape:
+            match.tensors[key] = found[key]
+        else:
+            match.misfits[key] = f'{tuple(found[key].shape)} -> {tuple(value.shape)}'
+    return match
+
+
+def match_backbone(module: nn.Module, tensors: Mapping[str, Tensor],
+                   allow_missing: tuple[str, ...] = ()) -> Match:
+    """Compare a backbone with the weights in a file, and adapt these where they can be.
 
     Args:
         module (nn.Module): The backbone; not changed.
-        tensors (dict[str, torch.Tensor]): Of the file, see ``BackboneFile``.
-        allow_missing (tuple[str]): Regular expressions (``re.search``) of tensors of the
-            model that may stay as they are.
+        tensors (Mapping[str, Tensor]): Of the file, see ``BackboneFile``.
+        allow_missing (tuple[str, ...]): Regular expressions (``re.search``) of tensors of
+            the model that the file may lack.
     """
     own = module.state_dict()
     tensors = {_synonym(key, own): value for key, value in tensors.items()}
-    last_stage = _last_stage(own)
+    last_stage = max((int(found[1]) for found in map(STAGE.match, own) if found), default=-1)
+    allowed = {key for key in own if any(re.search(pattern, key) for pattern in allow_missing)}
+
+    exact = compare_states(own, tensors)
     match = Match()
-    for key, value in own.items():
-        allowed = any(re.search(pattern, key) for pattern in allow_missing)
+    for key, value in exact.tensors.items():
+        if not RECOMPUTED.search(key):
+            match.tensors[key] = value
+        elif not torch.equal(value.to(own[key]), own[key]):
+            match.misfits[key] = '(another order of positions)'
+    for key, reason in exact.misfits.items():
         if RECOMPUTED.search(key):
-            if _other_order(value, tensors.get(key)):
-                match.misfits.append(f'{key} (another order of positions)')
-        elif key not in tensors and _is_counter(key, tensors):
             continue
-        elif key not in tensors:
-            expected = allowed or _stays_fresh(key, tensors, last_stage)
-            (match.fresh if expected else match.missing).append(key)
+        adapted = adapt(module, key, tensors[key], own[key])
+        if adapted:
+            kind, match.tensors[key] = adapted
+            match.reshaped[kind].append(key)
+        elif key in allowed:
+            match.fresh.append(key)
         else:
-            found = tensors[key]
-            adapted = ((None, found) if found.shape == value.shape
-                       else adapt(module, key, found, value))
-            if adapted is not None:
-                match.tensors[key] = adapted[1]
-                if adapted[0]:
-                    match.reshaped[adapted[0]].append(key)
-            elif allowed:
-                match.fresh.append(key)
-            else:
-                match.misfits.append(f'{key} {tuple(found.shape)} -> {tuple(value.shape)}')
-    for key in tensors:
-        if key not in own and not RECOMPUTED.search(key) and not _is_counter(key, own):
+            match.misfits[key] = reason
+    for key in exact.missing:
+        if not RECOMPUTED.search(key) and not _is_counter(key, tensors):
+            expected = key in allowed or _stays_fresh(key, tensors, last_stage)
+            (match.fresh if expected else match.missing).append(key)
+    for key in exact.unexpected:
+        if not RECOMPUTED.search(key) and not _is_counter(key, own):
             left_off = _is_left_off(key, own, last_stage)
             (match.left_off if left_off else match.unexpected).append(key)
     return match
+
+
+def incompatible(module: nn.Module, file: BackboneFile, match: Match, min_match: float) -> str:
+    """Error message for an incompatible checkpoint, with a suggested fix.
+
+    Args:
+        module (nn.Module): The backbone.
+        file (BackboneFile): What was to be loaded.
+        match (Match): How the two match.
+        min_match (float): The share that was required.
+    """
+    # several frameworks have classes of one name
+    name = f'{type(module).__module__.split(".")[0]} {type(module).__name__}'
+    return (f'{file} does not fit {name}: {len(match.tensors)} of {match.wanted} tensors of '
+            f'the model filled, {len(match.tensors)} of {match.offered} of the file used, '
+            f'min_match={min_match:g}; {match.differences}; '
+            f'{_suggest(module.state_dict(), file, match)}')
 
 
 def groups_of(keys: list[str]) -> list[str]:
@@ -126,7 +167,11 @@ def groups_of(keys: list[str]) -> list[str]:
     return list(dict.fromkeys(stems))
 
 
-def _synonym(key: str, own: dict) -> str:
+def _examples(keys: list[str], most: int = 3) -> str:
+    return ', '.join(keys[:most]) + (', ...' if len(keys) > most else '')
+
+
+def _synonym(key: str, own: Mapping) -> str:
     if key not in own:
         for pair in SYNONYMS:
             for here, there in (pair, pair[::-1]):
@@ -135,38 +180,65 @@ def _synonym(key: str, own: dict) -> str:
     return key
 
 
-def _last_stage(own: dict) -> int | None:
-    stages = [int(found[1]) for found in map(STAGE.match, own) if found]
-    return max(stages, default=None)
-
-
-def _other_order(own: torch.Tensor, found: torch.Tensor | None) -> bool:
-    return (found is not None and found.shape == own.shape
-            and not torch.equal(found.to(own), own))
-
-
-def _is_counter(key: str, others: dict) -> bool:
+def _is_counter(key: str, others: Mapping) -> bool:
     """Whether a key is the counter of a batch norm that the other side has."""
-    return COUNTER.sub('running_mean', key) in others if COUNTER.search(key) else False
+    return bool(COUNTER.search(key)) and COUNTER.sub('running_mean', key) in others
 
 
-def _stays_fresh(key: str, tensors: dict, last_stage: int | None) -> bool:
+def _stays_fresh(key: str, tensors: Mapping, last_stage: int) -> bool:
     if key == 'cls_token':
         return 'pos_embed' in tensors  # pre-training without a class token
-    # Pre-training that returns the last map only has no norms of the stages before.
+    # A pre-training that returns the last map only has no norms of the stages before.
     norm = STAGE_NORM.match(key)
-    return norm is not None and last_stage is not None and int(norm[1]) < last_stage
+    return norm is not None and int(norm[1]) < last_stage
 
 
-def _is_left_off(key: str, own: dict, last_stage: int | None) -> bool:
-    if NO_BACKBONE.search(key) or key == 'cls_token':
+def _is_left_off(key: str, own: Mapping, last_stage: int) -> bool:
+    if NO_BACKBONE.search(key):
         return True
     norm = STAGE_NORM.match(key) or FINAL_NORM.match(key)
     if norm:
         return not any(name.startswith(norm[0]) for name in own)
     stage = STAGE.match(key)
-    if stage is None or last_stage is None:
-        return False
-    # Swin's last stage has no downsampling behind it.
-    behind = key.startswith(f'stages.{last_stage}.downsample.')
-    return behind or int(stage[1]) > last_stage
+    # Swin's last stage has no downsampling at its end.
+    return last_stage >= 0 and stage is not None and (
+        int(stage[1]) > last_stage or key.startswith(f'stages.{last_stage}.downsample.'))
+
+
+def _suggest(own: Mapping, file: BackboneFile, match: Match) -> str:
+    here, there = describe(file.tensors), describe(own)
+    if not match.tensors and not match.misfits and not (here and there):
+        return _suggest_prefix(own, file)
+    stems = [any(key.startswith('stem.') for key in keys) for keys in (own, file.tensors)]
+    if here and stems == [True, False] and 'conv1.weight' in file.tensors:
+        return "the file has a plain ResNet's stem: use type='ResNet'"
+    if here and stems == [False, True] and 'conv1.weight' in own:
+        return "the file has the deep stem of ResNetV1c and V1d: use type='ResNetV1c'"
+    if here and there and here != there:
+        return (f'the file is a {here}, the model a {there}: give the backbone the '
+                "file's type and settings, or use another file")
+    if match.unexpected == ['patch_embed.projection.bias']:
+        return 'set patch_bias=True in the backbone'
+    return ('use a file of this architecture, or name what may stay fresh in '
+            'allow_missing=[...], or lower min_match')
+
+
+def _suggest_prefix(own: Mapping, file: BackboneFile) -> str:
+    """Suggest a fix where no tensor has a name of the model's."""
+    if any(key.startswith('online_encoder.') for key in file.tensors):
+        return ('the file is one of the published code: convert it with '
+                'tools/model_converters/convert_published.py first')
+    if file.meta.get('format', 'mm') != 'mm':
+        return (f'the file was exported under the names of {file.meta["format"]}: export '
+                'the training checkpoint again without --format')
+    if any(f'backbone.{key}' in own for key in file.tensors):
+        return 'no common key: the init_cfg belongs into the backbone, model.backbone.init_cfg'
+    for key in file.tensors:
+        # the shortest prefix whose rest is a name of the model
+        for dot in re.finditer(r'\.', key):
+            if key[dot.end():] in own:
+                return (f'no common key: the backbone seems to be under '
+                        f'prefix={key[:dot.end()]!r}')
+    return (f'no common key: the file has {_examples(groups_of(file.tensors), 5)}, the model '
+            f'needs {_examples(groups_of(own), 5)}: use the checkpoint of such a backbone, '
+            'or give its prefix=...')

@@ -1,15 +1,18 @@
 """Feature maps of any stage of a backbone."""
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from torch import Tensor, nn
 
+from ..checkpoints.architectures import FAMILIES
 from ..models.selfsup.backbone_probe import stem_tokens
+from ..utils.errors import CMIDError
 
 
 @contextmanager
 def stage_maps(model: nn.Module, stage: int) -> Iterator[list]:
-    """Note the map behind a stage whenever the backbone runs.
+    """Context manager: record the output of a stage at every pass of the backbone.
 
     Args:
         model (nn.Module): ResNet and relatives, Swin, ConvNeXt (four stages), or
@@ -20,13 +23,13 @@ def stage_maps(model: nn.Module, stage: int) -> Iterator[list]:
         list[Tensor]: (B, C, h, w) of each pass, in their order.
 
     Raises:
-        ValueError: The backbone has no such stage.
+        CMIDError: The backbone has no such stage.
     """
     found, grid = [], {}
     stages = stages_of(model)
     if not 1 <= stage <= len(stages):
-        raise ValueError(f'{type(model).__name__} has no stage {stage}: stages count from 1 '
-                         f'to {len(stages)}')
+        raise CMIDError(f'{type(model).__name__} has no stage {stage}: stages count from 1 '
+                        f'to {len(stages)}')
     handles = [stages[stage - 1].register_forward_hook(
         lambda module, args, output: found.append(_as_map(output, grid, model)))]
     if hasattr(model, 'patch_embed'):
@@ -40,20 +43,20 @@ def stage_maps(model: nn.Module, stage: int) -> Iterator[list]:
 
 
 def stages_of(model: nn.Module) -> list:
-    """Modules whose outputs are the maps of a backbone, from fine to coarse."""
-    if hasattr(model, 'layer1'):
-        return [getattr(model, f'layer{i}') for i in range(1, 9) if hasattr(model, f'layer{i}')]
-    for name in ('stages', 'layers'):
-        if isinstance(getattr(model, name, None), (nn.ModuleList, nn.Sequential)):
-            return list(getattr(model, name))
-    raise ValueError(f'{type(model).__name__} has no stages that are known here: leave --stage '
-                     'away for its last feature map')
+    """Modules whose outputs are the feature maps of a backbone, from fine to coarse."""
+    for family in FAMILIES.values():
+        stages = [module for name, module in model.named_modules()
+                  if re.fullmatch(family.stage, name)]
+        if stages:
+            return stages
+    raise CMIDError(f'{type(model).__name__} is of no known family with stages: omit '
+                    '--stage for its last feature map')
 
 
 def _as_map(output, grid: dict, model: nn.Module) -> Tensor:
     if isinstance(output, Tensor) and output.ndim == 4:
         return output.detach()
-    # tokens with their grid (Swin), or with what is no place in front of them (ViT)
+    # tokens with their grid (Swin), or after a class token (ViT)
     tokens, size = output if isinstance(output, (tuple, list)) else (output, grid['size'])
     places = tokens[:, tokens.shape[1] - size[0] * size[1]:]
     return places.detach().transpose(1, 2).unflatten(2, tuple(size))

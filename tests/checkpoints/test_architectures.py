@@ -1,10 +1,17 @@
-"""Exports against the real models of torchvision and timm: what they compute."""
+"""Exports compared with the real models of torchvision and timm: features, refusals, names."""
 import pytest
 import torch
+from frameworks import THIN
 from mmpretrain.registry import MODELS
 from torch import nn
 
-from cmid_mm.checkpoints.architectures import LIBRARIES, convert_backbone, recognise, regroup
+from cmid_mm.checkpoints.architectures import (
+    LIBRARIES,
+    convert_backbone,
+    describe,
+    recognise,
+    regroup,
+)
 
 DEPTHS, HEADS = [2, 2, 2, 2], [1, 2, 4, 8]
 # name: (backbone here, image size)
@@ -24,7 +31,7 @@ BACKBONES = dict(
 
 
 def backbone_of(name, **changes):
-    """Every tensor differs from its initial value, so that a wrong place shows."""
+    """Every tensor differs from its initial value, so that a wrong place is found."""
     backbone = MODELS.build(dict(BACKBONES[name][0], **changes)).double()
     backbone.eval()
     with torch.no_grad():
@@ -63,15 +70,14 @@ def torchvision_features(name, model, image):
 
 def timm_model(name):
     timm = pytest.importorskip('timm')
-    if name.startswith('resnet'):
-        return timm.create_model(name)
-    if name == 'swin':
-        return timm.create_model('swin_tiny_patch4_window7_224', embed_dim=16, depths=DEPTHS,
-                                 num_heads=HEADS)
-    if name == 'vit':
-        return timm.create_model('vit_tiny_patch16_224', img_size=64, embed_dim=32, depth=2,
-                                 num_heads=4)
-    return timm.create_model('convnext_tiny', depths=[1, 2, 2, 1], dims=[8, 16, 32, 64])
+    sizes = dict(
+        resnet18=('resnet18', {}), resnet50=('resnet50', {}),
+        swin=('swin_tiny_patch4_window7_224', dict(embed_dim=16, depths=DEPTHS,
+                                                   num_heads=HEADS)),
+        vit=('vit_tiny_patch16_224', dict(img_size=64, embed_dim=32, depth=2, num_heads=4)),
+        convnext=('convnext_tiny', dict(depths=[1, 2, 2, 1], dims=[8, 16, 32, 64])))
+    kind, arguments = sizes[name]
+    return timm.create_model(kind, **arguments)
 
 
 def timm_features(name, model, image):
@@ -104,27 +110,25 @@ def test_features_are_the_same(name, library):
 
 
 @pytest.mark.parametrize('library', LIBRARIES)
-def test_exports_stand_alone(library):
-    for name in ('swin', 'convnext'):
-        backbone = backbone_of(name, out_indices=(0, 1, 2, 3))
-        state = backbone.state_dict()
-        converted = convert_backbone(state, library)
-        # norms of inner stages are no part of a classifier
-        plain = convert_backbone(backbone_of(name).state_dict(), library)
-        assert list(converted) == list(plain)
-        storage = {value.untyped_storage().data_ptr() for value in state.values()}
-        for key, value in converted.items():
-            assert value.is_contiguous(), key
-            assert value.untyped_storage().data_ptr() not in storage, key
+@pytest.mark.parametrize('name', ['swin', 'convnext'])
+def test_exports_share_no_memory(name, library):
+    state = backbone_of(name, out_indices=(0, 1, 2, 3)).state_dict()
+    converted = convert_backbone(state, library)
+    # norms of inner stages are no part of a classifier
+    assert list(converted) == list(convert_backbone(backbone_of(name).state_dict(), library))
+    storage = {value.untyped_storage().data_ptr() for value in state.values()}
+    for key, value in converted.items():
+        assert value.is_contiguous(), key
+        assert value.untyped_storage().data_ptr() not in storage, key
 
 
-def test_pointwise_convolutions_become_linear_layers():
+@pytest.mark.parametrize('library', LIBRARIES)
+def test_pointwise_convolutions_become_linear_layers(library):
     linear = backbone_of('convnext').state_dict()
     convolved = {key: value[:, :, None, None] if '.pointwise' in key and value.ndim == 2
                  else value for key, value in linear.items()}
-    for library in LIBRARIES:
-        expected, found = (convert_backbone(s, library) for s in (linear, convolved))
-        assert all(torch.equal(found[key], value) for key, value in expected.items())
+    expected, found = (convert_backbone(s, library) for s in (linear, convolved))
+    assert all(torch.equal(found[key], value) for key, value in expected.items())
 
 
 def test_order_of_merged_neighbours():
@@ -148,18 +152,35 @@ def test_order_of_merged_neighbours():
     (dict(type='ConvNeXt', arch='atto', use_grn=True, layer_scale_init_value=0.),
      'none of mmpretrain'),
 ])
-@pytest.mark.parametrize('library', LIBRARIES)
-def test_what_has_no_counterpart_is_refused(backbone, strange, library):
+def test_backbones_without_counterpart_are_refused(backbone, strange):
     state = MODELS.build(backbone).state_dict()
-    with pytest.raises(ValueError, match=strange) as error:
-        convert_backbone(state, library)
-    assert str(error.value).startswith(f'this backbone has no counterpart in {library}: ')
-    assert '\n' not in str(error.value)
+    for library in LIBRARIES:
+        with pytest.raises(ValueError, match=strange) as error:
+            convert_backbone(state, library)
+        assert str(error.value).startswith(f'this backbone has no counterpart in {library}: ')
+        assert '\n' not in str(error.value)
 
 
-def test_architectures_are_told_apart():
-    kinds = dict(resnet18='ResNet', resnet50='ResNet', swin='Swin', vit='VisionTransformer',
-                 convnext='ConvNeXt')
-    assert {name: recognise(backbone_of(name).state_dict(), '') for name in BACKBONES} == kinds
-    with pytest.raises(ValueError, match='it is: it is none of mmpretrain.s ResNet, Swin '):
-        recognise(backbone_of('vit').state_dict(), 'it is', ('ResNet', 'Swin'))
+@pytest.mark.parametrize('name, kind', [
+    ('resnet18', 'ResNet'), ('swin', 'Swin'), ('vit', 'VisionTransformer'),
+    ('convnext', 'ConvNeXt')])
+def test_families_are_told_apart(name, kind):
+    state = backbone_of(name).state_dict()
+    assert recognise(state, '') == kind
+    others = [other for other in ('ResNet', 'Swin') if other != kind]
+    with pytest.raises(ValueError, match=f'it is: it is none of mmpretrain.s {others[0]}'):
+        recognise(state, 'it is', others)
+
+
+@pytest.mark.parametrize('backbone, description', [
+    (dict(type='ResNet', depth=152, **THIN),
+     'ResNet-152 (blocks [3, 8, 36, 3], base_channels=8)'),
+    (dict(type='SwinTransformer', arch='tiny'),
+     'Swin-T (embed_dims=96, depths=[2, 2, 6, 2], num_heads=[3, 6, 12, 24])'),
+    (dict(type='VisionTransformer', arch='deit-tiny'),
+     'VisionTransformer-Ti (embed_dims=192, num_layers=12)'),
+    (dict(type='ConvNeXt', arch='atto'),
+     'ConvNeXt (depths=[2, 2, 6, 2], first of channels=40)'),
+    (dict(type='MobileNetV2'), '')])
+def test_backbones_are_described_by_their_settings(backbone, description):
+    assert describe(MODELS.build(backbone).state_dict()) == description

@@ -1,36 +1,40 @@
-"""What becomes of files that are no checkpoint."""
+"""Safe reading, integrity, and the checkpoint that a run resumes from."""
 import collections
+import os
 
 import pytest
 import torch
+from mmengine.logging import HistoryBuffer
 
-from cmid_mm.checkpoints.backbone import extract_backbone
-from cmid_mm.checkpoints.files import load_checkpoint_file, load_checkpoint_url
-
-
-def exported(meta):
-    state = {'backbone.weight': torch.ones(2), 'data_preprocessor.mean': torch.zeros(4),
-             'data_preprocessor.std': torch.ones(4)}
-    return extract_backbone(dict(state_dict=state, meta=meta))['meta']
-
-
-def refuse(path, match):
-    with pytest.raises(ValueError, match=match) as error:
-        load_checkpoint_file(str(path))
-    message = str(error.value)
-    assert message.startswith(str(path)) and '\n' not in message
-    assert 'weights_only' not in message
+from cmid_mm.checkpoints.files import (
+    clear_unfinished,
+    damage,
+    latest_checkpoint,
+    load_checkpoint_file,
+    load_checkpoint_url,
+)
 
 
-def test_a_checkpoint_comes_back(tmp_path):
-    torch.save(dict(weight=torch.arange(3)), tmp_path / 'x.pth')
+def test_a_checkpoint_is_read(tmp_path):
+    """Also after mmengine of the onedl family has removed its classes from torch's list."""
+    buffer = HistoryBuffer()
+    buffer.update(3.)
+    torch.save(dict(weight=torch.arange(3), log=buffer), tmp_path / 'x.pth')
+    with torch.serialization.safe_globals([HistoryBuffer]):
+        pass
     found = load_checkpoint_file(tmp_path / 'x.pth', torch.device('cpu'))
-    assert found['weight'].tolist() == [0, 1, 2]
+    assert found['weight'].tolist() == [0, 1, 2] and found['log'].current() == 3
 
 
 @pytest.mark.parametrize('zipped', [False, True])
-def test_what_is_no_checkpoint_is_named(tmp_path, zipped):
+def test_other_files_are_refused(tmp_path, zipped):
     path = tmp_path / 'x.pth'
+
+    def refused(match):
+        with pytest.raises(ValueError, match=f'x.pth {match}') as error:
+            load_checkpoint_file(str(path))
+        assert '\n' not in str(error.value) and 'weights_only' not in str(error.value)
+
     with pytest.raises(FileNotFoundError, match='no such checkpoint: .*x.pth'):
         load_checkpoint_file(path)
     options = dict(_use_new_zipfile_serialization=zipped)
@@ -38,19 +42,18 @@ def test_what_is_no_checkpoint_is_named(tmp_path, zipped):
     data = path.read_bytes()
     for cut in (0, 1, 100, len(data) // 2):
         path.write_bytes(data[:cut])
-        refuse(path, 'cannot be read as a checkpoint .*damaged')
+        refused('cannot be read as a checkpoint .*damaged')
     torch.save(torch.zeros(1), path, **options)
-    refuse(path, 'holds a Tensor, no checkpoint')
+    refused('holds a Tensor, no checkpoint')
     torch.save(dict(meta=collections.UserDict()), path, **options)
-    refuse(path, 'holds a collections.UserDict and would have to run code to be read')
+    refused('holds a collections.UserDict and would have to run code to be read')
 
 
 @pytest.mark.parametrize('zipped', [False, True])
-def test_what_comes_from_the_net_runs_nothing(tmp_path, zipped):
-    source, kept = tmp_path / 'x.pth', tmp_path / 'kept'
-    options = dict(_use_new_zipfile_serialization=zipped)
-    torch.save(dict(weight=torch.arange(3)), source, **options)
-    found = load_checkpoint_url(source.as_uri(), str(kept), progress=False)
+def test_downloads_are_untrusted(tmp_path, zipped):
+    kept, options = tmp_path / 'kept', dict(_use_new_zipfile_serialization=zipped)
+    torch.save(dict(weight=torch.arange(3)), tmp_path / 'x.pth', **options)
+    found = load_checkpoint_url((tmp_path / 'x.pth').as_uri(), str(kept), progress=False)
     assert found['weight'].tolist() == [0, 1, 2] and (kept / 'x.pth').is_file()
     torch.save(dict(meta=collections.UserDict()), tmp_path / 'y.pth', **options)
     with pytest.raises(ValueError, match='y.pth holds a collections.UserDict and would have'):
@@ -59,31 +62,70 @@ def test_what_comes_from_the_net_runs_nothing(tmp_path, zipped):
         load_checkpoint_url((tmp_path / 'z.pth').as_uri(), str(kept), progress=False)
 
 
-def test_an_error_of_the_machine_keeps_its_kind(tmp_path, monkeypatch):
+@pytest.mark.parametrize('kind', [torch.OutOfMemoryError, PermissionError, MemoryError])
+def test_errors_of_the_machine_keep_their_class(kind, tmp_path, monkeypatch):
+    def fail(*args, **kwargs):
+        raise kind('the machine')
+
     (tmp_path / 'x.pth').touch()
-    for kind in (torch.OutOfMemoryError, PermissionError, MemoryError):
-        def fail(*args, kind=kind, **kwargs):
-            raise kind('the machine')
-        monkeypatch.setattr(torch, 'load', fail)
-        with pytest.raises(kind, match='the machine'):
-            load_checkpoint_file(tmp_path / 'x.pth')
+    monkeypatch.setattr(torch, 'load', fail)
+    with pytest.raises(kind, match='the machine'):
+        load_checkpoint_file(tmp_path / 'x.pth')
 
 
-def test_export_says_how_raw_values_became_bytes():
-    loading = dict(bands=4, band_indices=None, value_range=[[0.0, 3000.0]] * 4)
-    meta = exported(dict(dataset_meta=dict(classes=None, loading=loading), epoch=2))
-    assert meta['loading'] == loading and meta['bands'] == 4 and meta['epoch'] == 2
-    for other in ({}, dict(dataset_meta=None), dict(dataset_meta=dict(classes=('a', )))):
-        assert exported(other)['loading'] is None
+# ------------------------------------------------------------------- the newest whole one
 
 
-def test_what_others_take_off_torchs_list_is_put_back(tmp_path):
-    """As the onedl family's mmengine does whenever it reads a file by itself."""
-    from mmengine.logging import HistoryBuffer
-    buffer = HistoryBuffer()
-    buffer.update(3.)
-    torch.save(dict(log=buffer), tmp_path / 'x.pth')
-    with torch.serialization.safe_globals([HistoryBuffer]):
-        pass
-    found = load_checkpoint_file(tmp_path / 'x.pth')
-    assert found['log'].current() == 3
+@pytest.fixture
+def run(tmp_path):
+    """Three checkpoints, an hour apart; the pointer names the newest."""
+    for number in (1, 2, 3):
+        path = tmp_path / f'epoch_{number}.pth'
+        torch.save(dict(a=torch.arange(1000.) + number), path)
+        os.utime(path, (3600 * number, 3600 * number))
+    (tmp_path / 'last_checkpoint').write_text('/elsewhere/before/the/move/epoch_3.pth')
+    return tmp_path
+
+
+@pytest.mark.parametrize('pointer, number', [
+    (b'/elsewhere/before/the/move/epoch_3.pth', 3), (b'epoch_2.pth', 2), (b'\xff\xfe', 3),
+    (None, 3)])
+def test_the_pointer_decides_and_its_folder_does_not_count(run, pointer, number):
+    (run / 'last_checkpoint').unlink()
+    if pointer:
+        (run / 'last_checkpoint').write_bytes(pointer)
+    assert latest_checkpoint(str(run)) == str(run / f'epoch_{number}.pth')
+
+
+def test_a_flipped_bit_that_torch_ignores_is_found(run):
+    path = run / 'epoch_3.pth'
+    content = bytearray(path.read_bytes())
+    content[2000] ^= 1
+    path.write_bytes(content)
+    assert 'a' in torch.load(path, weights_only=True)
+    assert 'checksum' in damage(str(path))
+    assert latest_checkpoint(str(run)) == str(run / 'epoch_2.pth')
+
+
+@pytest.mark.parametrize('content', [b'', b'PK\x03\x04', b'no archive'])
+def test_truncated_files_are_skipped(run, content):
+    whole = (run / 'epoch_3.pth').read_bytes()
+    (run / 'epoch_3.pth').write_bytes(content or whole[:-100])
+    (run / 'epoch_2.pth').write_bytes(content)
+    assert latest_checkpoint(str(run)) == str(run / 'epoch_1.pth')
+
+
+def test_no_checkpoint_and_no_whole_one(run):
+    assert latest_checkpoint(str(run / 'new')) is None
+    for number in (1, 2, 3):
+        (run / f'epoch_{number}.pth').write_bytes(b'')
+    with pytest.raises(ValueError, match='all 3 checkpoints .* are damaged'):
+        latest_checkpoint(str(run))
+
+
+def test_unfinished_files_of_killed_processes_are_removed(run):
+    (run / 'epoch_4.pth.77.part').write_bytes(b'half')
+    (run / 'notes.part').write_text('not ours')
+    clear_unfinished(str(run))
+    assert sorted(path.name for path in run.iterdir()) == [
+        'epoch_1.pth', 'epoch_2.pth', 'epoch_3.pth', 'last_checkpoint', 'notes.part']

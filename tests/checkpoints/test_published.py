@@ -1,12 +1,22 @@
 """Whole published files: read safely, converted, and back without a difference."""
 import pickle
+import shutil
 from collections import OrderedDict
 from pathlib import Path
 
 import pytest
 import torch
+from golden_files import Golden, recipe
+from mmengine.config import Config
 from mmpretrain.registry import MODELS
-from published_files import NAMES, assert_same_file, keys_of, save_pretraining, thin_tensors
+from published_files import (
+    NAMES,
+    assert_same_file,
+    full_shapes,
+    keys_of,
+    save_pretraining,
+    thin_tensors,
+)
 from small_models import TINY_SWIN, build_cmid
 
 from cmid_mm.checkpoints.backbone import export_backbone
@@ -14,11 +24,21 @@ from cmid_mm.checkpoints.files import load_checkpoint_file
 from cmid_mm.checkpoints.published import (
     MEAN,
     STD,
+    STUDENT,
     convert_published_file,
     import_published,
     load_published_file,
 )
 from cmid_mm.checkpoints.published_keys import from_published, to_published
+from cmid_mm.checkpoints.state import compare_states
+
+CONFIGS = Path(__file__).parents[2] / 'configs' / 'cmid'
+# published file: (recipe, config of the backbone with all of its feature maps)
+RECIPES = dict(
+    resnet50=(CONFIGS / 'cmid_resnet50_4xb64-amp-adan-coslr-200e_millionaid.py',
+              dict(type='ResNet', depth=50, out_indices=(0, 1, 2, 3))),
+    swin_base=(CONFIGS / 'cmid_swin_pretrain.py',
+               dict(type='SwinTransformer', arch='base', out_indices=(0, 1, 2, 3))))
 
 
 class Call:
@@ -29,6 +49,9 @@ class Call:
 
     def __reduce__(self):
         return self.call[0], self.call[1:]
+
+
+# ------------------------------------------------------------------------ there and back
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -64,69 +87,91 @@ def test_a_backbone_there_and_back_is_exact(name, tmp_path):
                      {f'backbone.{key}': value for key, value in backbone.items()})
     assert ours['meta']['encoder'] == 'student' and ours['meta']['bands'] == 3
     convert_published_file(tmp_path / 'ours.pth', tmp_path / 'back.pth', 'published')
-    back = load_checkpoint_file(tmp_path / 'back.pth')
-    assert type(back) is OrderedDict
-    assert_same_file(back, backbone)
     # exporting and converting are two ways to the same
     export_backbone(tmp_path / 'ours.pth', tmp_path / 'exported.pth', fmt='published')
-    assert_same_file(load_checkpoint_file(tmp_path / 'exported.pth'), backbone)
+    for file in ('back.pth', 'exported.pth'):
+        back = load_checkpoint_file(tmp_path / file)
+        assert type(back) is OrderedDict
+        assert_same_file(back, backbone)
 
 
 def test_normalisation_is_the_published_one():
-    assert MEAN == pytest.approx([0.33797 * 255, 0.3605 * 255, 0.3348 * 255])
-    assert STD == pytest.approx([0.1359 * 255, 0.1352 * 255, 0.1407 * 255])
-    model = thin_tensors(keys_of(NAMES[0]))
-    whole = import_published(dict(model=model), 'x')
+    whole = import_published(dict(model=thin_tensors(keys_of(NAMES[0]))), 'x')
     alone = import_published(thin_tensors(keys_of(NAMES[0], 'backbone')), 'x')
-    for name, values in (('mean', MEAN), ('std', STD)):
+    for name, values in (('mean', (0.33797, 0.3605, 0.3348)), ('std', (0.1359, 0.1352, 0.1407))):
         stored = whole['state_dict'][f'data_preprocessor.{name}']
         assert stored.dtype == torch.float32
+        values = [255 * value for value in values]
         assert stored.tolist() == pytest.approx(values) == alone['meta'][name]
     assert whole['meta']['epoch'] is None
 
 
-@pytest.mark.parametrize('backbone, norm', [
-    (dict(type='ResNet', depth=18), dict(type='BN1d')), (TINY_SWIN, None)])
-@pytest.mark.parametrize('num_layers', [1, 3])
+@pytest.mark.parametrize('backbone, norm, num_layers', [
+    (dict(type='ResNet', depth=18), dict(type='BN1d'), 3), (TINY_SWIN, None, 3),
+    (TINY_SWIN, None, 1)])
 def test_a_model_trained_here_is_written_in_the_published_order(backbone, norm, num_layers):
-    changes = dict(norm_cfg=norm, dense_projector=dict(num_layers=num_layers))
-    model = build_cmid(backbone, **changes)
-    published = to_published(model.state_dict())
-    single = 'class_projector.mlp.weight' in published
-    assert single == (num_layers == 1)
+    model = build_cmid(backbone, norm_cfg=norm, dense_projector=dict(num_layers=num_layers))
+    state = model.state_dict()
+    published = to_published(state)
+    assert ('class_projector.mlp.weight' in published) == (num_layers == 1)
     if num_layers == 3:
         name = 'resnet50' if norm else 'swin_base'
         known = [key for key in keys_of(name) if key in published]
         assert [key for key in published if key in keys_of(name)] == known
         assert len(known) > 200 and known[:2] == ['queue', 'queue_ptr']
     imported = import_published(dict(model=published), 'x')['state_dict']
-    fresh = build_cmid(backbone, **changes)
-    for value in fresh.state_dict().values():
-        value.zero_()
-    fresh.load_state_dict(imported)
-    mean = fresh.data_preprocessor.mean
-    for key, value in model.state_dict().items():
-        assert torch.equal(fresh.state_dict()[key], value) == ('data_pre' not in key), key
-    assert mean.tolist() == pytest.approx(MEAN)
+    assert compare_states(state, imported).differences == ''
+    for key, value in state.items():
+        assert torch.equal(imported[key], value) == ('data_preprocessor' not in key), key
+    assert imported['data_preprocessor.mean'].tolist() == pytest.approx(MEAN)
+    assert imported['data_preprocessor.std'].tolist() == pytest.approx(STD)
+
+
+def test_a_converted_file_starts_a_model(tmp_path):
+    """mmengine's own initializer loads both encoders from its exports."""
+    model = build_cmid(TINY_SWIN)
+    for value in model.teacher.parameters():
+        value.add_(1)
+    save_pretraining(tmp_path / 'theirs.pth', to_published(model.state_dict()))
+    convert_published_file(tmp_path / 'theirs.pth', tmp_path / 'ours.pth')
+    for encoder, expected in (('student', model.backbone),
+                              ('teacher', model.teacher['backbone'])):
+        meta = export_backbone(tmp_path / 'ours.pth', tmp_path / 'b.pth', encoder)['meta']
+        assert (meta['encoder'], meta['epoch'], meta['bands']) == (encoder, 200, 3)
+        backbone = MODELS.build(TINY_SWIN | dict(init_cfg=dict(
+            type='Pretrained', checkpoint=str(tmp_path / 'b.pth'), prefix='backbone.')))
+        backbone.init_weights()
+        assert_same_file(backbone.state_dict(), expected.state_dict())
+
+
+def test_other_statistics_are_reported_as_left_behind(tmp_path):
+    torch.save(dict(state_dict=build_cmid(TINY_SWIN).state_dict()), tmp_path / 'ours.pth')
+    export_backbone(tmp_path / 'ours.pth', tmp_path / 'alone.pth')
+    for source in ('ours.pth', 'alone.pth'):
+        done = convert_published_file(tmp_path / source, tmp_path / 'out.pth', 'published')
+        assert done['left_behind'] == ['mean [100.0, 100.0, 100.0] of the images',
+                                       'std [50.0, 50.0, 50.0] of the images']
+
+
+# ------------------------------------------------------------------------ untrusted files
 
 
 @pytest.mark.parametrize('call', [
     (open, 'opened', 'w'), (eval, "open('opened', 'w')"), (getattr, dict, 'clear'),
     (pickle.loads, pickle.dumps(Call(open, 'opened', 'w')))])
 @pytest.mark.parametrize('place', ['hooks', 'metric_storage', 'model'])
-def test_a_pickle_that_would_run_code_is_refused(call, place, tmp_path, monkeypatch):
+def test_code_in_a_pickle_is_refused(call, place, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    save_pretraining('evil.pth', thin_tensors(keys_of(NAMES[0])), **{place: Call(*call)})
+    save_pretraining('evil.pth', dict(queue=torch.ones(2)), **{place: Call(*call)})
     with pytest.raises(ValueError, match='evil.pth (holds a|cannot be read)') as error:
         convert_published_file('evil.pth', 'out.pth')
     assert '\n' not in str(error.value)
     assert not Path('opened').exists() and not Path('out.pth').exists()
 
 
-def test_stand_ins_run_nothing_and_do_not_outlive_the_reading(tmp_path):
+def test_replacements_of_classes_end_with_the_reading(tmp_path):
     save_pretraining(tmp_path / 'x.pth', OrderedDict(queue=torch.ones(2)))
-    content = load_published_file(tmp_path / 'x.pth')
-    storage = content['metric_storage']
+    storage = load_published_file(tmp_path / 'x.pth')['metric_storage']
     assert type(storage) is OrderedDict and not vars(storage['loss'])
     with pytest.raises(ValueError, match='convert it with .*convert_published.py first'):
         load_checkpoint_file(tmp_path / 'x.pth')
@@ -156,28 +201,94 @@ def test_foreign_files_are_refused(content, to, message, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ['x.pth']
 
 
-def test_converted_file_starts_a_model(tmp_path):
-    """What mmengine loads from it, and what the exported backbone holds."""
-    model = build_cmid(TINY_SWIN)
-    for value in model.teacher.parameters():
-        value.add_(1)
-    save_pretraining(tmp_path / 'theirs.pth', to_published(model.state_dict()))
-    convert_published_file(tmp_path / 'theirs.pth', tmp_path / 'ours.pth')
-    for encoder, expected in (('student', model.backbone),
-                              ('teacher', model.teacher['backbone'])):
-        meta = export_backbone(tmp_path / 'ours.pth', tmp_path / 'b.pth', encoder)['meta']
-        assert (meta['encoder'], meta['epoch'], meta['bands']) == (encoder, 200, 3)
-        backbone = MODELS.build(TINY_SWIN | dict(init_cfg=dict(
-            type='Pretrained', checkpoint=str(tmp_path / 'b.pth'), prefix='backbone.')))
-        backbone.init_weights()
-        assert_same_file(backbone.state_dict(), expected.state_dict())
+# -------------------------------------------------------------------- true shapes, features
 
 
-def test_other_statistics_are_said_to_be_left_behind(tmp_path):
-    model = build_cmid(TINY_SWIN)
-    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'ours.pth')
-    export_backbone(tmp_path / 'ours.pth', tmp_path / 'alone.pth')
-    for source in ('ours.pth', 'alone.pth'):
-        done = convert_published_file(tmp_path / source, tmp_path / 'out.pth', 'published')
-        assert done['left_behind'] == ['mean [100.0, 100.0, 100.0] of the images',
-                                       'std [50.0, 50.0, 50.0] of the images']
+@pytest.fixture(scope='module', params=RECIPES)
+def converted(request, tmp_path_factory):
+    """A published file with the golden backbone, the rest in its true shapes, converted.
+
+    Name, path of the converted file, and the tensors of the published one.
+    """
+    name, folder = request.param, tmp_path_factory.mktemp(request.param)
+    model = full_shapes(keys_of(name))
+    seed, weight = int(Golden(f'checkpoints/{name}_backbone_io')['seed']), recipe().weight
+    backbone = MODELS.build(dict(RECIPES[name][1])).state_dict()
+    for key, (shape, dtype) in keys_of(name, 'backbone').items():
+        # the golden recipe has no index tables
+        value = (backbone[key] if key.endswith('relative_position_index')
+                 else torch.as_tensor(weight(STUDENT + key, shape, seed)))
+        model[STUDENT + key] = value.to(dtype)
+    save_pretraining(folder / 'theirs.pth', model)
+    convert_published_file(folder / 'theirs.pth', folder / 'ours.pth')
+    yield name, folder / 'ours.pth', model
+    # gigabytes, of which pytest would keep those of three runs
+    shutil.rmtree(folder)
+
+
+def test_every_published_tensor_has_its_place(converted):
+    name, ours, published = converted
+    own = MODELS.build(Config.fromfile(RECIPES[name][0]).model).state_dict()
+    state = load_checkpoint_file(ours)['state_dict']
+    assert compare_states(own, state).differences == ''
+    assert {key: value.dtype for key, value in state.items()} == {
+        key: value.dtype for key, value in own.items()}
+    assert list(to_published(own)) == list(published)
+    assert len({from_published(key) for key in published}) == len(published)
+
+
+def test_converted_weights_give_the_published_features(converted, tmp_path):
+    name, ours, published = converted
+    export_backbone(ours, tmp_path / 'exported.pth')
+    golden = Golden(f'checkpoints/{name}_backbone_io')
+    backbone = MODELS.build(RECIPES[name][1] | dict(init_cfg=dict(
+        type='Pretrained', checkpoint=str(tmp_path / 'exported.pth'), prefix='backbone.')))
+    backbone.init_weights()
+    (tmp_path / 'exported.pth').unlink()
+    for key, value in backbone.state_dict().items():
+        # the norms of inner stages are not pre-trained
+        fresh = key.startswith(('norm0.', 'norm1.', 'norm2.'))
+        assert fresh or torch.equal(value, published[STUDENT + key]), key
+    backbone.eval()
+    for stage, out in stages(name, backbone, golden.tensor('input')).items():
+        expected = golden.tensor(stage).double()
+        assert list(out.shape) == golden[f'{stage}_full_shape'].tolist(), stage
+        part = out.double()[tuple(slice(size) for size in expected.shape)]
+        error = (part - expected).norm() / expected.norm()
+        assert error < 1e-5, (stage, error)
+        total = out.double().abs().sum()
+        assert abs(total / golden[f'{stage}_sum_abs'].item() - 1) < 1e-5, stage
+
+
+@torch.no_grad()
+def stages(name, backbone, image):
+    """The outputs in the golden file: the stem, and each stage before the next downsampling."""
+    outputs = {}
+
+    def note(module, stage):
+        module.register_forward_hook(lambda module, args, out: outputs.update(
+            {stage: out[0] if isinstance(out, tuple) else out}))
+
+    if name == 'resnet50':
+        note(backbone.maxpool, 'stem')
+        for i in range(1, 5):
+            note(getattr(backbone, f'layer{i}'), f'stage{i}')
+        backbone(image)
+        return outputs
+    note(backbone.patch_embed, 'patch_embed')
+    for i, stage in enumerate(backbone.stages, 1):
+        note(stage.blocks[-1], f'stage{i}')
+    outputs['stage4_norm3'] = backbone(image)[-1]
+    for i in range(1, 5):
+        tokens = outputs[f'stage{i}']
+        side = int(tokens.shape[1]**0.5)
+        outputs[f'stage{i}'] = tokens.transpose(1, 2).unflatten(2, (side, side))
+    return outputs
+
+
+@pytest.mark.parametrize('name', RECIPES)
+def test_published_backbone_keys_are_mmpretrains(name):
+    last = dict(out_indices=(3, )) if name == 'swin_base' else {}
+    own = {key: list(value.shape)
+           for key, value in MODELS.build(RECIPES[name][1] | last).state_dict().items()}
+    assert own == {key: shape for key, (shape, _) in keys_of(name, 'backbone').items()}

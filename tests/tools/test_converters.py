@@ -3,7 +3,6 @@ import hashlib
 import json
 import re
 import runpy
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,13 +10,13 @@ import pytest
 import torch
 from published_files import assert_same_file, keys_of, save_pretraining, thin_tensors
 from small_models import TINY_SWIN, build_cmid
-from test_pretraining_run import CONFIG, REPOSITORY, project, tool
+from test_pretraining_run import CONFIG, REPOSITORY, log_of, project, train
 
 from cmid_mm.checkpoints.architectures import convert_backbone
 from cmid_mm.checkpoints.files import load_checkpoint_file
 from cmid_mm.checkpoints.published_keys import to_published
 
-__all__ = ['project']  # a fixture
+__all__ = ['project', 'train']  # fixtures
 CONVERTERS = REPOSITORY / 'tools' / 'model_converters'
 RUN = ('optimizer', 'param_schedulers', 'message_hub', 'ema_state_dict')
 
@@ -86,26 +85,28 @@ def test_published_backbone_there_and_back(tmp_path, monkeypatch, capsys):
     assert_same_file(load_checkpoint_file('back.pth'), backbone)
 
 
-def test_training_and_testing_start_from_a_converted_file(project):
+def test_training_and_testing_start_from_a_converted_file(project, train, tester, monkeypatch):
     """Nothing moves at a rate of 0, so what was loaded is what is saved."""
     model = build_cmid(TINY_SWIN)
     save_pretraining(project / 'theirs.pth', to_published(model.state_dict()))
     call('convert_published', project / 'theirs.pth', project / 'ours.pth')
-    still = project / 'still.py'
     config = CONFIG.format(repository=REPOSITORY, data=project / 'data')
     for old, new in (('lr=0.05', 'lr=0.'), ('max_epochs=3', 'max_epochs=1'),
                      ('warmup=1', 'warmup=1, eta_min=0.')):
         assert old in config
         config = config.replace(old, new)
+    still = project / 'still.py'
     still.write_text(config)
-    tool('train.py', still, '--work-dir', project / 'still',
-         '--cfg-options', f'load_from={project / "ours.pth"}')
+    train(still, '--work-dir', project / 'still',
+          '--cfg-options', f'load_from={project / "ours.pth"}')
     trained = load_checkpoint_file(project / 'still' / 'epoch_1.pth')['state_dict']
     for key, value in model.named_parameters():
         torch.testing.assert_close(trained[key], value.detach(), rtol=0, atol=1e-6)
     assert trained['data_preprocessor.mean'][0] == pytest.approx(86.182, abs=1e-3)
-    tested = tool('test.py', still, project / 'ours.pth', '--work-dir', project / 'tested')
-    assert 'knn/top1' in tested.stdout + tested.stderr
+    monkeypatch.setattr(sys, 'argv', ['test.py', str(still), str(project / 'ours.pth'),
+                                      '--work-dir', str(project / 'tested')])
+    tester.main()
+    assert 'knn/top1' in log_of(project / 'tested')
 
 
 # ------------------------------------------------------------------ extract_backbone
@@ -155,7 +156,7 @@ def test_safetensors_hold_the_same(checkpoint, form):
     assert meta['loading'] == dict(bands=4)
 
 
-def test_without_safetensors_the_cure_is_named(checkpoint, monkeypatch):
+def test_without_safetensors_the_fix_is_named(checkpoint, monkeypatch):
     monkeypatch.setitem(sys.modules, 'safetensors.torch', None)
     line = end_of('extract_backbone', 'epoch_3.pth', 'b.safetensors')
     assert line.endswith('`pip install safetensors`, or let the name end in .pth')
@@ -252,7 +253,7 @@ def test_files_that_are_refused(name, tmp_path, monkeypatch):
     for source, out, message in (
             ('gone.pth', 'o.pth', 'no such checkpoint: gone.pth'),
             ('junk.pth', 'o.pth', 'junk.pth cannot be read as a checkpoint'),
-            ('foreign.pth', 'o.pth', 'foreign.pth is no'),
+            ('foreign.pth', 'o.pth', 'foreign.pth'),
             ('backbone.pth', 'folder', 'folder is a folder: give the name of the file'),
             ('backbone.pth', 'folder/../backbone.pth', 'is the input itself')):
         line = end_of(name, source, out)
@@ -280,9 +281,8 @@ def test_a_failing_write_leaves_the_old_file(checkpoint, monkeypatch):
     assert Path('out.pth').read_text() == 'old' and sorted(Path().iterdir()) == before
 
 
-def test_wrong_options_are_told_by_the_parser(tmp_path):
-    result = subprocess.run(
-        [sys.executable, CONVERTERS / 'publish_model.py', 'a', 'b', '--encoder', 'teacher'],
-        cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert result.returncode == 2
-    assert result.stderr.splitlines()[-1].endswith('--encoder needs --keep backbone')
+def test_wrong_options_are_reported_by_the_parser(capsys):
+    with pytest.raises(SystemExit) as end:
+        call('publish_model', 'a', 'b', '--encoder', 'teacher')
+    assert end.value.code == 2
+    assert capsys.readouterr().err.splitlines()[-1].endswith('--encoder needs --keep backbone')

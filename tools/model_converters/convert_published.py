@@ -5,7 +5,7 @@ load_from=OUT`, `tools/test.py CONFIG OUT` and extract_backbone.py, with CONFIG 
 configs/cmid of the same backbone. A "Backbone Only" file becomes an exported backbone for
 init_cfg=dict(type='CMIDPretrained', checkpoint=OUT). --to published goes back, bit by bit.
 
-Files are read safely: nothing that they hold is run.
+Files are read as untrusted ones: code in them is never executed.
 """
 import argparse
 import sys

@@ -1,7 +1,7 @@
 """Exports the backbone of a CMID checkpoint: extract_backbone.py CHECKPOINT OUT
 
 The file goes into any mmpretrain, mmseg, mmdet, mmrotate or open-cd config with
-init_cfg=dict(type='CMIDPretrained', checkpoint=OUT). Its `meta` says source, config, bands,
+init_cfg=dict(type='CMIDPretrained', checkpoint=OUT). Its `meta` has source, config, bands,
 normalisation and how raw values became 0..255.
 
 --format torchvision and --format timm write the names and layouts of those libraries'

@@ -1,7 +1,7 @@
-"""Makes a checkpoint ready to give away: publish_model.py IN OUT
+"""Prepares a checkpoint for publication: publish_model.py IN OUT
 
-Keeps the weights and what `meta` says about them; drops optimiser, schedules, logged values
-and the paths of this machine. OUT.pth is written as OUT_YYYYMMDD-xxxxxxxx.pth: today's date
+Keeps the weights and their `meta`; drops optimiser, schedules, logged values and the paths of
+this machine. OUT.pth is written as OUT_YYYYMMDD-xxxxxxxx.pth: today's date
 and the first eight digits of the file's SHA-256, by which downloads are checked. The same
 checkpoint always gives the same digits.
 """

@@ -1,27 +1,24 @@
-"""Where a backbone is read from."""
+"""Backbones that are read from files, and what an export states."""
 import contextlib
 
 import pytest
 import torch
 
-from cmid_mm.checkpoints import backbone_file
-from cmid_mm.checkpoints.backbone_file import BackboneFile, read_backbone_file
+from cmid_mm.checkpoints import backbone
+from cmid_mm.checkpoints.backbone import BackboneFile, extract_backbone, read_backbone_file
 
 
 def test_addresses_are_downloaded_and_read_as_untrusted_files(tmp_path, monkeypatch):
-    """mmengine's own loader unpickles what it downloads."""
-    asked = []
-
+    """mmengine's own loader executes code in what it downloads."""
     @contextlib.contextmanager
     def get_local_path(address):
-        asked.append(address)
+        assert address == 'https://example.org/r50.pth'
         yield tmp_path / 'b.pth'
 
-    monkeypatch.setattr(backbone_file, 'get_local_path', get_local_path)
+    monkeypatch.setattr(backbone, 'get_local_path', get_local_path)
     torch.save({'backbone.a': torch.ones(2)}, tmp_path / 'b.pth')
     file = read_backbone_file('https://example.org/r50.pth')
-    assert asked == ['https://example.org/r50.pth'] and file.name == 'r50.pth'
-    assert torch.equal(file.tensors['a'], torch.ones(2))
+    assert file.name == 'r50.pth' and torch.equal(file.tensors['a'], torch.ones(2))
     torch.save({'backbone.a': torch.ones(2), 'code': print}, tmp_path / 'b.pth')
     with pytest.raises(ValueError, match='would have to run code'):
         read_backbone_file('https://example.org/r50.pth')
@@ -37,7 +34,7 @@ def test_damaged_safetensors(tmp_path):
         read_backbone_file(str(tmp_path / 'y.safetensors'))
 
 
-def test_a_prefix_that_no_key_has_is_as_good_as_none(tmp_path):
+def test_a_prefix_that_no_key_has_means_none(tmp_path):
     torch.save({'backbone.a': torch.ones(1), 'head.b': torch.ones(1)}, tmp_path / 'b.pth')
     for prefix, keys in ((None, {'a'}), ('encoder.', {'a'}), ('head', {'b'})):
         assert set(read_backbone_file(str(tmp_path / 'b.pth'), prefix=prefix).tensors) == keys
@@ -48,3 +45,14 @@ def test_a_prefix_that_no_key_has_is_as_good_as_none(tmp_path):
     (dict(encoder='teacher', bands=4, epoch=18), 'b.pth (teacher, 4 bands, epoch 18)')])
 def test_name_in_reports(meta, text):
     assert str(BackboneFile('b.pth', {}, meta)) == text
+
+
+@pytest.mark.parametrize('dataset_meta, expected', [
+    (dict(classes=None, loading=dict(bands=4)), dict(bands=4)), (None, None),
+    (dict(classes=('a', )), None)])
+def test_exports_state_how_raw_values_became_bytes(dataset_meta, expected):
+    state = {'backbone.weight': torch.ones(2), 'data_preprocessor.mean': torch.zeros(4),
+             'data_preprocessor.std': torch.ones(4)}
+    meta = extract_backbone(dict(
+        state_dict=state, meta=dict(dataset_meta=dataset_meta, epoch=2)))['meta']
+    assert meta['loading'] == expected and meta['bands'] == 4 and meta['epoch'] == 2
