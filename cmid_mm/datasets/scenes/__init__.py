@@ -1,4 +1,4 @@
-"""Generator of remote-sensing-like scenes with the labels of every downstream task."""
+"""Generator of remote sensing scenes with the labels of every downstream task."""
 from .materials import OBJECT_CLASSES, SEGMENTATION_CLASSES, SEGMENTATION_PALETTE
 from .scene import SCENE_CLASSES, Scene, generate_scene
 from .writing import write_scenes

@@ -1,109 +1,74 @@
-"""Shapes in metres: grids, curves, ribbons, blobs."""
-import functools
-import math
-
+"""Curves, outlines and grids, in metres."""
 import numpy as np
 
 
-def numbers(value, count):
-    """(count,) from a number or (count,); cheaper than ``numpy.broadcast_to``."""
-    return value if np.ndim(value) else np.full(count, value)
+def meander(rng, reach, bend, wavelength, points=40):
+    """Winding line (points, 2) from x = -reach to reach with bends of an amplitude in metres."""
+    x = np.linspace(-reach, reach, points)
+    octaves = np.array([1.0, 1.7, 2.7])[:, None]
+    phases = rng.uniform(0, 2 * np.pi, (3, 1))
+    y = np.sin(2 * np.pi * octaves * x / wavelength + phases) / octaves ** 1.8
+    return np.array((x, bend * y.sum(0))).T
 
 
-def pairs(x, y):
-    """(N, 2) points from numbers or (N,)."""
-    points = np.empty((np.size(y) if np.ndim(x) == 0 else len(x), 2))
-    points[:, 0], points[:, 1] = x, y
-    return points
+def shift(line, distance):
+    """The line (N, 2) moved to its right by a distance, a number or (N,)."""
+    padded = np.concatenate([line[:1], line, line[-1:]])
+    x, y = (padded[2:] - padded[:-2]).T
+    return line + (np.array((-y, x)) * (distance / (np.hypot(x, y) + 1e-9))).T
 
 
-@functools.lru_cache(maxsize=256)
-def ramp(points):
-    """(points,) float32 from -1 to 1, read-only."""
-    line = np.linspace(-1, 1, points, dtype=np.float32)
-    line.setflags(write=False)
-    return line
+def ribbon(line, width):
+    """Outline (2N, 2) of a band around a line (N, 2); the width is a number or (N,)."""
+    return np.concatenate([shift(line, width * 0.5), shift(line, width * -0.5)[::-1]])
 
 
-def grid(x0, x1, nx, y0, y1, ny):
-    """(nx * ny, 2) points of a regular grid, x fastest."""
-    points = np.empty((ny, nx, 2))
-    points[..., 0] = np.linspace(x0, x1, nx)
-    points[..., 1] = np.linspace(y0, y1, ny)[:, None]
-    return points.reshape(-1, 2)
+def blob(rng, centre, radius, roughness=0.25, points=24):
+    """Rounded irregular outline (points, 2)."""
+    angle = np.arange(points) * (2 * np.pi / points)
+    orders = np.array([2, 3, 5])[:, None]
+    bumps = np.sin(orders * angle + rng.uniform(0, 2 * np.pi, (3, 1))) / orders ** 0.7
+    size = radius * (1 + roughness * bumps.sum(0))
+    return np.array((centre[0] + size * np.cos(angle), centre[1] + size * np.sin(angle))).T
 
 
-def meander(dice, reach, bend, wavelength, points=40):
-    """Winding line along x from -reach to reach.
-
-    Args:
-        bend (float): amplitude in metres.
-        wavelength (float): of the largest bend, in metres.
-
-    Returns:
-        numpy.ndarray: (points, 2).
-    """
-    x = ramp(points) * np.float64(reach)
-    if not bend:
-        return pairs(x, 0.0)
-    y = np.zeros(points)
-    for octave in (1.0, 1.7, 2.7):
-        y += bend / octave ** 1.8 * np.sin(
-            2 * math.pi * octave * x / wavelength + dice.uniform(0, 2 * math.pi))
-    return pairs(x, y)
+def rectangle(x0, y0, x1, y1):
+    """Corners (4, 2)."""
+    return np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
 
 
-def normals(line):
-    """(N, 2) unit vectors to the left of a line."""
-    step = np.empty_like(line)
-    step[1:-1] = line[2:] - line[:-2]
-    step[0], step[-1] = line[1] - line[0], line[-1] - line[-2]
-    size = np.maximum(np.hypot(step[:, 0], step[:, 1]), 1e-9)
-    return pairs(-step[:, 1] / size, step[:, 0] / size)
+def grid(x0, y0, x1, y1, step):
+    """Points (N, 2) about ``step`` apart, centred in a rectangle; a number or (x, y)."""
+    step_x, step_y = np.broadcast_to(step, 2)
+    x = np.arange((x1 - x0) % step_x / 2 + x0, x1, step_x)
+    y = np.arange((y1 - y0) % step_y / 2 + y0, y1, step_y)
+    return np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
 
 
-def beside(line, distance):
-    """The line moved to its left by ``distance`` (a number or (N,))."""
-    return line + normals(line) * np.reshape(distance, (-1, 1))
+def along(line, spacing, start=0.0):
+    """Points (N, 2) every ``spacing`` metres of a line, and its headings there (N,)."""
+    step = np.diff(line, axis=0)
+    length = np.concatenate([[0], np.cumsum(np.hypot(step[:, 0], step[:, 1]))])
+    at = np.arange(start, length[-1], spacing)
+    points = np.array((np.interp(at, length, line[:, 0]), np.interp(at, length, line[:, 1]))).T
+    segment = np.clip(np.searchsorted(length, at, 'right') - 1, 0, len(step) - 1)
+    return points, np.arctan2(step[segment, 1], step[segment, 0])
 
 
-def ribbon(line, widths):
-    """Outline of a band of the given full widths around a line."""
-    side = normals(line) * np.reshape(np.asarray(widths) * 0.5, (-1, 1))
-    return np.concatenate([line + side, (line - side)[::-1]])
-
-
-def blob(dice, centre, radius, roughness=0.25, points=24):
-    """Rounded irregular outline, (points, 2)."""
-    angle = np.arange(points) * (2 * math.pi / points)
-    size = np.ones(points)
-    for order in (2, 3, 5):
-        size += roughness / order ** 0.7 * np.sin(
-            order * angle + dice.uniform(0, 2 * math.pi))
-    size *= radius
-    return pairs(centre[0] + size * np.cos(angle), centre[1] + size * np.sin(angle))
-
-
-def along(starts, ends, spacing, start=0.0):
-    """Points every ``spacing`` metres along segments laid end to end.
-
-    Args:
-        starts, ends: (M, 2) metres.
-        spacing, start (float): metres.
+def subdivide(rng, x0, y0, x1, y1, smallest):
+    """Cut a rectangle again and again, as parcels of land are.
 
     Returns:
-        tuple: points (N, 2), angles (N,) in radians, number of the segment (N,).
+        list[tuple]: rectangles (x0, y0, x1, y1) with no side shorter than ``smallest``.
     """
-    step = ends - starts
-    length = np.hypot(step[:, 0], step[:, 1])
-    distance = np.cumsum(length)
-    at = np.arange(start, distance[-1], spacing)
-    index = np.minimum(np.searchsorted(distance, at, 'right'), len(step) - 1)
-    share = 1 - (distance[index] - at) / length[index]
-    points = starts[index] + step[index] * share[:, None]
-    return points, np.arctan2(step[index, 1], step[index, 0]), index
-
-
-def along_line(line, spacing, start=0.0):
-    """Points (N, 2) and headings (N,) every ``spacing`` metres of a line."""
-    return along(line[:-1], line[1:], spacing, start)[:2]
+    wide, tall = x1 - x0, y1 - y0
+    cut_x = wide > tall * rng.uniform(0.7, 1.4)
+    side = wide if cut_x else tall
+    if side < 2 * smallest or (side < 4 * smallest and rng.random() < 0.25):
+        return [(x0, y0, x1, y1)]
+    at = smallest + (side - 2 * smallest) * rng.uniform(0.2, 0.8)
+    if cut_x:
+        return (subdivide(rng, x0, y0, x0 + at, y1, smallest)
+                + subdivide(rng, x0 + at, y0, x1, y1, smallest))
+    return (subdivide(rng, x0, y0, x1, y0 + at, smallest)
+            + subdivide(rng, x0, y0 + at, x1, y1, smallest))

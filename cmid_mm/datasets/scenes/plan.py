@@ -1,7 +1,8 @@
-"""A scene before it is painted: grounds, trees, buildings and vehicles as shapes.
+"""Content of a scene as shapes, before it is drawn.
 
-Layouts fill a plan in metres; :meth:`Plan.place` turns it into pixels; the second date is
-an edited copy of it; painting turns it into labels. Nothing here knows about light.
+Layouts work in metres: the origin is the middle of the image, and the axes are turned by
+a random angle. A plan stores the shapes in the fixed-point coordinates of the drawing
+canvas, which has twice the resolution of the image.
 """
 import copy
 import math
@@ -9,230 +10,213 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .geometry import along, numbers, pairs
-from .inks import Inks
-from .stock import Stock
-from .textures import TILE
+from .geometry import along, subdivide
+from .materials import TINTS, is_any_of, surface
+from .textures import TILE, crop_texture
+
+OPEN_LAND = is_any_of('bare', 'grass', 'field', 'wood')
+#: Canvas pixels per image pixel, and bits after the binary point of coordinates.
+SCALE, SHIFT = 2, 4
 
 
 class Ground(NamedTuple):
-    """Flat thing, painted in order.
+    """A part of the ground.
 
-    ``shape`` is 'fill' (polygons), 'patch' (the same, but neither on water nor on roads),
-    'line' (polylines of ``size`` pixels), 'dash' (a line until it is placed; ``size`` holds
-    spacing and length in metres) or 'region' (where the relief texture exceeds ``size``;
-    ``points`` holds its offset and scale). ``role`` lets the second date find what may
-    change.
+    Args:
+        outlines: (N, K, 2) int32 canvas coordinates of N polygons or polylines; for a
+            region a bool array of the canvas.
+        surface (int): what it shows.
+        width (int): canvas pixels of a polyline, 0 for polygons.
+        role (str): tag for the second date.
+        only_on: (256,) bool table of surfaces that it may cover, None for all.
     """
 
-    shape: str
-    points: object
-    size: object
-    ink: int
-    role: str
+    outlines: np.ndarray
+    surface: int
+    width: int = 0
+    role: str = ''
+    only_on: np.ndarray | None = None
 
 
-class Tree(NamedTuple):
-    """Crown: circles (x, y, radius) in pixels, ink, height in pixels."""
+class Item(NamedTuple):
+    """A labelled object.
 
-    circles: tuple
-    ink: int
-    height: float
+    Args:
+        label (int): position in ``OBJECT_CLASSES``.
+        parts (list): (K, 2) int32 convex polygons in canvas coordinates, each with the
+            value to draw; a value is a surface plus 256 times a roof aspect.
+        quad: (4, 2) corners in pixels: front left, front right, rear right, rear left.
+        only_on: (256,) bool table of surfaces on which it can stand.
+    """
+
+    label: int
+    parts: list
+    quad: np.ndarray
+    only_on: np.ndarray
 
 
-def on(*labels):
-    """Bit mask of segmentation classes."""
-    return sum(1 << label for label in labels)
+def canvas_coordinates(pixels):
+    """Pixels (..., 2), counted from the image's corner, to int32 canvas coordinates."""
+    return np.rint((pixels * SCALE - 0.5) * (1 << SHIFT)).astype(np.int32, order='C')
 
 
 class Plan:
     """Shapes of one scene.
 
     Args:
-        dice (Dice): random numbers of the layout.
-        height, width (int): size in pixels.
+        rng (numpy.random.Generator): random numbers of the layout.
+        height, width (int): pixels.
         gsd (float): metres per pixel.
-        angle (float): turn of the layout's axes in the image, radians.
     """
 
-    def __init__(self, dice, height, width, gsd, angle):
-        self.dice, self.height, self.width = dice, height, width
-        self.gsd, self.angle = gsd, angle
-        self._cos, self._sin = cos, sin = math.cos(angle), math.sin(angle)
-        self._turn = np.array([[cos, sin], [-sin, cos]]) / gsd
-        self._middle = np.array([(width - 1) * 0.5, (height - 1) * 0.5])
-        #: Half of the diagonal in metres: the layout's square [-reach, reach]^2 covers
-        #: the image however it is turned.
+    def __init__(self, rng, height, width, gsd):
+        self.rng, self.height, self.width, self.gsd = rng, height, width, gsd
+        self.angle = rng.uniform(0, 2 * math.pi)
+        #: Half of the diagonal in metres: [-reach, reach]^2 covers the image.
         self.reach = 0.5 * math.hypot(height, width) * gsd
-        self.inks = Inks(dice.generator)
-        self.background = None
-        #: (angle in pixels, period in pixels, kind) of the row channels.
-        self.rows = []
-        offsets = dice.generator.integers(0, TILE, (5, 2)).tolist()
-        #: Offsets of the textures; the same on both dates.
-        self.offsets = dict(zip(
-            ('grain', 'mottle', 'canopy', 'wave', 'dry'), offsets, strict=True))
-        self.canopy_scale = self.wave_scale = 1.0
-        #: Placed things, in pixels.
-        self.grounds, self.trees, self.buildings, self.craft = [], [], [], []
-        self._wait()
+        self.background = 0
+        self.grounds, self.items = [], []
+        #: Groups of vehicles that :func:`place_vehicles` turns into items.
+        self.vehicles = []
+        #: Arrays (N, 2, 4) of x, y, radius in pixels and surface: two discs for a crown.
+        self.trees = []
+        # What both dates have in common: brightness, warmth and greenness of every
+        # surface, offsets of the textures, period and contrast of the rows.
+        self.tints = rng.standard_normal((256, 3)).astype(np.float32)
+        self.offsets = rng.integers(0, TILE, (8, 2))
+        self.row_period = max(rng.uniform(1.5, 6) / gsd, 2.8)
+        self.row_contrast = rng.random(256).astype(np.float32)
+        self.canopy_scale = min(max(0.8 / gsd, 0.6), 2.0)
 
-    def _wait(self):
-        self._grounds, self._trees = [], []
-        self.new_buildings, self.new_craft = Stock(), Stock()
-        #: Places (N, 2) and headings (N,) of vehicles, and roads that carry some.
-        self.parked, self.routes = [], []
-
-    def edited(self, dice):
-        """Copy whose lists can be changed without touching this plan."""
+    def copy(self, rng):
+        """Plan of the second date: its lists can be edited without changing this plan."""
         other = copy.copy(self)
-        other.dice = dice
-        for name in ('grounds', 'trees', 'buildings', 'craft'):
-            setattr(other, name, list(getattr(self, name)))
-        other._wait()
+        other.rng = rng
+        other.grounds, other.items = list(self.grounds), list(self.items)
+        other.trees = list(self.trees)
         return other
 
+    def chance(self, probability):
+        return self.rng.random() < probability
+
+    def pick(self, *options):
+        return options[int(self.rng.random() * len(options))]
+
+    def surface(self, *materials):
+        """One of the materials in a random tint."""
+        return surface(self.pick(*materials), int(self.rng.random() * TINTS))
+
+    def surfaces(self, count, *materials):
+        """(count,) random surfaces."""
+        choice = np.array([surface(material) for material in materials])
+        choice = choice[self.rng.integers(0, len(choice), count)]
+        return choice + self.rng.integers(0, TINTS, count)
+
+    def scatter(self, per_hectare):
+        """Random points (N, 2) of the scene in metres."""
+        count = self.rng.poisson(per_hectare * (2 * self.reach) ** 2 / 1e4)
+        return self.rng.uniform(-self.reach, self.reach, (count, 2))
+
     def pixels(self, points):
-        """Metres (..., 2) to pixels, float."""
-        return np.asarray(points) @ self._turn + self._middle
+        """Metres (..., 2) to pixels, counted from the image's upper left corner."""
+        points = np.asarray(points, float)
+        x, y = points[..., 0], points[..., 1]
+        cos, sin = math.cos(self.angle) / self.gsd, math.sin(self.angle) / self.gsd
+        pixels = np.empty(points.shape)
+        pixels[..., 0] = x * cos - y * sin + self.width / 2
+        pixels[..., 1] = x * sin + y * cos + self.height / 2
+        return pixels
 
-    def near(self, points, margin):
-        """(N,) whether points lie in the image or within a margin (metres, (N,)) of it."""
-        where = np.abs(self.pixels(points) - self._middle) * self.gsd
-        return ((where[:, 0] - margin < self.width * self.gsd / 2)
-                & (where[:, 1] - margin < self.height * self.gsd / 2))
+    def near(self, points, margin=0.0):
+        """(N,) whether points lie in the image or at most ``margin`` metres beside it."""
+        x, y = self.pixels(points).T
+        margin = margin / self.gsd
+        return ((x >= -margin) & (y >= -margin)
+                & (x < self.width + margin) & (y < self.height + margin))
 
-    def shows(self, x0, y0, x1, y1):
-        """Whether some of a rectangle in metres may lie in the image."""
-        x, y = (x0 + x1) * 0.5, (y0 + y1) * 0.5
-        margin = 0.5 * math.hypot(x1 - x0, y1 - y0)
-        cos, sin = self._cos, self._sin
-        return (abs(x * cos - y * sin) - margin < self.width * self.gsd * 0.5
-                and abs(x * sin + y * cos) - margin < self.height * self.gsd * 0.5)
+    def subdivide(self, x0, y0, x1, y1, smallest):
+        """Parcels of a rectangle, see :func:`subdivide`, those that the image shows."""
+        parcels = np.array(subdivide(self.rng, x0, y0, x1, y1, smallest))
+        low, high = parcels[:, :2], parcels[:, 2:]
+        near = self.near((low + high) / 2, np.hypot(*(high - low).T) / 2)
+        return parcels[near].tolist()
 
-    def add_rows(self, angle, period, kind='wave', floor=2.6):
-        """New row channel.
+    def polygon(self, points, number, role='', only_on=None):
+        """Add a polygon, (K, 2) in metres."""
+        outline = canvas_coordinates(self.pixels(points))[None]
+        self.grounds.append(Ground(outline, number, 0, role, only_on))
 
-        Args:
-            angle (float): direction of the rows in the layout's axes, radians.
-            period (float): metres; never finer than ``floor`` pixels.
-            kind (str): 'wave', 'ridge' or 'line'.
+    def line(self, points, number, width, role='', only_on=None):
+        """Add polylines (K, 2) or (N, K, 2) of a width, all in metres."""
+        outlines = canvas_coordinates(self.pixels(points))
+        outlines = outlines.reshape(-1, *outlines.shape[-2:])
+        thickness = max(1, round(width * SCALE / self.gsd))
+        self.grounds.append(Ground(outlines, number, thickness, role, only_on))
 
-        Returns:
-            int: number of the channel.
-        """
-        self.rows.append((angle + self.angle, max(period / self.gsd, floor), kind))
-        return len(self.rows) - 1
+    def dashes(self, line, number, width=0.25, period=12.0, length=5.0):
+        """Add a dashed line."""
+        points, headings = along(line, period)
+        half = np.array((np.cos(headings), np.sin(headings))).T * (length / 2)
+        self.line(np.stack((points - half, points + half), 1), number, width)
 
-    def patch(self, polygon, ink, role=''):
-        """Polygon, (K, 2) in metres, painted on open land and woods alone."""
-        self._grounds.append(Ground('patch', [polygon], 0, ink, role))
+    def region(self, number, threshold, scale=2.0, role=''):
+        """Add irregular patches: wherever a noise of deviation 1 exceeds a threshold."""
+        offset = self.rng.integers(0, TILE, 2)
+        relief = crop_texture('relief', offset, self.height * SCALE, self.width * SCALE,
+                              scale * SCALE)
+        self.grounds.append(Ground(relief > threshold, number, 0, role))
 
-    def fill(self, polygon, ink, role=''):
-        """Polygon, (K, 2) in metres."""
-        self._grounds.append(Ground('fill', [polygon], 0, ink, role))
-
-    def line(self, points, ink, width, role='', thinnest=1):
-        """Polyline of a width in metres, at least ``thinnest`` pixels."""
-        self.lines([points], ink, width, role, thinnest)
-
-    def lines(self, lines, ink, width=0.0, role='', thinnest=1):
-        """Many polylines, each (K, 2) in metres."""
-        if len(lines):
-            size = max(thinnest, round(width / self.gsd))
-            self._grounds.append(Ground('line', lines, size, ink, role))
-
-    def dashes(self, line, ink, spacing=12.0, length=5.0):
-        """Thin dashed line, metres."""
-        self._grounds.append(Ground('dash', line, (spacing, length), ink, ''))
-
-    def region(self, ink, threshold, scale=2.0, role=''):
-        """Wherever the relief texture (deviation 1) exceeds a threshold."""
-        offset = (self.dice.integer(0, TILE), self.dice.integer(0, TILE))
-        self._grounds.append(Ground('region', (offset, scale), threshold, ink, role))
-
-    def plant(self, centres, radii, ink, tallness=1.6):
-        """Trees.
-
-        Args:
-            centres: (N, 2) metres.
-            radii: number or (N,), metres.
-            ink (int or list): one ink, or one per tree.
-            tallness (float): height over radius.
-        """
+    def plant(self, centres, radii, *materials):
+        """Add trees at centres (N, 2) with radii, a number or (N,), all in metres."""
+        centres = np.reshape(centres, (-1, 2))
+        near = self.near(centres, 6.0)
+        centres, radii = centres[near], (np.zeros(len(centres)) + radii)[near]
         count = len(centres)
-        if count:
-            inks = ink if isinstance(ink, list) else [ink] * count
-            self._trees.append((np.asarray(centres, np.float64).reshape(-1, 2),
-                                numbers(radii, count), inks, tallness))
+        crowns = np.empty((count, 2, 4))
+        crowns[..., :2] = self.pixels(centres)[:, None]
+        crowns[..., 2] = radii[:, None] / self.gsd
+        crowns[..., 3] = self.surfaces(count, *materials)[:, None]
+        crowns[:, 1, :2] += self.rng.uniform(-0.6, 0.6, (count, 2)) * crowns[:, 1, 2:3]
+        crowns[:, 1, 2] *= 0.8
+        self.trees.append(crowns)
 
-    def place(self):
-        """Turn what waits into pixels and add it to the placed things."""
-        self._place_grounds()
-        self._place_trees()
-        self.buildings += self.new_buildings.items(self)
-        self.craft += self.new_craft.items(self)
-        self._wait()
+    def place(self, label, frames, parts, only_on):
+        """Add objects of one shape; those with a centre outside the image are left out.
 
-    def _place_grounds(self):
-        waiting = self._grounds
-        self._cut_dashes(waiting)
-        shapes = []
-        for ground in waiting:
-            if isinstance(ground.points, np.ndarray):
-                shapes.append(ground.points.reshape(-1, 2))
-            elif ground.shape != 'region':
-                shapes += [np.asarray(points) for points in ground.points]
-        if shapes:
-            cuts = np.cumsum([0] + [len(shape) for shape in shapes]).tolist()
-            whole = np.rint(self.pixels(np.concatenate(shapes))).astype(np.int32)
-            placed = iter([whole[a:b] for a, b in zip(cuts[:-1], cuts[1:], strict=True)])
-            for i, ground in enumerate(waiting):
-                if isinstance(ground.points, np.ndarray):
-                    points = list(next(placed).reshape(ground.points.shape))
-                elif ground.shape != 'region':
-                    points = [next(placed) for _ in ground.points]
-                else:
-                    continue
-                waiting[i] = ground._replace(points=points)
-        self.grounds += waiting
+        Args:
+            label (int): position in ``OBJECT_CLASSES``.
+            frames: (N, 5) x, y, length, width in metres and heading in radians.
+            parts (list): convex polygons, each with its values. Polygons are (K, 2) or
+                (N, K, 2) of (ahead, left) in units of half the length and width, values a
+                number or (N,), see :class:`Item`.
+            only_on: (256,) bool table of surfaces.
+        """
+        frames = np.reshape(frames, (-1, 5))
+        inside = self.near(frames[:, :2])
+        frames = frames[inside]
+        centres = self.pixels(frames[:, :2])[:, None]
+        cos, sin = np.cos(frames[:, 4] + self.angle), np.sin(frames[:, 4] + self.angle)
+        half = frames[:, 2:4] / (2 * self.gsd)
+        ahead = np.array((cos, sin)).T[:, None] * half[:, None, :1]
+        left = np.array((sin, -cos)).T[:, None] * half[:, None, 1:]
+        corners = np.array([(1, 1), (1, -1), (-1, -1), (-1, 1)])
+        quads = centres + corners[:, :1] * ahead + corners[:, 1:] * left
+        placed = []
+        for polygon, values in parts:
+            polygon = np.asarray(polygon, float)
+            polygon = polygon[inside] if polygon.ndim == 3 else polygon
+            points = canvas_coordinates(
+                centres + polygon[..., :1] * ahead + polygon[..., 1:] * left)
+            values = (np.zeros(len(inside), int) + values)[inside]
+            placed.append(zip(points, values.tolist(), strict=True))
+        self.items += [Item(label, list(each), quad, only_on)
+                       for quad, *each in zip(quads, *placed, strict=True)]
 
-    def _cut_dashes(self, grounds):
-        """Replace dashed lines by their dashes, all of one spacing at once."""
-        for spacing, length in {g.size for g in grounds if g.shape == 'dash'}:
-            chosen = [i for i, g in enumerate(grounds) if g.size == (spacing, length)]
-            lines = [grounds[i].points for i in chosen]
-            points, angles, segment = along(
-                np.concatenate([line[:-1] for line in lines]),
-                np.concatenate([line[1:] for line in lines]), spacing)
-            step = pairs(np.cos(angles), np.sin(angles)) * (length / 2)
-            dashes = np.stack([points - step, points + step], 1)
-            near = self.near(points, length)
-            stop = np.cumsum([len(line) - 1 for line in lines])
-            cuts = np.searchsorted(segment, stop)
-            cuts = [0, *cuts.tolist()]
-            for i, a, b in zip(chosen, cuts[:-1], cuts[1:], strict=True):
-                grounds[i] = Ground('line', dashes[a:b][near[a:b]], 1, grounds[i].ink, '')
 
-    def _place_trees(self):
-        if not self._trees:
-            return
-        where = self.pixels(np.concatenate([trees[0] for trees in self._trees]))
-        radii = np.concatenate([trees[1] for trees in self._trees]) / self.gsd
-        inks = [ink for trees in self._trees for ink in trees[2]]
-        tallness = np.repeat([trees[3] for trees in self._trees],
-                             [len(trees[0]) for trees in self._trees])
-        margin = 3 * radii[:, None]
-        seen = np.flatnonzero(((where > -margin)
-                               & (where < (self.width, self.height) + margin)).all(1))
-        where, radii = where[seen], radii[seen]
-        wobble = self.dice.generator.uniform(-0.6, 0.6, (1, len(seen), 2))
-        spots = np.concatenate([where[None], where + wobble * radii[:, None]])
-        sizes = np.stack([radii, radii * 0.7])
-        circles = np.concatenate([spots, np.maximum(sizes, 1)[..., None]], 2)
-        circles = np.rint(circles).astype(int).transpose(1, 0, 2).tolist()
-        for crown, i, radius, height in zip(
-                circles, seen.tolist(), radii.tolist(), (radii * tallness[seen]).tolist(),
-                strict=True):
-            # a small crown is a single disc
-            self.trees.append(Tree(crown if radius > 3.6 else crown[:1], inks[i], height))
+def frames(centres, lengths, widths, headings):
+    """(N, 5) frames for :meth:`Plan.place` from points (N, 2) and numbers or (N,)."""
+    centres = np.reshape(centres, (-1, 2))
+    result = np.empty((len(centres), 5))
+    result[:, :2] = centres
+    result[:, 2], result[:, 3], result[:, 4] = lengths, widths, headings
+    return result

@@ -2,54 +2,60 @@
 import json
 import os
 import shutil
-import sys
+import warnings
 from collections import Counter
 from pathlib import Path
 
 import cv2
-from mmengine.utils import ProgressBar
-from torch.utils.data import DataLoader
+import numpy as np
 
-from .coco import coco_file
+from ...utils.errors import CMIDError
+from ..parallel_reading import read_in_parallel
 from .materials import OBJECT_CLASSES, SEGMENTATION_CLASSES, SEGMENTATION_PALETTE
-from .scene import SCENE_CLASSES
-from .task_folders import TASKS, TaskFolder
-from .textures import make_tiles
+from .scene import SCENE_CLASSES, generate_scene
 
-#: Written last: a folder that holds it is complete.
+#: Tasks and the number of their first scene: no two tasks show the same scene, and each
+#: range begins with the first scene class.
+TASKS = dict(classification=0, segmentation=120_000_000, detection=240_000_000,
+             change=360_000_000)
+#: Written last: a folder that contains it is complete.
 _MARKER, _UNFINISHED = 'scenes.json', 'scenes.json.unfinished'
 #: Rises when the same arguments give other scenes than before.
-_VERSION = 1
-_WORTH_WORKERS = 64
+_VERSION = 2
 
 
 def write_scenes(out_dir, num, size=256, bands=3, seed=0, tasks=tuple(TASKS),
                  val_share=0.2, workers=None, show_progress=True):
     """Write scenes for the downstream tasks.
 
-    A complete folder of the same arguments is left alone; one that was left half-written,
-    or holds scenes of other arguments, is made anew. ``scenes.json`` appears last and
-    holds the arguments, counts, classes and palette. The layouts are those of
-    :class:`TaskFolder`, with ``detection/annotations/{train,val}.json`` in COCO's form.
+    With SPLIT train or val, and images of neither one nor three bands as GeoTIFFs:
+
+    - ``classification/SPLIT/CLASS/NUMBER.png``
+    - ``segmentation/{images,masks}/SPLIT/NUMBER.png``
+    - ``detection/SPLIT/NUMBER.png``, ``detection/annotations/SPLIT.json`` in COCO's format
+    - ``change/SPLIT/{A,B,label}/NUMBER.png`` with 0 and 255 in the label
+
+    ``scenes.json`` is written last and contains the arguments, counts, classes and palette.
+    A complete folder of the same arguments is left as it is; an incomplete one, or one of
+    other arguments, is written anew.
 
     Args:
-        out_dir (str or Path): Folder, made where it does not exist.
+        out_dir (str or Path): Folder, created if it does not exist.
         num (int): Scenes of each task.
         size (int or tuple[int]): Pixels, or (height, width).
-        bands (int): Bands: 1 and 3 give PNG, others GeoTIFF.
+        bands (int): Number of bands.
         seed (int): Seed of the series.
         tasks (sequence[str]): Some of classification, segmentation, detection, change.
-        val_share (float): Share of the scenes that is kept for validation.
-        workers (int, optional): Processes, default one per core. The files do not depend
-            on it.
-        show_progress (bool): Whether a progress bar goes to the standard error output.
+        val_share (float): Share of the scenes for validation.
+        workers (int, optional): Processes, by default one per core. The files do not
+            depend on it.
+        show_progress (bool): Whether to show a progress bar on the standard error output.
 
     Returns:
         dict: Content of ``scenes.json``.
 
     Raises:
-        ValueError: For an unknown task, too few scenes, or a folder that holds other
-            things.
+        CMIDError: For an unknown task, too few scenes, or a folder with other content.
         OSError: A file cannot be written.
     """
     out_dir = Path(out_dir)
@@ -58,90 +64,139 @@ def write_scenes(out_dir, num, size=256, bands=3, seed=0, tasks=tuple(TASKS),
                      tasks=list(tasks), val_share=val_share)
     unknown = sorted(set(tasks) - set(TASKS))
     if unknown or not tasks:
-        raise ValueError(f'unknown tasks {unknown}, there are {", ".join(TASKS)}')
+        raise CMIDError(f'unknown tasks {unknown}, there are {", ".join(TASKS)}')
     held_out = round(num * val_share)
     if held_out < 1 or num - held_out < 1:
-        raise ValueError(f'num={num} and val_share={val_share} leave '
-                         f'{num - held_out} scenes for training and {held_out} for '
-                         'validation: both need at least one')
-    done = _finished(out_dir)
-    if done is not None and done['arguments'] == arguments:
-        return done
+        raise CMIDError(f'num={num} and val_share={val_share} leave {num - held_out} scenes '
+                        f'for training and {held_out} for validation: both need at least one')
+    if (out_dir / _MARKER).exists():
+        done = json.loads((out_dir / _MARKER).read_text())
+        if done['arguments'] == arguments:
+            return done
     _clear(out_dir)
-    out_dir.mkdir(parents=True, exist_ok=True)
     (out_dir / _UNFINISHED).write_text(json.dumps(arguments))
-    splits = dict(train=range(num - held_out), val=range(num - held_out, num))
-    make_tiles()
-    bar = ProgressBar(num * len(tasks), file=sys.stderr) if show_progress else None
+    if 'classification' in tasks:
+        # Both splits get a folder for every class, or their class numbers would differ.
+        for split in ('train', 'val'):
+            for name in SCENE_CLASSES:
+                (out_dir / 'classification' / split / name).mkdir(parents=True)
+    scenes = _Scenes(out_dir, arguments, num - held_out)
+    written = list(read_in_parallel(scenes, workers, show_progress))
     counts = {}
-    for task in tasks:
-        counts[task] = {}
-        for split, numbers in splits.items():
-            folder = TaskFolder(out_dir / task, task, split, numbers, seed, tuple(size),
-                                bands)
-            written = _write(folder, workers, bar)
-            counts[task][split] = dict(
-                scenes=len(written), classes=Counter(w['scene_class'] for w in written))
-            if task == 'detection':
-                annotations = out_dir / task / 'annotations'
-                annotations.mkdir(exist_ok=True)
-                (annotations / f'{split}.json').write_text(json.dumps(coco_file(written)))
-    if bar is not None:
-        sys.stderr.write('\n')
+    for i, task in enumerate(tasks):
+        of_task = written[i * num:(i + 1) * num]
+        splits = dict(train=of_task[:num - held_out], val=of_task[num - held_out:])
+        counts[task] = {split: dict(scenes=len(images), classes=Counter(
+            image['scene_class'] for image in images)) for split, images in splits.items()}
+        if task == 'detection':
+            for split, images in splits.items():
+                folder = out_dir / task / 'annotations'
+                folder.mkdir(exist_ok=True)
+                (folder / f'{split}.json').write_text(json.dumps(coco_annotations(images)))
     summary = dict(
         arguments=arguments, counts=counts, scene_classes=SCENE_CLASSES,
         segmentation_classes=SEGMENTATION_CLASSES,
         segmentation_palette=SEGMENTATION_PALETTE, object_classes=OBJECT_CLASSES)
     (out_dir / _UNFINISHED).write_text(json.dumps(summary, indent=2))
     os.replace(out_dir / _UNFINISHED, out_dir / _MARKER)
-    return _finished(out_dir)
-
-
-def _finished(out_dir):
-    """Content of the marker of a complete folder, None without one."""
-    try:
-        return json.loads((out_dir / _MARKER).read_text())
-    except FileNotFoundError:
-        return None
+    return json.loads((out_dir / _MARKER).read_text())
 
 
 def _clear(out_dir):
-    """Remove earlier scenes, but nothing that this module has not written."""
-    if not out_dir.exists():
-        return
-    if not out_dir.is_dir():
-        raise ValueError(f'{out_dir} is a file, not a folder')
+    """Create the folder, or remove earlier scenes but nothing else."""
+    out_dir.mkdir(parents=True, exist_ok=True)
     ours = any((out_dir / name).exists() for name in (_MARKER, _UNFINISHED))
     if not ours and any(out_dir.iterdir()):
-        raise ValueError(f'{out_dir} holds other things than scenes: give an empty folder '
-                         'or the name of a new one')
-    # the marker goes first: what is interrupted here must not look complete
+        raise CMIDError(f'{out_dir} holds other things than scenes: give an empty folder or '
+                        'the name of a new one')
+    # An interrupted removal must not leave a folder that looks complete.
+    (out_dir / _UNFINISHED).touch()
     (out_dir / _MARKER).unlink(missing_ok=True)
-    if ours:
-        (out_dir / _UNFINISHED).touch()
     for task in TASKS:
         shutil.rmtree(out_dir / task, ignore_errors=True)
 
 
-def _write(folder, workers, bar):
-    """Write all scenes of a task folder; their descriptions in order."""
-    if workers is None:
-        workers = (len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity')
-                   else os.cpu_count() or 1)
-    if len(folder) < _WORTH_WORKERS or workers == 1:
-        workers = 0
-    written = []
-    for description in DataLoader(folder, batch_size=None, num_workers=workers,
-                                  collate_fn=_as_it_is, worker_init_fn=_one_thread):
-        written.append(description)
-        if bar is not None and (len(written) % 50 == 0 or len(written) == len(folder)):
-            bar.update(len(written) % 50 or 50)
-    return written
+class _Scenes:
+    """Data set whose items write one scene each and return its COCO description.
+
+    Args:
+        out_dir (Path): Existing folder.
+        arguments (dict): Of :func:`write_scenes`.
+        train (int): Scenes of each task for training; the others are for validation.
+    """
+
+    def __init__(self, out_dir, arguments, train):
+        self.out_dir, self.arguments, self.train = out_dir, arguments, train
+
+    def __len__(self):
+        return self.arguments['num'] * len(self.arguments['tasks'])
+
+    def __getitem__(self, position):
+        seed, size, bands, num, tasks = (
+            self.arguments[key] for key in ('seed', 'size', 'bands', 'num', 'tasks'))
+        task, number = tasks[position // num], position % num
+        scene = generate_scene(seed, TASKS[task] + number, size, bands, change=task == 'change')
+        split = 'train' if number < self.train else 'val'
+        scene_class = SCENE_CLASSES[scene.scene_class]
+        if task == 'classification':
+            files = {f'{split}/{scene_class}': scene.image}
+        elif task == 'segmentation':
+            files = {f'images/{split}': scene.image, f'masks/{split}': scene.mask[..., None]}
+        elif task == 'detection':
+            files = {split: scene.image}
+        else:
+            files = {f'{split}/A': scene.image, f'{split}/B': scene.image2,
+                     f'{split}/label': scene.change[..., None] * np.uint8(255)}
+        for folder, pixels in files.items():
+            folder = self.out_dir / task / folder
+            folder.mkdir(parents=True, exist_ok=True)
+            _write_image(f'{folder}/{number:06d}', pixels, scene.gsd)
+        height, width = scene.mask.shape
+        return dict(file_name=f'{number:06d}' + ('.png' if bands in (1, 3) else '.tif'),
+                    height=height, width=width, scene_class=scene_class,
+                    boxes=scene.boxes.tolist(), labels=scene.labels.tolist(),
+                    quads=scene.quads.tolist())
 
 
-def _as_it_is(item):
-    return item
+def _write_image(path, pixels, gsd):
+    """Write pixels (H, W, bands) as PNG (one or three bands) or as GeoTIFF."""
+    height, width, bands = pixels.shape
+    if bands in (1, 3):
+        if not cv2.imwrite(f'{path}.png', pixels[..., ::-1]):
+            raise OSError(f'{path}.png cannot be written: is the disk full?')
+        return
+    # rasterio is needed for GeoTIFFs alone
+    import rasterio
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', rasterio.errors.NotGeoreferencedWarning)
+        with rasterio.open(f'{path}.tif', 'w', driver='GTiff', height=height, width=width,
+                           count=bands, dtype='uint8', compress='deflate',
+                           photometric='minisblack',
+                           transform=rasterio.Affine.scale(gsd, -gsd)) as file:
+            file.write(pixels.transpose(2, 0, 1))
 
 
-def _one_thread(worker):
-    cv2.setNumThreads(0)
+def coco_annotations(images):
+    """Content of a COCO file.
+
+    Args:
+        images (list[dict]): For each image ``file_name``, ``height``, ``width``, and lists
+            ``boxes`` (x0, y0, x1, y1), ``labels``, ``quads`` (8 numbers).
+
+    Returns:
+        dict: Categories count from 1 in the order of ``OBJECT_CLASSES``; ``bbox`` is x, y,
+        width, height; ``segmentation`` is the oriented rectangle.
+    """
+    annotations = []
+    for image_id, image in enumerate(images):
+        for (x0, y0, x1, y1), label, quad in zip(
+                image['boxes'], image['labels'], image['quads'], strict=True):
+            annotations.append(dict(
+                id=len(annotations) + 1, image_id=image_id, category_id=label + 1,
+                bbox=[x0, y0, x1 - x0, y1 - y0], area=(x1 - x0) * (y1 - y0), iscrowd=0,
+                segmentation=[[round(number, 2) for number in quad]]))
+    return dict(
+        images=[dict(id=i, file_name=image['file_name'], height=image['height'],
+                     width=image['width']) for i, image in enumerate(images)],
+        annotations=annotations,
+        categories=[dict(id=i + 1, name=name) for i, name in enumerate(OBJECT_CLASSES)])

@@ -3,215 +3,113 @@ import math
 
 import numpy as np
 
-from ..buildings import halls, houses, tanks
-from ..craft import drive, traffic
-from ..geometry import blob, grid, meander, pairs
-from .common import clumps, copse, cut, open_country, road, scatter, single_trees
-from .registry import layout
+from ..geometry import along, blob, grid, meander, rectangle
+from ..materials import surface
+from ..objects import hall, houses, tanks, vehicles
+from .common import clumps, open_country, roads, trees
 
-_YARDS = ('concrete', 'asphalt', 'worn_asphalt', 'gravel', 'grass', 'soil')
+_YARDS = ('concrete', 'asphalt', 'worn_asphalt', 'gravel', 'grass')
 
 
-@layout('industrial', gsd=(0.45, 1.0))
 def industrial(plan):
-    """Halls with flat roofs, yards, tank farms, goods tracks."""
-    dice, reach = plan.dice, plan.reach
-    plan.background = plan.inks(
-        dice.pick(('worn_asphalt', 'concrete', 'gravel', 'grass')), 1)
-    ribs = plan.add_rows(dice.pick((0, math.pi / 2)), dice.uniform(2, 5), 'ridge', floor=3)
-    block = dice.uniform(48, 100)
-    street = dice.uniform(10, 15)
-    streets = []
-    tank_share = dice.pick((0.0, 0.15, 0.4, 0.8))
-    for x0, y0, x1, y1 in cut(plan, (-reach, -reach), (reach, reach), block):
-        corner = (x0, y0)
-        x0, y0, x1, y1 = x0 + street / 2, y0 + street / 2, x1 - street / 2, y1 - street / 2
-        yard = plan.inks(dice.pick(_YARDS), dice.integer(0, 2))
-        plan.fill([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], yard, role='yard')
-        kind = dice.random()
-        if kind < tank_share:
-            _tank_farm(plan, x0, y0, x1, y1)
-        elif kind < 0.9:
-            _works(plan, x0, y0, x1, y1, ribs)
-        else:
-            copse(plan, ((x0 + x1) / 2, (y0 + y1) / 2), min(x1 - x0, y1 - y0) * 0.35)
-        streets += [np.array([corner, (x1, corner[1])]),
-                    np.array([corner, (corner[0], y1)])]
-    plan.lines(streets, plan.inks('worn_asphalt'), street * 0.62 + 2.5)
-    plan.lines(streets, plan.inks('asphalt', 1), street * 0.62, role='road', thinnest=2)
-    for line in streets:
-        plan.dashes(line, plan.inks('marking'), 9.0, 4.0)
-        drive(plan, line, 1.5, [(street * 0.16, -1), (-street * 0.16, 1)], 0.3)
-    single_trees(plan, scatter(plan, dice.uniform(0, 8)), (1.8, 3.8))
+    """Blocks between streets: halls with flat roofs, yards with lorries, tank farms."""
+    rng, reach = plan.rng, plan.reach
+    plan.background = plan.surface('worn_asphalt', 'concrete', 'gravel')
+    street, tank_share = rng.uniform(9, 13), plan.pick(0.0, 0.2, 0.6)
+    plan.row_period = max(rng.uniform(2, 4) / plan.gsd, 3.0)
+    xs, ys = (np.cumsum([-reach - rng.uniform(0, 60), *rng.uniform(50, 90, int(reach / 30) + 2)])
+              for _ in range(2))
+    roads(plan, [rectangle(x, -reach, x, reach)[1:3] for x in xs]
+          + [rectangle(-reach, y, reach, y)[:2] for y in ys], street, 0.2)
+    street = street / 2 + 2
+    for x0, x1 in zip(xs[:-1] + street, xs[1:] - street, strict=True):
+        for y0, y1 in zip(ys[:-1] + street, ys[1:] - street, strict=True):
+            if not plan.near([((x0 + x1) / 2, (y0 + y1) / 2)], 60)[0]:
+                continue
+            plan.polygon(rectangle(x0, y0, x1, y1), plan.surface(*_YARDS), 'yard')
+            if plan.chance(tank_share):
+                radius = rng.uniform(6, 12)
+                tanks(plan, grid(x0 + radius, y0 + radius, x1 - radius, y1 - radius,
+                                 2.7 * radius), radius)
+                continue
+            for a, b, c, d in plan.subdivide(x0, y0, x1, y1, rng.uniform(20, 34)):
+                if plan.chance(0.8):
+                    hall(plan, a + 2, b + 2, c - rng.uniform(2, 7), d - rng.uniform(2, 7))
+                else:
+                    places = grid(a + 2, b + 5, c - 2, d - 5, (4, 14))
+                    vehicles(plan, places[rng.random(len(places)) < rng.uniform(0.3, 0.9)],
+                             math.pi / 2, 0.5)
+    trees(plan, plan.scatter(rng.uniform(0, 8)), 1.8, 3.6)
 
 
-def _works(plan, x0, y0, x1, y1, ribs):
-    dice = plan.dice
-    wide, tall = x1 - x0, y1 - y0
-    pieces = cut(plan, (x0 + 3, y0 + 3), (x1 - 3, y1 - 3), min(wide, tall) * 0.42)
-    for a, b, c, d in pieces:
-        if dice.chance(0.78):
-            fill_x, fill_y = dice.uniform(0.6, 0.92), dice.uniform(0.6, 0.92)
-            halls(plan, [((a + c) / 2, (b + d) / 2)], (c - a) * fill_x, (d - b) * fill_y,
-                  0.0, dice.uniform(6, 14), ribs=ribs)
-        else:
-            _vehicles_in_rows(plan, a, b, c, d)
-
-
-def _vehicles_in_rows(plan, x0, y0, x1, y1):
-    dice = plan.dice
-    gap = dice.pick((3.0, 4.5))
-    columns = max(1, int((x1 - x0) / gap) - 2)
-    places = grid(x0 + gap, x1 - gap, columns, y0 + 8, y1 - 8, max(1, int((y1 - y0) / 18)))
-    keep = dice.generator.random(len(places)) < dice.uniform(0.2, 0.8)
-    traffic(plan, places[keep], math.pi / 2, 0.5 if gap > 4 else 0.0)
-
-
-def _tank_farm(plan, x0, y0, x1, y1):
-    dice = plan.dice
-    radius = dice.uniform(6, min(20.0, 0.3 * min(x1 - x0, y1 - y0)) + 1)
-    step = radius * dice.uniform(2.5, 3.1)
-    plan.fill([(x0 + 2, y0 + 2), (x1 - 2, y0 + 2), (x1 - 2, y1 - 2), (x0 + 2, y1 - 2)],
-              plan.inks(dice.pick(('gravel', 'soil', 'concrete', 'grass')), 2))
-    nx, ny = max(1, int((x1 - x0 - 4) / step)), max(1, int((y1 - y0 - 4) / step))
-    places = grid(x0 + step / 2 + 2, x0 + step * (nx - 0.5) + 2, nx,
-                  y0 + step / 2 + 2, y0 + step * (ny - 0.5) + 2, ny)
-    walls = [[(x0 + 2 + i * step, y0 + 2), (x0 + 2 + i * step, y0 + 2 + ny * step)]
-             for i in range(nx + 1)]
-    plan.lines(walls, plan.inks('concrete', 2), 0.8)
-    tanks(plan, places[dice.generator.random(len(places)) < 0.9], radius,
-          radius * dice.uniform(0.7, 1.2))
-
-
-def _streets(plan, deep, block, street, curve):
-    """Parallel streets that follow a curve, and straight ones across them.
-
-    Returns:
-        numpy.ndarray: (R,) positions y of the parallel streets.
-    """
-    dice, reach = plan.dice, plan.reach
-    ys = np.arange(-reach - dice.uniform(0, deep), reach + deep, deep)
-    xs = np.arange(-reach - dice.uniform(0, block), reach + block, block)
-    lines = [curve + (0, y) for y in ys.tolist()]
-    lines += [np.array([(x, -reach * 1.1), (x, reach * 1.1)]) for x in xs.tolist()]
-    plan.lines(lines, plan.inks('concrete'), street + 3.0)
-    plan.lines(lines, plan.inks(dice.pick(('asphalt', 'worn_asphalt', 'asphalt'))), street,
-               role='road', thinnest=2)
-    parked = dice.uniform(0.5, 5.0)
-    for line in lines:
-        if street > 7:
-            plan.dashes(line, plan.inks('marking'), 9.0, 3.0)
-        drive(plan, line, parked, [(street / 2 - 1.3, -1), (1.3 - street / 2, 1)], 0.04)
-    return ys
-
-
-def _plots(plan, ys, curve, lot, aside):
-    """Middles of the houses on both sides of the streets.
-
-    Returns:
-        tuple: points (N, 2), side of the street (N,) as 1 or -1, angles (N,).
-    """
-    dice, reach = plan.dice, plan.reach
-    x = np.arange(-reach + dice.uniform(0, lot), reach, lot)
-    before, bend, after = (np.interp(x + step, *curve.T) for step in (-1.0, 0.0, 1.0))
-    side = np.array([1.0, -1.0])
-    points = np.empty((len(ys), 2, len(x), 2))
-    points[..., 0] = x
-    points[..., 1] = bend + ys[:, None, None] + (side * aside)[None, :, None]
-    sides = np.broadcast_to(side[None, :, None], points.shape[:-1])
-    angles = np.broadcast_to(np.arctan((after - before) / 2), points.shape[:-1])
-    keep = dice.generator.random(sides.size) < dice.uniform(0.85, 1.0)
-    return points.reshape(-1, 2)[keep], sides.ravel()[keep], angles.ravel()[keep]
-
-
-@layout('dense_residential', gsd=(0.3, 0.65))
 def dense_residential(plan):
-    """Houses side by side along streets, with gardens, parked cars and pools."""
-    dice, random = plan.dice, plan.dice.generator
-    open_country(plan, ('lawn', 'grass', 'soil', 'lawn', 'gravel'))
-    street, size = dice.uniform(6, 9), max(dice.uniform(8.5, 13), 15 * plan.gsd)
-    terraced = dice.chance(0.3)
-    lot = size * (1.0 if terraced else dice.uniform(1.15, 1.45))
-    deep = 2 * size * dice.uniform(1.4, 1.8) + street + 5
-    curve = meander(dice, plan.reach * 1.2, dice.pick((0.0, 0.0, 3.0, 8.0)),
-                    plan.reach * 2.2, 18)
-    ys = _streets(plan, deep, lot * dice.integer(6, 13), street, curve)
-    places, side, angles = _plots(plan, ys, curve, lot, street / 2 + size * 0.6 + 3.5)
-    count = len(places)
-    wide = size * random.uniform(0.85, 1.1, count)
-    depth = size * random.uniform(0.7, 0.95, count)
-    if terraced:
-        wide[:], depth[:] = lot * 0.985, size * 0.85
-    else:
-        places = places + random.normal(0, 0.4, places.shape)
-    swap = (random.random(count) < 0.3) & (not terraced)
-    roofs = [dice.pick(('tile', 'brown_tile', 'slate', 'bitumen', 'gravel_roof', 'sheet'))
-             for _ in range(dice.integer(1, 4))]
+    """Houses side by side along streets, with gardens, driveways and parked cars."""
+    rng, reach = plan.rng, plan.reach
+    open_country(plan, 'lawn', 'grass', 'soil', 'lawn')
+    street, size = rng.uniform(6, 8), max(rng.uniform(9, 12), 16 * plan.gsd)
+    terraced = plan.chance(0.25)
+    lot = size * (1.0 if terraced else rng.uniform(1.35, 1.55))
+    deep = 2 * size * rng.uniform(1.45, 1.75) + street + 5
+    curve = meander(rng, reach * 1.1, plan.pick(0.0, 0.0, 3.0, 6.0), reach * 2)
+    rows = np.arange(-reach - rng.uniform(0, deep), reach + deep, deep)
+    across = np.arange(-reach - rng.uniform(0, 10 * lot), reach, lot * rng.integers(6, 12))
+    roads(plan, [rectangle(x, -reach, x, reach)[1:3] for x in across]
+          + [curve + (0, y) for y in rows], street, rng.uniform(0.05, 0.4), 'concrete')
+    # Places (rows, sides, lots) at both sides of the streets, and the way to the gardens.
+    points, headings = along(curve, lot, rng.uniform(0, lot))
+    side = np.array([1, -1])[:, None]
+    away = np.stack((-np.sin(headings) * side, np.cos(headings) * side), -1)
+    kerbs = points + away * (street / 2) + np.stack((0 * rows, rows), 1)[:, None, None]
+    kept = plan.near(kerbs.reshape(-1, 2), 2 * size).reshape(kerbs.shape[:3])
+    kept &= rng.random(kept.shape) < 0.93
+    kerbs = kerbs[kept]
+    away, headings = (np.broadcast_to(values, (*kept.shape, *values.shape[2:]))[kept]
+                      for values in (away, headings[None]))
+    count = len(kerbs)
+    places = kerbs + away * (size * 0.6 + 3.5)
     if not terraced:
-        _driveways(plan, places, side, size, lot)
-    houses(plan, places, np.where(swap, depth, wide), np.where(swap, wide, depth) * 0.92,
-           angles + swap * (math.pi / 2), dice.uniform(5, 9), roofs)
-    back = places + pairs(0.0, side * size * 0.95)
-    for pool in back[random.random(count) < 0.06]:
-        plan.fill(blob(dice, pool, 2.6, 0.1, 10), plan.inks('pool'))
-    sheds = back[random.random(count) < 0.25] + dice.around(2)
-    houses(plan, sheds, 4.0, 3.2, 0.0, 2.5, roofs)
-    single_trees(plan, scatter(plan, dice.log_uniform(10, 90)), (1.5, 3.4))
+        paved = rng.random(count) < 0.6
+        along_street = np.array((np.cos(headings), np.sin(headings))).T
+        doors = (kerbs + along_street * (lot * 0.5))[paved]
+        out = away[paved]
+        plan.line(np.stack((doors, doors + out * (size * 0.7)), 1),
+                  plan.surface('concrete', 'gravel', 'worn_asphalt'), 2.4)
+        parked = rng.random(len(doors)) < 0.5
+        vehicles(plan, (doors + out * 3.6)[parked], headings[paved][parked] + math.pi / 2, 0.0)
+    houses(plan, places, lot * 0.98 if terraced else size * rng.uniform(0.85, 1.08, count),
+           size * rng.uniform(0.66, 0.84), headings,
+           [plan.pick('tile', 'brown_tile', 'slate', 'bitumen', 'grey_sheet') for _ in range(2)])
+    gardens = places + away * (size * 0.9)
+    for pool in gardens[rng.random(count) < 0.08]:
+        plan.polygon(blob(rng, pool, 2.4, 0.1, 10), surface('pool'))
+    trees(plan, rng.normal(gardens, 2.0)[rng.random(count) < 0.6], 1.5, 3.2)
 
 
-def _driveways(plan, places, side, size, lot):
-    dice = plan.dice
-    start = places - pairs(lot * 0.3, side * size * 0.52)
-    toward = pairs(0.0, -side * (size * 0.1 + 4.0))
-    paved = dice.generator.random(len(places)) < 0.5
-    plan.lines(np.stack([start, start + toward], 1)[paved],
-               plan.inks(dice.pick(('concrete', 'gravel', 'worn_asphalt')), 1), 2.8)
-    parked = paved & (dice.generator.random(len(places)) < 0.6)
-    traffic(plan, (start + toward * 0.5)[parked], math.pi / 2, 0.0)
-
-
-@layout('sparse_residential', gsd=(0.32, 0.8))
 def sparse_residential(plan):
-    """A few houses on large plots among lawns and trees."""
-    dice, reach = plan.dice, plan.reach
-    open_country(plan, ('lawn', 'grass', 'scrub', 'soil', 'grass'))
-    if dice.chance(0.5):
-        plan.region(plan.inks(dice.pick(('leaf', 'needle')), 1), dice.uniform(0.5, 1.4),
-                    0.9, 'wood')
-    line = meander(dice, reach * 1.1, reach * dice.uniform(0.02, 0.2),
-                   reach * dice.uniform(1.2, 2.5), 30) + (0, dice.around(reach * 0.3))
-    road(plan, line, dice.uniform(4.5, 7), surface=dice.pick(('asphalt', 'worn_asphalt',
-                                                               'track')), cars=0.5)
-    spacing = dice.uniform(26, 46)
-    side = int(2 * reach / spacing) + 1
-    places = grid(-reach, reach, side, -reach, reach, side)
-    places = places[dice.generator.random(len(places)) < dice.uniform(0.5, 0.9)]
-    places = places + dice.generator.normal(0, spacing * 0.14, places.shape)
+    """A few houses with drives to a winding road, lawns and many trees."""
+    rng, reach = plan.rng, plan.reach
+    open_country(plan, 'lawn', 'grass', 'scrub', 'lawn')
+    if plan.chance(0.6):
+        plan.region(plan.surface('leaf', 'needle'), rng.uniform(0.6, 1.3), 0.6, 'wood')
+    line = meander(rng, reach * 1.1, reach * rng.uniform(0.03, 0.12), reach * 2)
+    line[:, 1] += rng.normal(0, reach * 0.2)
+    spacing = rng.uniform(26, 40)
+    places = grid(-reach, -reach, reach, reach, spacing)
+    places = rng.normal(places[rng.random(len(places)) < rng.uniform(0.55, 0.9)], spacing * 0.12)
     count = len(places)
-    angles = dice.generator.integers(0, 4, count) * (math.pi / 2) + dice.around(0.3)
-    wide = dice.generator.uniform(10, 17, count)
-    ahead = pairs(np.cos(angles), np.sin(angles))
-    _paths(plan, places, line, spacing)
-    houses(plan, places, wide, wide * dice.generator.uniform(0.6, 0.8, count), angles, 6.0)
-    some = dice.generator.random(count) < 0.45
-    wings = places + ahead * (wide * 0.5 + 3.4)[:, None]
-    houses(plan, wings[some], 7.0, 5.5, angles[some] + math.pi / 2, 4.0)
-    for place in places[dice.generator.random(count) < 0.2]:
-        aside = 17 * np.array([math.cos(place[0]), math.sin(place[0])])
-        plan.fill(blob(dice, place + aside, 4.0, 0.12, 12), plan.inks('pool'))
-    clumps(plan, dice.integer(2, 6), 8.0)
-    single_trees(plan, scatter(plan, dice.uniform(10, 45)), (1.6, 4.5))
-
-
-def _paths(plan, places, line, spacing):
-    """Drives from houses near a road to it, some with a car."""
-    dice = plan.dice
-    foot = pairs(places[:, 0], np.interp(places[:, 0], line[:, 0], line[:, 1]))
-    away = foot[:, 1] - places[:, 1]
-    near = (np.abs(away) < spacing) & (np.abs(away) > 14)
-    doors = places + pairs(2.0, np.sign(away) * 9)
-    doors, foot = doors[near], foot[near]
-    plan.lines(np.stack([doors, foot], 1),
-               plan.inks(dice.pick(('concrete', 'gravel', 'track')), 1), 3.0)
-    parked = dice.generator.random(len(doors)) < 0.7
-    traffic(plan, (doors * 0.7 + foot * 0.3)[parked], math.pi / 2, 0.0)
+    foot = np.interp(places[:, 0], line[:, 0], line[:, 1])
+    away = np.abs(places[:, 1] - foot)
+    near = (away < 1.3 * spacing) & (away > 14)
+    drives = np.stack([places, np.stack([places[:, 0], foot], 1)], 1)[near]
+    plan.line(drives, plan.surface('concrete', 'gravel', 'track'), 3.2)
+    roads(plan, [line], rng.uniform(4.5, 6.5), 0.1,
+          material=plan.pick('asphalt', 'worn_asphalt', 'track'))
+    parked = drives[rng.random(len(drives)) < 0.6]
+    vehicles(plan, parked[:, 0] * 0.5 + parked[:, 1] * 0.5, math.pi / 2, 0.0)
+    wide = rng.uniform(11, 17, count)
+    headings = rng.integers(0, 2, count) * (math.pi / 2) + rng.normal(0, 0.15, count)
+    houses(plan, places, wide, wide * 0.68, headings, ('tile', 'brown_tile', 'slate', 'bitumen'))
+    for pool in places[rng.random(count) < 0.2] + (12, 9):
+        plan.polygon(blob(rng, pool, 3.6, 0.12, 12), surface('pool'))
+    clumps(plan, rng.integers(3, 8), 7.0)
+    trees(plan, plan.scatter(rng.uniform(15, 50)))
