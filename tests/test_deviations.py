@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.config import Config, DictAction
-from mmpretrain.registry import HOOKS, MODELS, OPTIM_WRAPPERS, TRANSFORMS
+from mmpretrain.registry import BATCH_AUGMENTS, HOOKS, MODELS, OPTIM_WRAPPERS, TRANSFORMS
 from small_models import build_cmid, loader_batch, losses_of
 
 from cmid_mm.engine.optimizers import auto_precision
@@ -92,7 +92,8 @@ def test_configs_keep_the_defaults_of_the_table(path):
     model = cfg.model
     assert not {'mask_mode', 'mask_stem', 'feature_of'} & set(model)
     assert set(model.data_preprocessor) - {'bands'} == {
-        'type', 'mean', 'std', 'mask_cell', 'mask_ratio'}
+        'type', 'mean', 'std', 'photometric', 'mask_cell', 'mask_ratio'}
+    assert model.data_preprocessor.photometric == dict(type='PhotometricDistortion')
     # the data set's own statistics wherever it is not MillionAID
     assert (model.data_preprocessor.mean is None) == ('millionaid' not in path.stem
                                                       and path.stem != 'cmid_swin_pretrain')
@@ -118,8 +119,8 @@ def test_classes_have_the_defaults_of_the_table():
     assert default('CMID', 'mask_mode') == 'add'
     assert default('CMID', 'feature_of') == 'student'
     assert default('CMIDDataPreprocessor', 'mask_fill') == 'mean'
-    assert default('CMIDDataPreprocessor', 'symmetric') is False
-    assert default('CMIDDataPreprocessor', 'photometric') == {}
+    assert default('CMIDDataPreprocessor', 'photometric') == dict(type='PhotometricDistortion')
+    assert BATCH_AUGMENTS.build(dict(type='PhotometricDistortion')).views == (1, )
     assert default('FocalL1Loss', 'add_l1') is False
     assert default('FocalFrequencyLoss', 'average_spectrum') is True
     assert default('CMIDDenseProjector', 'init_std') == 0.02
@@ -133,7 +134,7 @@ def test_recipe_has_the_published_values():
     assert model.global_head.queue.shape == (65536, 256)
     assert model.global_head.loss_module.temperature == 0.2
     assert model.local_head.center.shape == (1, 2048, 1)
-    assert model.local_head.student_temperature == 0.1
+    assert model.local_head.loss_module.temperature == 0.1
     assert model.local_head.center_momentum == 0.9
     head = model.reconstruction_head
     assert (head.visible_weight, head.frequency_visible_weight, head.frequency_fill) == (
@@ -142,7 +143,7 @@ def test_recipe_has_the_published_values():
     assert head.pixel_loss.activation == 'sigmoid'
     assert head.frequency_loss.loss_weight == 1.0
     assert cfg.optim_wrapper.optimizer == dict(
-        type='BlockedAdan', lr=4e-3, betas=(0.98, 0.92, 0.99), weight_decay=0.02)
+        type='Adan', lr=4e-3, betas=(0.98, 0.92, 0.99), weight_decay=0.02)
     assert cfg.custom_hooks[0].base_momentum == 0.996
     schedule, = cfg.param_scheduler
     assert (schedule.warmup, schedule.warmup_factor, schedule.eta_min) == (10, 0.01, 1e-6)
@@ -237,7 +238,8 @@ def test_token_of_a_vision_transformer_enters_before_the_positions():
     images = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
         model.student_map(images)
-        model.student_map(images, torch.tensor([[[True, False], [False, False]]]))
+        model.student_map(images, torch.tensor([[[True, False], [False, False]]]).repeat_interleave(
+            32, 1).repeat_interleave(32, 2))
     plain, marked = seen
     # the class token first, then 4 x 4 tokens, of which the upper left 2 x 2 are masked
     hidden = torch.zeros(17, dtype=torch.bool)

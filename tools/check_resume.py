@@ -1,8 +1,8 @@
-"""Shows that a run that was killed ends as one that was not: check_resume.py --kills N
+"""Compares a run that was killed with one that was not: check_resume.py --kills N
 
-Trains a tiny CMID once without a break. Then again with the same command, which is killed
-N times at random moments and started again after each. Weights of student, teacher and
-heads, queue, centre, state of the optimiser and every logged loss must be bitwise equal.
+Trains a tiny CMID once without interruption. Then again with the same command, which is
+killed N times at random moments and started again each time. Weights of student, teacher
+and heads, queue, centre, state of the optimiser and every logged loss must be bitwise equal.
 
 Exit status 0: all equal. 1: something differs, or a run failed.
 """
@@ -23,14 +23,14 @@ import _errors
 from _errors import UserError
 
 TOOLS = Path(__file__).resolve().parent
-# of a run that was asked to stop
-ENDED_ON_REQUEST = 75
+# of a run that saved and ended after a signal
+EXIT_STATUS = 75
 CONFIG = """_base_ = {toy!r}
-# batch norm, drop path and accumulation: what could depend on a state
+# batch norm, drop path and accumulation depend on state or random numbers
 model = dict(
     image_size=64,
     backbone=dict(
-        _delete_=True, type='SwinTransformer', img_size=64, window_size=2, out_indices=(3, ),
+        _delete_=True, type='SwinTransformer', img_size=64, window_size=2, out_indraws=(3, ),
         arch=dict(embed_dims=16, depths=[2, 2, 2, 2], num_heads=[1, 2, 4, 8]),
         drop_path_rate=0.2),
     global_projector=dict(hidden_channels=64, out_channels=32),
@@ -46,7 +46,7 @@ pipeline = [
 ]
 train_dataloader = dict(
     batch_size={batch}, num_workers={workers}, persistent_workers={workers} > 0,
-    dataset=dict(data_root={images!r}, remember=False, pipeline=pipeline))
+    dataset=dict(data_root={images!r}, pipeline=pipeline))
 optim_wrapper = dict(precision={precision!r}, accumulative_counts=2)
 train_cfg = dict(max_epochs={epochs})
 default_hooks = dict(
@@ -60,7 +60,7 @@ def parse_args(arguments=None):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--kills', type=int, default=20)
     parser.add_argument('--signal', default='KILL', choices=['KILL', 'TERM', 'USR1'],
-                        help='KILL ends at once, the others save first (default: KILL)')
+                        help='KILL ends the run at once, the others save first (default: KILL)')
     parser.add_argument('--workers', type=int, default=0, help='of the loader (default: 0)')
     parser.add_argument('--processes', type=int, default=1, help='of the run (default: 1)')
     parser.add_argument('--epochs', type=int, help='of 8 steps (default: enough for the kills)')
@@ -68,13 +68,18 @@ def parse_args(arguments=None):
                         help='between two checkpoints (default: 1)')
     parser.add_argument('--precision', default='float32', choices=['float32', 'bfloat16'],
                         help='of the passes (default: float32)')
-    parser.add_argument('--seed', type=int, default=0, help='of the moments')
+    parser.add_argument('--seed', type=int, default=0, help='of the random moments')
     parser.add_argument('--work-dir', type=Path, help='kept; default: a temporary folder')
-    return parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
+    if BATCH % args.processes:
+        raise UserError(f'{args.processes} processes do not divide the batch of {BATCH}')
+    # a run proceeds by about six steps between two kills
+    args.epochs = args.epochs or args.kills + 4
+    return args
 
 
 def write_config(args, folder):
-    """Images and a config; returns the path of the config."""
+    """Write images and a config; return the path of the config."""
     from cmid_mm.datasets.scenes import write_scenes
     write_scenes(folder / 'scenes', num=IMAGES, size=SIZE, tasks=('classification', ),
                  show_progress=False)
@@ -88,9 +93,9 @@ def write_config(args, folder):
 
 
 class Run:
-    """The processes of a training, one group without a launcher: a signal reaches them all.
+    """The processes of a training, started without a launcher, so that signals reach them.
 
-    torchrun puts its processes into sessions of their own, where they outlive its death.
+    torchrun puts its processes into sessions of their own, where they outlive it.
     """
 
     def __init__(self, args, config, work_dir):
@@ -115,7 +120,7 @@ class Run:
         return all(process.poll() is None for process in self.processes)
 
     def wait(self):
-        """Statuses of all processes, at their end."""
+        """Wait for all processes; return their exit statuses."""
         return [process.wait() for process in self.processes]
 
     def signal(self, number):
@@ -125,7 +130,7 @@ class Run:
                 os.killpg(process.pid, number)
 
     def finish(self):
-        """Wait for the end of a run that nobody disturbs."""
+        """Wait for the end of a run that is not interrupted."""
         statuses = self.wait()
         if any(statuses):
             lines = self.output.read_text().splitlines()
@@ -139,19 +144,19 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def end_at_random(run, work_dir, number, dice, longest):
-    """Signal a run at some moment after its first step, every other time during a save.
+def end_at_random(run, work_dir, number, draw, longest):
+    """Signal a run at a random moment after its first step, every other time during a save.
 
     Returns:
-        list[int] | None: Statuses of the processes; None where the run was done before.
+        list[int] | None: Exit statuses; None where the run was done before.
     """
     begun = len(run.output.read_text())
     while run.running() and 'Epoch(train)' not in run.output.read_text()[begun:]:
         time.sleep(0.05)
-    moment = time.monotonic() + dice.random() * longest
+    moment = time.monotonic() + draw.random() * longest
     while run.running() and time.monotonic() < moment:
         time.sleep(0.001)
-    saving = dice.random() < 0.5
+    saving = draw.random() < 0.5
     while saving and run.running() and not list(work_dir.glob('*.part')):
         time.sleep(0.0005)
     if not run.running():
@@ -161,7 +166,7 @@ def end_at_random(run, work_dir, number, dice, longest):
 
 
 def state_of(work_dir):
-    """All that must be equal, as name -> tensor, and the number of steps."""
+    """Everything that must be equal, as name -> tensor, and the number of steps."""
     import torch
 
     import cmid_mm  # noqa: F401
@@ -181,7 +186,7 @@ def state_of(work_dir):
 
 
 def compare(one, other):
-    """Names of what is not bitwise equal."""
+    """Names of the tensors that are not bitwise equal."""
     import torch
     return [name for name in sorted(set(one) | set(other))
             if name not in one or name not in other or one[name].shape != other[name].shape
@@ -189,24 +194,23 @@ def compare(one, other):
 
 
 def check(args, folder):
-    """The two runs and their comparison; returns what differs."""
+    """Run both trainings and compare them; return the names of what differs."""
     folder.mkdir(parents=True, exist_ok=True)
     config = write_config(args, folder)
     whole, cut = folder / 'whole', folder / 'cut'
     for old in (whole, cut):
         shutil.rmtree(old, ignore_errors=True)
-    begun = time.monotonic()
+    begin = time.monotonic()
     Run(args, config, whole).finish()
-    seconds = time.monotonic() - begun
-    print(f'without a break: {seconds:.0f} s', flush=True)
+    print(f'without interruption: {time.monotonic() - begin:.0f} s', flush=True)
     number = signal.Signals[f'SIG{args.signal}']
-    dice, kills = random.Random(args.seed), 0
-    # a run that is ended too early each time would never come to its end
+    draw, kills = random.Random(args.seed), 0
+    # a run that is always interrupted too early would never end
     longest = max(2.0, 3 * args.seconds)
     while kills < args.kills:
         run = Run(args, config, cut)
         try:
-            statuses = end_at_random(run, cut, number, dice, longest)
+            statuses = end_at_random(run, cut, number, draw, longest)
         finally:
             run.signal(signal.SIGKILL)
         if statuses is None:
@@ -214,9 +218,9 @@ def check(args, folder):
         kills += 1
         print(f'{kills}/{args.kills}: {args.signal}, status {statuses}, {progress(cut)}',
               flush=True)
-        wanted = -signal.SIGKILL if args.signal == 'KILL' else ENDED_ON_REQUEST
-        if set(statuses) != {wanted}:
-            raise UserError(f'status {statuses} instead of {wanted}; see {run.output}')
+        expected = -signal.SIGKILL if args.signal == 'KILL' else EXIT_STATUS
+        if set(statuses) != {expected}:
+            raise UserError(f'exit status {statuses} instead of {expected}; see {run.output}')
     Run(args, config, cut).finish()
     (one, steps), (other, other_steps) = state_of(whole), state_of(cut)
     different = compare(one, other)
@@ -226,7 +230,7 @@ def check(args, folder):
     for name in different[:10]:
         print(f'different: {name}')
     if kills < args.kills:
-        print(f'the run was done after {kills} kills: more epochs take more of them')
+        print(f'the run was done after {kills} kills: set more --epochs for more')
     return different
 
 
@@ -236,12 +240,8 @@ def progress(work_dir):
             else 'no checkpoint yet')
 
 
-def main():
-    args = parse_args()
-    # a run comes about six steps further between two kills
-    args.epochs = args.epochs or args.kills + 4
-    if BATCH % args.processes:
-        raise UserError(f'{args.processes} processes do not divide the batch of {BATCH}')
+def main(arguments=None):
+    args = parse_args(arguments)
     if args.work_dir:
         different = check(args, args.work_dir)
     else:

@@ -1,5 +1,7 @@
-"""Reads a list of images: one path a line, perhaps with a label."""
+"""Reads a list of images: one path per line, optionally with a label."""
 import os
+
+from cmid_mm.utils.errors import CMIDError, MissingFileError
 
 from .folder_scan import Progress
 from .packed_images import is_image_file
@@ -9,34 +11,33 @@ _NAMES_IN_ERROR = 3
 
 def read_list(list_path: str,
               root: str,
-              extensions: tuple,
+              extensions: tuple[str, ...],
               with_label: bool,
               allow_outside: bool = False) -> tuple[list[str], list[int] | None]:
     """Read a list file of the form that mmpretrain's ``CustomDataset`` takes.
 
     Args:
-        list_path (str): The list file, UTF-8 text. Empty lines are passed over.
-        root (str): Folder that the paths start from.
-        extensions (tuple[str]): Endings of images, in lower case. They tell a label
+        list_path (str): The list file, UTF-8 text. Empty lines are skipped.
+        root (str): Folder that the paths are relative to.
+        extensions (tuple[str]): Endings of images, in lower case. They distinguish a label
             from a path with a blank in it where labels are not wanted.
         with_label (bool): Whether every line ends with a label: an integer from 0 on,
             after white space.
-        allow_outside (bool): Whether a path may be absolute or have ``..`` in it: a
-            list file is not to be trusted more than the data it came with. Links in the
-            folder are followed, as by the scan: who puts them there has the data in hand.
-            Defaults to False.
+        allow_outside (bool): Whether a path may be absolute or contain ``..``: a list file
+            is not trusted more than the data it came with. Links in the folder are
+            followed, as by the scan. Defaults to False.
 
     Returns:
         tuple: Paths in the order of the list (relative to ``root``, or absolute where
         that is allowed) and labels, None without ``with_label``.
 
     Raises:
-        FileNotFoundError: The list, or something that it names, does not exist.
-        ValueError: A line leaves the folder or has no label, or the list is empty.
+        MissingFileError: The list, or an image that it names, does not exist.
+        CMIDError: A line leaves the folder or has no label, or the list is empty.
     """
     if not os.path.isfile(list_path):
-        raise FileNotFoundError(f'the list file {list_path} does not exist: check '
-                                'ann_file, which starts from data_root')
+        raise MissingFileError(f'the list file {list_path} does not exist: check '
+                               'ann_file, which is relative to data_root')
     files, labels, missing = [], [], []
     progress = Progress(f'Checking the images of {list_path}')
     with open(list_path, encoding='utf-8-sig', errors='surrogateescape') as lines:
@@ -47,7 +48,7 @@ def read_list(list_path: str,
             place = f'{list_path}, line {number}'
             path, label = _split_line(line, with_label, extensions, place)
             if not allow_outside and leaves_root(path):
-                raise ValueError(
+                raise CMIDError(
                     f'{place}: {path} lies outside the data folder {root}; list paths '
                     'relative to it, or set allow_outside=True if you trust the list')
             if not is_image_file(os.path.join(root, path)):
@@ -56,18 +57,16 @@ def read_list(list_path: str,
             labels.append(label)
             progress.update(len(files))
     if missing:
-        shown = ', '.join(missing[:_NAMES_IN_ERROR])
-        more = ', ...' if len(missing) > _NAMES_IN_ERROR else ''
-        raise FileNotFoundError(
+        raise MissingFileError(
             f'{list_path} names {len(missing)} of {len(files)} images that do not exist '
-            f'under {root}: {shown}{more}; check data_prefix, or take the lines out')
+            f'under {root}: {first_names(missing)}; check data_prefix, or remove the lines')
     if not files:
-        raise ValueError(f'the list file {list_path} names no image: write one path a '
-                         f'line, relative to {root}')
+        raise CMIDError(f'the list file {list_path} names no image: write one path per '
+                        f'line, relative to {root}')
     return files, labels if with_label else None
 
 
-def _split_line(line: str, with_label: bool, extensions: tuple,
+def _split_line(line: str, with_label: bool, extensions: tuple[str, ...],
                 place: str) -> tuple[str, int | None]:
     parts = line.rsplit(maxsplit=1)
     if not with_label:
@@ -75,13 +74,25 @@ def _split_line(line: str, with_label: bool, extensions: tuple,
                     and parts[0].lower().endswith(extensions))
         return (parts[0] if labelled else line), None
     if len(parts) != 2 or not parts[1].isdecimal():
-        raise ValueError(f'{place}: "{line}" has no label; write an integer from 0 on '
-                         'after the path, or set with_label=False')
+        raise CMIDError(f'{place}: "{line}" has no label; write an integer from 0 on '
+                        'after the path, or set with_label=False')
     return parts[0], int(parts[1])
 
 
+def first_names(names: list[str]) -> str:
+    """The first names for an error message, with an ellipsis where there are more."""
+    more = ', ...' if len(names) > _NAMES_IN_ERROR else ''
+    return ', '.join(names[:_NAMES_IN_ERROR]) + more
+
+
+def is_listable(file: str) -> bool:
+    """Whether a list file can hold a path: a line of its own, without a blank at its ends."""
+    return (file == file.strip() and not file.startswith('\ufeff')
+            and '\n' not in file and '\r' not in file)
+
+
 def leaves_root(path: str) -> bool:
-    """Whether a path is absolute or has a parent folder in it, wherever.
+    """Whether a path is absolute or contains a parent folder at any position.
 
     ``a/../b`` counts too: where ``a`` is a link, it leads to the parent of its target.
     """
@@ -89,17 +100,17 @@ def leaves_root(path: str) -> bool:
 
 
 def refuse_outside(list_path: str) -> None:
-    """Raise ValueError where a line of a list leaves the folder that it starts from.
+    """Raise CMIDError where a line of a list leaves the folder that it starts from.
 
     For lists that data sets of other packages read.
 
     Args:
-        list_path (str): The list file, UTF-8 text, a path or name a line.
+        list_path (str): The list file, UTF-8 text, a path or name per line.
     """
     with open(list_path, encoding='utf-8-sig', errors='surrogateescape') as lines:
         for number, line in enumerate(lines, 1):
             if leaves_root(line.strip()):
-                raise ValueError(
+                raise CMIDError(
                     f'{list_path}, line {number}: {line.strip()} lies outside the data '
                     'folder; list paths relative to it, or set allow_outside=True in '
-                    'ListPathsHook if you trust the list')
+                    'PreflightHook if you trust the list')

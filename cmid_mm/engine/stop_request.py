@@ -1,4 +1,4 @@
-"""A scheduler asks a run to end; all its processes end after the same step."""
+"""Ends all processes of a run after the same step when a scheduler sends a signal."""
 import signal
 import threading
 
@@ -7,7 +7,7 @@ from mmengine.dist import get_world_size
 from torch import distributed
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
-# EX_TEMPFAIL of sysexits.h: nothing is wrong, the same command goes on
+# EX_TEMPFAIL of sysexits.h: nothing is wrong, the same command resumes the run
 EXIT_STATUS = 75
 
 
@@ -19,11 +19,11 @@ class StopRequested(SystemExit):
 
 
 class StopRequest:
-    """Hears signals, and lets all processes learn of them at the same step.
+    """Handles signals, and lets all processes react to them at the same step.
 
-    A signal may reach one process only, or each at another step. So every step reduces two
-    flags over all processes, on the CPU and without waiting: what is read is the result of
-    the step before.
+    A signal may reach one process only, or each at a different step. So every step reduces
+    two flags over all processes, on the CPU and without waiting: the result that a step
+    reads is that of the step before.
     """
 
     def __init__(self):
@@ -33,35 +33,35 @@ class StopRequest:
         self.handlers = {}
 
     def listen(self) -> None:
-        """Take over the signals; all processes call it together."""
+        """Install the handlers; all processes call it together."""
         if get_world_size() > 1 and self.group is None:
             self.group = distributed.new_group(backend='gloo')
-        # only the main thread may, and somebody else may run the training in another
+        # only the main thread may install handlers, and a training may run in another
         if threading.current_thread() is threading.main_thread() and not self.handlers:
-            self.handlers = {number: signal.signal(number, self._hear) for number in SIGNALS}
+            self.handlers = {number: signal.signal(number, self._handle) for number in SIGNALS}
 
     def leave(self) -> None:
-        """Bring the last reduction to its end and give the signals back."""
+        """Wait for the last reduction and restore the handlers."""
         if self.sent is not None:
             self.sent[1].wait()
             self.sent = None
         self.release()
 
     def release(self) -> None:
-        """Give the signals back."""
+        """Restore the previous handlers."""
         for number, handler in self.handlers.items():
             signal.signal(number, handler)
         self.handlers = {}
 
     def agree(self, due: bool) -> tuple[bool, bool]:
-        """Whether a stop was asked for, and whether anything is due, in any process.
+        """Whether any process received a signal, and whether ``due`` is set in any.
 
         Args:
-            due (bool): What this process thinks.
+            due (bool): Of this process, whether a checkpoint is due.
 
         Returns:
-            tuple[bool, bool]: The same on every process, in one process at once, in
-            several one step later.
+            tuple[bool, bool]: The same on every process; with several processes, one step
+            later.
         """
         if self.group is None:
             return self.reason is not None, due
@@ -77,7 +77,7 @@ class StopRequest:
         return known
 
     def end(self) -> None:
-        """Leave together: a launcher ends all others as soon as the first one is gone.
+        """Exit together: a launcher ends all others as soon as the first one is gone.
 
         Raises:
             StopRequested: Always.
@@ -87,5 +87,5 @@ class StopRequest:
             distributed.barrier(self.group)
         raise StopRequested
 
-    def _hear(self, number, frame) -> None:
+    def _handle(self, number, frame) -> None:
         self.reason = signal.Signals(number).name

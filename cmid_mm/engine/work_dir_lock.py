@@ -1,4 +1,4 @@
-"""One training at a time writes into a work dir."""
+"""Lets one training at a time write into a work dir."""
 import fcntl
 import os
 import socket
@@ -8,23 +8,25 @@ from pathlib import Path
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.logging import print_log
 
+from cmid_mm.utils.errors import CMIDError
+
 NAME = 'train.lock'
 
 
 @contextmanager
 def lock_work_dir(work_dir: str):
-    """Keep other trainings out of a folder, on all processes of this one together.
+    """Refuse a folder that another training writes into, on all processes together.
 
-    The processes of a launcher that was killed outlive it, train on and write; the same
-    command, started again, would mix its files with theirs. The lock is the first process's
-    and ends with it, however it ends; its loader's workers, which may end later, have no
-    part in it.
+    The processes of a launcher that was killed outlive it and continue to write; the same
+    command, started again, would mix its files with theirs. The lock belongs to the first
+    process and ends with it, however it ends; workers of its loader, which may end later, do
+    not hold it.
 
     Args:
         work_dir (str): Must exist.
 
     Raises:
-        RuntimeError: Another training holds the folder. On every process.
+        CMIDError: Another training holds the folder. On every process.
     """
     file, refusal = None, [None]
     if is_main_process():
@@ -33,7 +35,7 @@ def lock_work_dir(work_dir: str):
     broadcast_object_list(refusal)
     try:
         if refusal[0]:
-            raise RuntimeError(refusal[0])
+            raise CMIDError(refusal[0])
         yield
     finally:
         if file is not None:
@@ -41,7 +43,7 @@ def lock_work_dir(work_dir: str):
 
 
 def _take(file) -> str | None:
-    """Lock a file; return why that is refused."""
+    """Lock a file; return the message of a refusal."""
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):
@@ -50,7 +52,7 @@ def _take(file) -> str | None:
         return (f'{Path(file.name).parent} is being written by another training ({holder}): '
                 'wait for it, end it, or give another --work-dir')
     except OSError as error:
-        print_log(f'{file.name} cannot be locked ({error.strerror}): see to it that no two '
+        print_log(f'{file.name} cannot be locked ({error.strerror}): make sure that no two '
                   'trainings share this work dir', 'current', 'WARNING')
         return None
     file.truncate(0)

@@ -4,7 +4,6 @@ _base_ = './runtime.py'
 default_scope = 'mmpretrain'
 
 default_hooks = dict(
-    runtime_info=dict(type='DeferredRuntimeInfoHook'),
     # set minutes=30 to save within long epochs too
     checkpoint=dict(type='SafeCheckpointHook', interval=1, max_keep_ckpts=3),
     visualization=dict(type='VisualizationHook', enable=False),
@@ -14,14 +13,12 @@ default_hooks = dict(
     collapse_watch=dict(type='CollapseWatchHook'),
     progress=dict(type='ProgressHook'),
     pictures=dict(type='PicturesHook', interval=10, num_images=4),
-    # epochs between two looks, 0 for none; data_root: class folders, else test_dataloader's
+    # epochs between two probes, 0 for none; data_root: class folders, else test_dataloader's
     probe=dict(type='ProbeHook', interval=0, data_root=None))
 custom_hooks = [
     dict(type='CMIDTeacherMomentumHook', base_momentum=0.996),
     dict(type='CMIDTeacherTemperatureHook', start=0.04, end=0.07, warmup_epochs=50),
-    dict(type='FirstSampleHook'),
-    dict(type='TrainingReportHook'),
-    dict(type='CheckpointGuardHook'),
+    dict(type='PreflightHook'),
     dict(type='MeasureStatisticsHook'),
 ]
 

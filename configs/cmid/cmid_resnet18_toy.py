@@ -41,7 +41,7 @@ labelled_folder = dict(
     type='ImageFolder', data_root='data/ucmerced', with_label=True, pipeline=test_pipeline)
 test_dataloader = dict(
     num_workers=2,
-    dataset=dict(datasets=[dict(labelled_folder, split=split) for split in ('bank', 'query')]))
+    dataset=dict(datasets=[dict(labelled_folder, split=split) for split in ('gallery', 'query')]))
 
 # a short training: the teacher follows faster, and the rate belongs to the batch of 64
 train_cfg = dict(max_epochs=20)
@@ -60,8 +60,6 @@ default_hooks = dict(logger=dict(interval=10))
 custom_hooks = [
     dict(type='CMIDTeacherMomentumHook', base_momentum=0.99),
     dict(type='CMIDTeacherTemperatureHook', start=0.04, end=0.07, warmup_epochs=5),
-    dict(type='FirstSampleHook'),
-    dict(type='TrainingReportHook'),
-    dict(type='CheckpointGuardHook'),
+    dict(type='PreflightHook'),
     dict(type='MeasureStatisticsHook'),
 ]

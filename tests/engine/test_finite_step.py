@@ -1,21 +1,21 @@
-"""Steps whose numbers go bad."""
+"""Steps whose loss or gradient is not finite."""
 import json
-import subprocess
-import sys
 
 import pytest
 import torch
+import torch.multiprocessing as mp
 from mmengine.hooks import Hook
 from small_models import build_cmid
 from tiny_run import CONFIGS, tiny_runner
 
-from cmid_mm.engine.hooks.step_snapshot import StepSnapshot
+from cmid_mm.engine.hooks.finite_step_hook import StepSnapshot
+from cmid_mm.engine.optimizers.finite_step import FiniteOptimWrapper
 
 BAD = 3
 
 
-class Watch(Hook):
-    """State after every step; makes the loss or a gradient of step ``BAD`` not finite."""
+class Poison(Hook):
+    """Makes loss or gradient of some steps not finite; keeps the state after every step."""
 
     priority = 'VERY_LOW'
 
@@ -27,19 +27,16 @@ class Watch(Hook):
         runner.model.bad = runner.iter + 1 in self.bad and self.poison
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-        self.states.append(flat(runner))
-
-
-def flat(runner):
-    state = {key: value.clone() for key, value in runner.model.state_dict().items()}
-    for number, entry in runner.optim_wrapper.optimizer.state_dict()['state'].items():
-        state |= {f'optimiser {number} {key}': value.clone() for key, value in entry.items()}
-    return state
+        state = {key: value.clone() for key, value in runner.model.state_dict().items()}
+        for number, entry in runner.optim_wrapper.optimizer.state_dict()['state'].items():
+            state |= {f'optimiser {number} {key}': value.clone()
+                      for key, value in entry.items()}
+        self.states.append(state)
 
 
 @pytest.fixture
-def poisoned(monkeypatch):
-    """CMID whose loss (``'loss'``) or gradient (``'gradient'``) can be made bad."""
+def run(tmp_path, monkeypatch):
+    """``run(bad, poison, **options)``: runner and states of a training with bad steps."""
     from cmid_mm.models.selfsup import CMID
     loss = CMID.loss
 
@@ -48,24 +45,28 @@ def poisoned(monkeypatch):
         if getattr(self, 'bad', None) == 'loss':
             losses['loss_local'] = losses['loss_local'] * torch.nan
         if getattr(self, 'bad', None) == 'gradient':
-            # finite, with a slope that is not
+            # finite, with a derivative that is not
             weight = self.mask_token
             losses['loss_local'] = losses['loss_local'] + (weight * 0).sum().clamp(min=0).sqrt()
         return losses
+
+    def train(bad, poison='loss', **options):
+        runner, hook = tiny_runner(tmp_path, 'run', options), Poison(bad, poison)
+        runner.register_hook(hook)
+        runner.train()
+        return runner, hook.states
+
     monkeypatch.setattr(CMID, 'loss', bad_loss)
+    return train
 
 
-def run(folder, name, bad, poison='loss', **options):
-    runner = tiny_runner(folder, name, options)
-    watch = Watch(bad, poison)
-    runner.register_hook(watch)
-    runner.train()
-    return runner, watch.states
+def record_of(folder, step):
+    return json.loads((folder / 'run' / 'bad_steps' / f'step_{step}.json').read_text())
 
 
 @pytest.mark.parametrize('poison', ['loss', 'gradient'])
-def test_a_bad_step_changes_nothing_and_the_run_goes_on(tmp_path, poisoned, poison):
-    runner, states = run(tmp_path, 'run', [BAD], poison)
+def test_a_bad_step_changes_nothing_and_the_run_continues(tmp_path, run, poison):
+    runner, states = run([BAD], poison)
     before, after, later = states[BAD - 2], states[BAD - 1], states[BAD]
     assert set(before) == set(after)
     for key, value in before.items():
@@ -75,58 +76,76 @@ def test_a_bad_step_changes_nothing_and_the_run_goes_on(tmp_path, poisoned, pois
         assert not torch.equal(later[key], after[key]), f'{key} never moved again'
     assert all(value.isfinite().all() for value in states[-1].values())
 
-    record = json.loads((tmp_path / 'run' / 'bad_steps' / f'step_{BAD}.json').read_text())
+    batch, = record_of(tmp_path, BAD)['batches']
     sampler = runner.train_dataloader.sampler
     sampler.set_epoch(0)
-    assert record['batches'][0]['samples'] == sampler.order()[8:12].tolist()
-    assert [file[-6:] for file in record['batches'][0]['files']] == [
-        f'{sample:02}.png' for sample in record['batches'][0]['samples']]
+    assert batch['samples'] == sampler.order()[8:12].tolist()
+    assert [file[-6:] for file in batch['files']] == [
+        f'{sample:02}.png' for sample in batch['samples']]
     kept = torch.load(tmp_path / 'run' / 'bad_steps' / f'step_{BAD}.pth', weights_only=True)
     for key, value in kept['state_dict'].items():
         assert torch.equal(value, before[key]), key
 
 
-def test_all_batches_of_an_accumulated_step_are_taken_back(tmp_path, poisoned):
-    _, states = run(tmp_path, 'run', [BAD], **{'optim_wrapper.accumulative_counts': 2})
-    for key, value in states[1].items():
-        assert torch.equal(states[3][key], value), key
-    record = json.loads((tmp_path / 'run' / 'bad_steps' / 'step_3.json').read_text())
-    assert len(record['batches']) == 2
+def test_an_accumulated_step_is_undone_and_replayed_across_epochs(
+        tmp_path, run, monkeypatch, capsys):
+    """Epochs of four passes, steps of three: the second step has two passes of epoch 0."""
+    runner, states = run([5], **{'optim_wrapper.accumulative_counts': 3})
+    for key, value in states[2].items():
+        assert torch.equal(states[5][key], value), key
+    record = record_of(tmp_path, 4)
+    batches = record['batches']
+    sampler = runner.train_dataloader.sampler
+    orders = []
+    for epoch in (0, 1):
+        sampler.set_epoch(epoch)
+        orders.append(sampler.order().tolist())
+    assert [batch['epoch'] for batch in batches] == [0, 1, 1]
+    assert [batch['samples'] for batch in batches] == [
+        orders[0][12:], orders[1][:4], orders[1][4:8]]
+    assert [batch['teacher_temperature'] for batch in batches] == pytest.approx(
+        [0.04, 0.0475, 0.0475])
+    # each pass is repeated with its epoch's views, seeds aside: this model draws no drop path
+    replay(monkeypatch, tmp_path / 'run', 4)
+    assert capsys.readouterr().out.count('everything is finite') == 3
 
 
-def test_many_in_a_row_end_the_run(tmp_path, poisoned):
+def test_too_many_consecutive_bad_steps_end_the_run(tmp_path, run):
     with pytest.raises(ValueError, match='3 steps in a row were not finite, the last: step 6:'):
-        run(tmp_path, 'run', [2, 4, 5, 6],
-            **{'default_hooks.finite_step.most_in_a_row': 3,
-               'default_hooks.finite_step.most_states': 2})
+        run([2, 4, 5, 6], **{'default_hooks.finite_step.max_consecutive': 3,
+                             'default_hooks.finite_step.max_saved_states': 2})
     names = sorted(path.name for path in (tmp_path / 'run' / 'bad_steps').iterdir())
     assert names == ['step_2.json', 'step_2.pth', 'step_4.json', 'step_4.pth', 'step_5.json',
                      'step_6.json']
 
 
-def test_a_replay_finds_image_and_module(tmp_path):
-    """All images are grey but one; a deviation next to nothing makes that one infinite."""
+def replay(monkeypatch, work_dir, step):
+    monkeypatch.syspath_prepend(CONFIGS.parent / 'tools')
+    from replay_step import main
+    main([str(work_dir / 'cmid_resnet18_toy.py'),
+          str(work_dir / 'bad_steps' / f'step_{step}.json')])
+
+
+def test_a_replay_finds_image_and_module(tmp_path, monkeypatch, capsys):
+    """All images are grey but one; a deviation close to zero makes that one infinite."""
     from PIL import Image
-    options = {'model.data_preprocessor.mean': [128.] * 3,
-               'model.data_preprocessor.std': [1e-38] * 3,
-               'model.data_preprocessor.photometric': None,
-               'default_hooks.finite_step.most_in_a_row': 99}
-    runner = tiny_runner(tmp_path, 'run', options)
+    runner = tiny_runner(tmp_path, 'run', {
+        'model.data_preprocessor.mean': [128.] * 3, 'model.data_preprocessor.std': [1e-38] * 3,
+        'model.data_preprocessor.photometric': None, 'train_cfg.max_epochs': 1,
+        'param_scheduler.0.warmup': 0, 'default_hooks.finite_step.max_consecutive': 99})
     for path in sorted((tmp_path / 'images').glob('*.png')):
         level = 255 if path.name == '05.png' else 128
         Image.new('RGB', (80, 72), (level, ) * 3).save(path)
     runner.train()
     record = min((tmp_path / 'run' / 'bad_steps').glob('*.json'))
-    config = tmp_path / 'run' / 'cmid_resnet18_toy.py'
-    result = subprocess.run(
-        [sys.executable, str(CONFIGS.parent / 'tools' / 'replay_step.py'), str(config),
-         str(record)], capture_output=True, text=True, timeout=120)
-    assert 'first output that is not finite: ' in result.stdout, result.stdout + result.stderr
-    assert result.stdout.count('    of ') == 1, result.stdout
-    assert '05.png' in result.stdout.split('    of ')[1]
+    capsys.readouterr()
+    replay(monkeypatch, tmp_path / 'run', int(record.stem.removeprefix('step_')))
+    out = capsys.readouterr().out
+    assert 'first output that is not finite: ' in out and out.count('    of ') == 1
+    assert '05.png' in out.split('    of ')[1]
 
 
-def test_a_snapshot_brings_back_what_passes_have_moved():
+def test_a_snapshot_restores_what_passes_have_changed():
     model = build_cmid()
     model.global_head.queue_ptr.fill_(45)
     before = {key: value.clone() for key, value in model.state_dict().items()}
@@ -134,11 +153,35 @@ def test_a_snapshot_brings_back_what_passes_have_moved():
     snapshot.take(6)
     model.global_head.enqueue(torch.randn(12, 16))
     model.local_head.update_center(torch.randn(3, 24, 5))
-    # over the end of the queue of 50
+    # beyond the end of the queue of 50
     assert not torch.equal(model.global_head.queue[2], before['global_head.queue'][2])
+    model.local_head.teacher_temperature.fill_(0.5)
     snapshot.restore()
     for key, value in before.items():
         assert torch.equal(model.state_dict()[key], value), key
-    model.local_head.teacher_temperature.fill_(0.5)
-    snapshot.restore()
     assert model.local_head.teacher_temperature == 0.5
+
+
+def process(rank, folder):
+    torch.distributed.init_process_group(
+        'gloo', init_method=f'file://{folder}/meet', rank=rank, world_size=2)
+    weight = torch.nn.Parameter(torch.ones(3))
+    wrapper = FiniteOptimWrapper(torch.optim.SGD([weight], lr=0.1))
+    states = []
+    for step in range(3):
+        # the gradient stays finite: only the loss itself is not
+        bad = torch.tensor(torch.inf if rank == 1 and step == 1 else 0.)
+        wrapper.update_params(weight.square().sum() + bad)
+        states.append((wrapper.skipped, weight.detach().clone()))
+    torch.save(states, f'{folder}/{rank}.pth')
+    torch.distributed.destroy_process_group()
+
+
+def test_two_processes_skip_a_step_that_is_bad_on_one(tmp_path):
+    mp.spawn(process, (str(tmp_path), ), nprocs=2)
+    for rank in (0, 1):
+        states = torch.load(tmp_path / f'{rank}.pth', weights_only=True)
+        assert [skipped for skipped, _ in states] == [False, True, False]
+        torch.testing.assert_close(
+            torch.stack([weight for _, weight in states]),
+            torch.tensor([0.8, 0.8, 0.64])[:, None].expand(3, 3))

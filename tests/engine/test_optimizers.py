@@ -5,10 +5,10 @@ from mmengine.optim import build_optim_wrapper
 from mmpretrain.registry import OPTIM_WRAPPERS, OPTIMIZERS
 from small_models import build_cmid, loader_batch, losses_of
 
+from cmid_mm.checkpoints.published_keys import from_published
 from cmid_mm.engine.optimizers import BFloat16OptimWrapper, auto_precision
 from cmid_mm.engine.optimizers.two_group_constructor import split_by_decay
 from cmid_mm.engine.schedulers import CMIDCosineLR
-from cmid_mm.checkpoints.published_keys import from_published
 
 STUDENTS = dict(
     resnet50=(dict(type='ResNet', depth=50), 64, dict(type='BN1d')),
@@ -84,7 +84,7 @@ def test_golden_learning_rate():
 
 
 def schedule(case, steps):
-    """Rates at some steps, each asked as after a resume."""
+    """Rates at some steps, each computed as after a resume."""
     parameter = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([parameter], lr=case['base_lr'])
     scheduler = CMIDCosineLR.build_iter_from_epoch(
@@ -96,12 +96,6 @@ def schedule(case, steps):
         scheduler.last_step = int(step)
         rates.append(scheduler._get_value()[0])
     return torch.tensor(rates, dtype=torch.float64)
-
-
-def test_warm_up_longer_than_training_is_refused():
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.)
-    with pytest.raises(ValueError, match='3 epochs'):
-        CMIDCosineLR(optimizer, end=3, warmup=5)
 
 
 def test_two_groups_train_everything_that_can_be_trained():
@@ -150,10 +144,3 @@ def test_bfloat16_wrapper_computes_in_bfloat16_and_close_to_float32():
     assert seen == [torch.float32, torch.bfloat16]
     assert results[1].dtype == torch.float32
     torch.testing.assert_close(results[0], results[1], rtol=0.03, atol=0)
-
-
-def test_unknown_precision_is_refused():
-    with pytest.raises(ValueError, match='int8'):
-        OPTIM_WRAPPERS.build(dict(type='AutoPrecisionOptimWrapper', precision='int8'))
-
-

@@ -14,16 +14,16 @@ def process(rank, folder):
         'gloo', init_method=f'file://{folder}/meet', rank=rank, world_size=2)
     request = StopRequest()
     request.listen()
-    heard = []
+    results = []
     for step in range(8):
         if rank == 1 and step == 3:
             os.kill(os.getpid(), signal.SIGUSR1)
-        # the clock of one process only says that a checkpoint is due
+        # a checkpoint is due by the clock of one process only
         stop, due = request.agree(rank == 0 and step == 1)
-        heard.append((stop, due))
+        results.append((stop, due))
         if stop:
             break
-    torch.save(heard, f'{folder}/{rank}.pth')
+    torch.save(results, f'{folder}/{rank}.pth')
     try:
         request.end()
     except StopRequested as end:
@@ -31,16 +31,16 @@ def process(rank, folder):
     torch.distributed.destroy_process_group()
 
 
-def test_both_learn_of_it_at_the_next_step(tmp_path):
+def test_both_stop_at_the_next_step(tmp_path):
     mp.spawn(process, (str(tmp_path), ), nprocs=2)
-    heard = [torch.load(tmp_path / f'{rank}.pth', weights_only=True) for rank in (0, 1)]
-    assert heard[0] == heard[1]
-    assert [due for _, due in heard[0]] == [False, False, True, False, False]
-    assert [stop for stop, _ in heard[0]] == [False] * 4 + [True]
+    results = [torch.load(tmp_path / f'{rank}.pth', weights_only=True) for rank in (0, 1)]
+    assert results[0] == results[1]
+    assert [due for _, due in results[0]] == [False, False, True, False, False]
+    assert [stop for stop, _ in results[0]] == [False] * 4 + [True]
     assert torch.load(tmp_path / '1_code.pth', weights_only=True) == 75
 
 
-def test_one_process_knows_at_once_and_gives_the_signals_back():
+def test_one_process_stops_at_once_and_restores_the_handlers():
     before = signal.getsignal(signal.SIGTERM)
     request = StopRequest()
     request.listen()

@@ -2,16 +2,19 @@
 import json
 import random
 import re
+import time
 
 import numpy as np
 import pytest
 import torch
 from labelled_run import labelled_runner
 from mmengine.hooks import Hook
+from mmengine.model import BaseModel
+from mmengine.runner import Runner
 from PIL import Image
 
-from cmid_mm.engine.hooks import PicturesHook, ProbeHook
 from cmid_mm.checkpoints.files import load_checkpoint_file
+from cmid_mm.engine.hooks import PicturesHook, ProbeHook, ProgressHook
 
 OFF = {'default_hooks.pictures.interval': 0, 'default_hooks.logger.interval': 3,
        # large, so that the encoders move
@@ -21,12 +24,9 @@ PROBES = [f'{encoder}_{probe}/top1' for encoder in ('student', 'teacher')
           for probe in ('knn', 'linear')]
 
 
-class Diary(Hook):
-    """Keeps the last batch."""
+class LastBatch(Hook):
     priority = 'VERY_LOW'
-
-    def __init__(self):
-        self.batch = None
+    batch = None
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         self.batch = data_batch
@@ -40,10 +40,10 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope='module')
 def watched(folder):
     """A run with everything on, two epochs of four steps."""
-    runner, diary = labelled_runner(folder, 'watched', WATCHED), Diary()
-    runner.register_hook(diary)
+    runner, last = labelled_runner(folder, 'watched', WATCHED), LastBatch()
+    runner.register_hook(last)
     runner.train()
-    runner.diary = diary
+    runner.last_batch = last.batch
     return runner
 
 
@@ -76,23 +76,22 @@ def test_watching_changes_nothing(folder, watched):
     assert_same(checkpoint(folder, 'alone'), checkpoint(folder, 'watched'))
 
 
-def test_nor_does_it_after_a_resume(folder, watched):
+def test_watching_changes_nothing_after_a_resume(folder, watched):
     (folder / 'resumed').mkdir()
     (folder / 'resumed' / 'epoch_1.pth').write_bytes(
         (folder / 'watched' / 'epoch_1.pth').read_bytes())
-    runner = labelled_runner(folder, 'resumed', WATCHED, resume=True)
-    runner.train()
+    labelled_runner(folder, 'resumed', WATCHED, resume=True).train()
     assert_same(checkpoint(folder, 'resumed'), checkpoint(folder, 'watched'))
     row, = lines(folder, 'resumed', PROBES[0])
     assert row['step'] == 2
     for name in PROBES:
         assert row[name] == lines(folder, 'watched', name)[1][name]
-    # what the first part has cost counts
+    # device hours include those before the resume
     first = checkpoint(folder, 'watched', 1)['message_hub']['runtime_info']['device_seconds']
     assert lines(folder, 'resumed', 'train/device_hours')[0]['train/device_hours'] > first / 3600
 
 
-def test_the_probe_is_what_a_test_of_the_checkpoint_says(folder, watched):
+def test_the_probe_equals_a_test_of_the_checkpoint(folder, watched):
     rows = lines(folder, 'watched', PROBES[0])
     assert [row['step'] for row in rows] == [1, 2]
     runner = labelled_runner(
@@ -106,16 +105,20 @@ def test_the_probe_is_what_a_test_of_the_checkpoint_says(folder, watched):
         assert 20 < tested['knn/top1'] < 100
 
 
-def test_the_model_is_as_it_was(watched):
+def test_model_and_config_are_as_they_were(folder, watched):
     assert watched.model.training and watched.model.feature_of == 'student'
     assert all(module.training for module in watched.model.teacher.modules())
+    before = watched.cfg.test_dataloader.to_dict()
+    loader = ProbeHook(1, str(folder)).loader_config(watched.cfg)
+    assert {part.data_root for part in loader.dataset.datasets} == {str(folder)}
+    assert watched.cfg.test_dataloader.to_dict() == before
 
 
 def test_pictures_are_those_of_the_last_batch(folder, watched):
     files = sorted((folder / 'watched').glob('*/vis_data/vis_image/*'))
     assert [file.name for file in files] == ['matched_cells_2.png', 'reconstruction_2.png']
     states = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
-    pictures = PicturesHook(num_images=9).draw(watched.model, watched.diary.batch)
+    pictures = PicturesHook(num_images=9).draw(watched.model, watched.last_batch)
     assert torch.equal(torch.get_rng_state(), states[0])
     assert (random.getstate(), np.random.get_state()[1].tolist()) == states[1:]
     assert watched.model.training
@@ -123,12 +126,12 @@ def test_pictures_are_those_of_the_last_batch(folder, watched):
         saved, drawn = np.asarray(Image.open(file)), pictures[file.stem.rpartition('_')[0]]
         assert saved.shape == drawn.shape and np.abs(saved.astype(int) - drawn).max() <= 1
     # a batch of four has no more; fewer make a smaller picture
-    fewer = PicturesHook(num_images=1).draw(watched.model, watched.diary.batch)
+    fewer = PicturesHook(num_images=1).draw(watched.model, watched.last_batch)
     for name, picture in fewer.items():
         assert picture.shape[0] < pictures[name].shape[0], name
 
 
-def test_progress_is_told_when_losses_are_and_at_the_end_of_an_epoch(folder, watched):
+def test_progress_is_logged_with_the_losses_and_at_the_end_of_an_epoch(folder, watched):
     rows = lines(folder, 'watched', 'train/device_hours')
     assert [row['step'] for row in rows] == [3, 4, 7, 8]
     times, waits = (watched.message_hub.get_scalar(f'train/{name}').data[0]
@@ -141,11 +144,71 @@ def test_progress_is_told_when_losses_are_and_at_the_end_of_an_epoch(folder, wat
     hours = [row['train/device_hours'] for row in rows]
     assert hours == sorted(hours) and 3600 * hours[-1] > times.sum()
     log, = (folder / 'watched').glob('*/*.log')
-    told = re.findall(r'([\d.]+) images a second, \d+% of the time waiting for data; time left '
-                      r'about ([\d:]+); (\S+) device hours, about (\S+) in all', log.read_text())
-    assert len(told) == 4
-    assert told[-1][1] == '0:00:00' and told[-1][2] == told[-1][3]
-    assert float(told[0][3]) > float(told[0][2])
+    found = re.findall(r'([\d.]+) images a second, \d+% of the time waiting for data; time left '
+                       r'about ([\d:]+); (\S+) device hours, about (\S+) in all',
+                       log.read_text())
+    assert len(found) == 4
+    assert found[-1][1] == '0:00:00' and found[-1][2] == found[-1][3]
+    assert float(found[0][3]) > float(found[0][2])
+
+
+class Toy(BaseModel):
+    """A parameter and its square."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, inputs, mode='loss'):
+        return dict(loss_toy=self.weight.square().sum())
+
+
+class Slowdown(Hook):
+    """Lets steps take longer from one on (from 1)."""
+
+    # before the step is timed
+    priority = 'VERY_HIGH'
+
+    def __init__(self, first, seconds):
+        self.first, self.seconds = first, seconds
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        time.sleep(0.002 if runner.iter + 1 < self.first else self.seconds)
+
+
+def toy_run(folder, steps, *hooks, **kwargs):
+    """Log of a run of one epoch whose losses are logged after its last step."""
+    Runner(model=Toy(), work_dir=str(folder), experiment_name=folder.name,
+           train_dataloader=dict(
+               batch_size=1, num_workers=0, dataset=[dict(inputs=0.)] * steps,
+               sampler=dict(type='DefaultSampler', shuffle=False)),
+           train_cfg=dict(by_epoch=True, max_epochs=1),
+           optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
+           default_hooks=dict(
+               dict(logger=dict(type='LoggerHook', interval=1000), checkpoint=None), **kwargs),
+           custom_hooks=list(hooks), default_scope='mmpretrain').train()
+    return next(folder.glob('*/*.log')).read_text()
+
+
+def test_steps_that_become_many_times_slower_are_reported_once(tmp_path):
+    log = toy_run(tmp_path / 'slow', 28, ProgressHook(), Slowdown(21, 0.15))
+    line, = re.findall(r'a step takes .*', log)
+    assert f'OMP_NUM_THREADS={max(1, torch.get_num_threads() // 2)}' in line
+    assert 'a step takes' not in toy_run(
+        tmp_path / 'steady', 24, ProgressHook(), Slowdown(21, 0.15))
+
+
+def test_slow_steps_get_lines_of_their_own_with_the_losses_that_are_published(tmp_path):
+    written = []
+    log = toy_run(tmp_path / 'losses', 3, ProgressHook(0, written.append), Slowdown(1, 0.))
+    assert len(written) == 3 and 'images a second' not in log
+    assert written[1].startswith('epoch 1, iteration 2/3, loss 0.6400, loss_toy 0.6400; ')
+
+    written.clear()
+    toy_run(tmp_path / 'none', 3, ProgressHook(0, written.append), logger=None,
+            runtime_info=None)
+    assert len(written) == 3
+    assert written[1].startswith('epoch 1, iteration 2/3; ')
 
 
 def test_tensorboard_gets_the_same(folder):
@@ -163,36 +226,25 @@ def test_tensorboard_gets_the_same(folder):
         assert [event.value for event in events.Scalars(name)] == pytest.approx(expected)
 
 
-def test_what_cannot_be_probed_ends_before_training(folder, tmp_path):
-    (tmp_path / 'empty').mkdir()
-    (tmp_path / 'loose').mkdir()
-    (tmp_path / 'few' / 'wood').mkdir(parents=True)
+def test_what_cannot_be_probed_ends_the_run_before_it_starts(folder, tmp_path):
+    image = (folder / 'labelled' / 'wood' / '00.png').read_bytes()
+    for place in ('empty', 'loose', 'few/wood', 'above'):
+        (tmp_path / place).mkdir(parents=True)
     for target in ('loose/a.png', 'few/wood/a.png'):
-        (tmp_path / target).write_bytes((folder / 'labelled' / 'wood' / '00.png').read_bytes())
+        (tmp_path / target).write_bytes(image)
+    (tmp_path / 'above' / 'data').symlink_to(folder / 'labelled')
     runner = labelled_runner(folder, 'refused', WATCHED | {
         'default_hooks.probe.data_root': str(tmp_path / 'missing')})
-    with pytest.raises(FileNotFoundError, match='missing does not exist: check data_root'):
+    with pytest.raises(FileNotFoundError, match='missing'):
         runner.train()
     assert runner.iter == 0 and not list((folder / 'refused').glob('*.pth'))
-    for place, words in (('empty', 'holds no image'), ('loose', 'no folder names its class'),
-                         ('few', 'query part of .* is empty')):
-        with pytest.raises(ValueError, match=words):
+    for place, culprit in (('empty', 'empty'), ('loose', 'loose'), ('few', 'few'),
+                           ('above', 'two classes or more, but finds data: .*data_root')):
+        with pytest.raises(ValueError, match=culprit):
             ProbeHook(1, str(tmp_path / place)).before_train(runner)
-    (tmp_path / 'above').mkdir()
-    (tmp_path / 'above' / 'data').symlink_to(folder / 'labelled')
-    with pytest.raises(ValueError, match='two classes or more, but finds data: .*data_root'):
-        ProbeHook(1, str(tmp_path / 'above')).before_train(runner)
     for part in ('probe_evaluator', 'test_dataloader'):
         runner.cfg[part] = None
         with pytest.raises(ValueError, match=f'needs {part} in the config'):
             ProbeHook(1).before_train(runner)
-    assert runner.val_loop is None
     ProbeHook(0).before_train(runner)
     assert runner.val_loop is None
-
-
-@pytest.mark.parametrize('build', [lambda: ProbeHook(-1), lambda: PicturesHook(-1),
-                                   lambda: PicturesHook(num_images=0)])
-def test_meaningless_numbers_are_refused(build):
-    with pytest.raises(ValueError, match='interval|num_images'):
-        build()

@@ -11,6 +11,7 @@ from mmengine.hooks import Hook
 from tiny_run import tiny_runner
 
 from cmid_mm.engine.work_dir_lock import lock_work_dir
+from cmid_mm.utils.errors import CMIDError
 
 
 def hold(folder, ready):
@@ -42,8 +43,8 @@ def in_own_group(target, *arguments):
     target(*arguments)
 
 
-def test_a_second_training_is_refused_until_the_first_is_gone(tmp_path, holder):
-    with pytest.raises(RuntimeError, match=rf'{tmp_path} is being written by another training '
+def test_a_second_training_is_refused_until_the_first_has_ended(tmp_path, holder):
+    with pytest.raises(CMIDError, match=rf'{tmp_path} is being written by another training '
                        rf'\(process {holder.pid} on .*\): wait for it, end it, or give another'):
         with lock_work_dir(str(tmp_path)):
             raise AssertionError('entered')
@@ -58,17 +59,17 @@ def attempt(rank, folder):
         'gloo', init_method=f'file://{folder}/meet', rank=rank, world_size=2)
     try:
         with lock_work_dir(folder):
-            said = 'entered'
-    except RuntimeError as error:
-        said = str(error)
-    torch.save(said, f'{folder}/{rank}.pth')
+            result = 'entered'
+    except CMIDError as error:
+        result = str(error)
+    torch.save(result, f'{folder}/{rank}.pth')
     torch.distributed.destroy_process_group()
 
 
 def test_all_processes_are_refused_together(tmp_path, holder):
     mp.spawn(attempt, (str(tmp_path), ), nprocs=2)
-    said = [torch.load(tmp_path / f'{rank}.pth', weights_only=True) for rank in (0, 1)]
-    assert said[0] == said[1] and f'(process {holder.pid} ' in said[0]
+    result = [torch.load(tmp_path / f'{rank}.pth', weights_only=True) for rank in (0, 1)]
+    assert result[0] == result[1] and f'(process {holder.pid} ' in result[0]
 
 
 class Fail(Hook):
@@ -77,35 +78,35 @@ class Fail(Hook):
         raise KeyError('on purpose')
 
 
-def try_to_hold(folder, said):
+def try_to_hold(folder, result):
     try:
         with lock_work_dir(folder):
-            said.put('entered')
-    except RuntimeError:
-        said.put('refused')
+            result.put('entered')
+    except CMIDError:
+        result.put('refused')
 
 
-def test_a_training_holds_its_folder_and_gives_it_back_however_it_ends(tmp_path):
+def test_a_training_holds_its_folder_and_releases_it_however_it_ends(tmp_path):
     context = multiprocessing.get_context('spawn')
-    said = context.Queue()
+    result = context.Queue()
 
     def others_try():
-        process = context.Process(target=try_to_hold, args=(str(tmp_path / 'run'), said))
+        process = context.Process(target=try_to_hold, args=(str(tmp_path / 'run'), result))
         process.start()
         process.join()
-        return said.get()
+        return result.get()
 
     class Look(Hook):
-        seen = None
+        found = None
 
         def before_train_iter(self, runner, batch_idx, data_batch=None):
-            self.seen = self.seen or others_try()
+            self.found = self.found or others_try()
 
     runner, look = tiny_runner(tmp_path), Look()
     runner.register_hook(look)
     runner.register_hook(Fail(), priority='LOWEST')
     with pytest.raises(KeyError, match='on purpose'):
         runner.train()
-    assert look.seen == 'refused'
+    assert look.found == 'refused'
     assert others_try() == 'entered'
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

@@ -1,39 +1,36 @@
-"""The proof of exact resume, in short; ``tools/check_resume.py --kills 20`` is the long one."""
+"""The comparison of exact resume in short; ``tools/check_resume.py --kills 20`` is the long one."""
 import json
-import subprocess
-import sys
-from pathlib import Path
 
+import pytest
 import torch
 
-TOOL = Path(__file__).parents[2] / 'tools' / 'check_resume.py'
+
+@pytest.fixture
+def check(monkeypatch, capsys):
+    """``check(*arguments)``: summary of tools/check_resume.py, which must find no difference."""
+    from check_resume import main
+
+    def run(*arguments):
+        main(arguments)
+        out = capsys.readouterr().out
+        summary = json.loads(next(line for line in out.splitlines() if line[0] == '{'))
+        assert summary['different'] == 0 and summary['compared'] > 500
+        return summary
+    return run
 
 
-def check(*arguments):
-    result = subprocess.run([sys.executable, str(TOOL), *arguments], capture_output=True,
-                            text=True, timeout=500)
-    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
-    summary = json.loads(next(line for line in result.stdout.splitlines() if line[0] == '{'))
-    assert summary['different'] == 0 and summary['compared'] > 500
-    return summary
-
-
-def test_killed_twice_with_workers():
+def test_killed_twice_with_workers(check):
     summary = check('--kills', '2', '--workers', '2', '--epochs', '3', '--seconds', '0.5')
     assert summary['kills'] == 2 and summary['steps'] == [24, 24]
 
 
-def test_two_processes_that_are_asked_to_stop():
+def test_two_processes_that_receive_a_signal(check):
     summary = check('--kills', '1', '--signal', 'TERM', '--processes', '2', '--epochs', '3')
     assert summary['kills'] == 1 and summary['steps'] == [24, 24]
 
 
-def test_the_comparison_sees_a_single_bit():
-    sys.path.insert(0, str(TOOL.parent))
-    try:
-        from check_resume import compare
-    finally:
-        sys.path.remove(str(TOOL.parent))
+def test_the_comparison_finds_a_single_bit():
+    from check_resume import compare
     one = dict(a=torch.ones(3), b=torch.tensor([1, 2]))
     other = {name: value.clone() for name, value in one.items()}
     assert compare(one, other) == []
@@ -44,7 +41,7 @@ def test_the_comparison_sees_a_single_bit():
 
 
 def test_processes_that_do_not_divide_the_batch_are_refused():
-    result = subprocess.run([sys.executable, str(TOOL), '--processes', '3'],
-                            capture_output=True, text=True, timeout=60)
-    assert result.returncode == 1
-    assert result.stderr.strip().endswith('3 processes do not divide the batch of 8')
+    from _errors import UserError
+    from check_resume import main
+    with pytest.raises(UserError, match='3 processes do not divide the batch of 8'):
+        main(['--processes', '3'])

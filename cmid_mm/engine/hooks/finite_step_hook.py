@@ -1,127 +1,153 @@
-"""Takes back steps whose numbers went bad, and writes them down for a replay."""
+"""Undoes steps whose loss or gradient is not finite, and records them for a replay."""
+import copy
 import json
 import math
 import os.path as osp
 from pathlib import Path
 
-from mmengine.dist import broadcast_object_list, get_world_size, is_main_process
+import torch
+from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
+from torch import nn
 
 from cmid_mm.checkpoints.files import AtomicFileBackend, atomic_write
-from cmid_mm.engine.hooks.step_snapshot import StepSnapshot
+from cmid_mm.utils.errors import CMIDError
 
 FOLDER = 'bad_steps'
-_IN_A_ROW = 'bad_steps_in_a_row'
+_CONSECUTIVE = 'consecutive_bad_steps'
 
 
 @HOOKS.register_module()
 class FiniteStepHook(Hook):
     """Leaves everything as it was before a step whose loss or gradient is not finite.
 
-    ``FiniteOptimWrapper`` leaves out the step of the student. This hook brings back the
-    running statistics, the queue and the centre that the forward pass has moved, and keeps
-    the teacher in place. Files, views and state of the step go to ``bad_steps`` in the work
-    dir, for ``tools/replay_step.py``.
+    ``FiniteOptimWrapper`` skips the step of the student. This hook restores the running
+    statistics, the queue and the centre that the forward pass has changed, and keeps the
+    teacher in place. Files, views and state of the step go to ``bad_steps`` in the work dir,
+    for ``tools/replay_step.py``.
 
     Args:
-        most_in_a_row (int): So many bad steps one after the other end the run. Defaults
+        max_consecutive (int): So many bad steps one after the other end the run. Defaults
             to 10.
-        most_states (int): Of so many bad steps the state is kept too, as a checkpoint.
+        max_saved_states (int): Of so many bad steps the state is saved too, as a checkpoint.
             Defaults to 3.
 
     Raises:
-        ValueError: At the last of ``most_in_a_row`` bad steps.
+        CMIDError: At the last of ``max_consecutive`` bad steps.
     """
 
     # its after_train_iter must come before the teacher moves
     priority = 'HIGH'
 
-    def __init__(self, most_in_a_row: int = 10, most_states: int = 3):
-        self.most_in_a_row = most_in_a_row
-        self.most_states = most_states
+    def __init__(self, max_consecutive: int = 10, max_saved_states: int = 3):
+        self.max_consecutive = max_consecutive
+        self.max_saved_states = max_saved_states
         self.snapshot = None
-        self.first = None
+        self.passes = []
 
     def before_train(self, runner) -> None:
         self.snapshot = StepSnapshot(get_ori_model(runner.model))
-        self.first = None
+        self.passes = []
 
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
-        if self.first is None:
-            self.first = runner.iter
+        if not self.passes:
             samples = (runner.train_dataloader.batch_size * get_world_size()
                        * runner.optim_wrapper._accumulative_counts)
             self.snapshot.take(samples)
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        # every pass of an accumulated step; a step may begin in one epoch and end in the next
+        temperature = get_ori_model(runner.model).local_head.teacher_temperature
+        self.passes.append((runner.iter, temperature.clone()))
         if not runner.optim_wrapper.should_update():
             return
-        first, self.first = self.first, None
+        passes, self.passes = self.passes, []
         hub = runner.message_hub
         if not getattr(runner.optim_wrapper, 'skipped', False):
-            if hub.runtime_info.get(_IN_A_ROW):
-                hub.update_info(_IN_A_ROW, 0)
+            if hub.runtime_info.get(_CONSECUTIVE):
+                hub.update_info(_CONSECUTIVE, 0)
             return
         self.snapshot.restore()
-        in_a_row = hub.runtime_info.get(_IN_A_ROW, 0) + 1
-        hub.update_info(_IN_A_ROW, in_a_row)
-        record = self._write(runner, first, outputs)
-        line = (f'step {first + 1}: loss or gradient is not finite '
-                f'({", ".join(_not_finite(outputs)) or "gradient"}); nothing was changed by it. '
-                f'python tools/replay_step.py {_config(runner)} {record} repeats it')
-        if in_a_row >= self.most_in_a_row:
-            raise ValueError(
-                f'{in_a_row} steps in a row were not finite, the last: {line}. Lower the '
+        consecutive = hub.runtime_info.get(_CONSECUTIVE, 0) + 1
+        hub.update_info(_CONSECUTIVE, consecutive)
+        losses = {name: float(value.detach()) for name, value in outputs.items()}
+        path = Path(runner.work_dir) / FOLDER / f'step_{passes[0][0] + 1}.json'
+        if is_main_process():
+            self._write(runner, path, passes, losses)
+        bad = [name for name, value in losses.items() if not math.isfinite(value)]
+        # mmengine puts a copy of the config into the work dir
+        config = osp.join(runner.work_dir, osp.basename(runner.cfg.filename or 'CONFIG'))
+        line = (f'step {passes[0][0] + 1}: loss or gradient is not finite '
+                f'({", ".join(bad) or "gradient"}); the step was undone. '
+                f'python tools/replay_step.py {config} {path} repeats it')
+        if consecutive >= self.max_consecutive:
+            raise CMIDError(
+                f'{consecutive} steps in a row were not finite, the last: {line}. Lower the '
                 'learning rate, or set optim_wrapper.precision=float32')
         runner.logger.warning(line)
 
-    def _write(self, runner, first: int, outputs: dict) -> Path:
-        """Write a step down, once for all processes; return the file."""
-        folder = Path(runner.work_dir) / FOLDER
-        path = folder / f'step_{first + 1}.json'
-        # all processes save or none: a sharded model is put together by all
-        wanted = [len(list(folder.glob('*.pth'))) < self.most_states]
-        broadcast_object_list(wanted)
+    def _write(self, runner, path: Path, passes: list, losses: dict) -> None:
+        """Write the record and, for the first bad steps, the state before the step."""
+        batches = [_batch(runner, step) | dict(teacher_temperature=float(temperature))
+                   for step, temperature in passes]
         state = None
-        if wanted[0]:
-            state = f'step_{first + 1}.pth'
+        if len(list(path.parent.glob('*.pth'))) < self.max_saved_states:
+            state = f'{path.stem}.pth'
             runner.save_checkpoint(
-                str(folder), state, save_optimizer=False, save_param_scheduler=False,
-                meta=dict(epoch=runner.epoch, iter=first),
+                str(path.parent), state, save_optimizer=False, save_param_scheduler=False,
+                meta=dict(epoch=batches[0]['epoch'], iter=passes[0][0]),
                 backend_args=dict(backend=AtomicFileBackend.__name__))
-        if not is_main_process():
-            return path
-        batches = [_batch(runner, step) for step in range(first, runner.iter + 1)]
-        record = dict(
-            step=first + 1, epoch=runner.epoch, seed=runner.seed, processes=get_world_size(),
-            teacher_temperature=float(
-                get_ori_model(runner.model).local_head.teacher_temperature),
-            losses=_numbers(outputs), state=state, batches=batches)
+        record = dict(step=passes[0][0] + 1, seed=runner.seed, processes=get_world_size(),
+                      losses=losses, state=state, batches=batches)
         with atomic_write(path) as unfinished:
             unfinished.write_text(json.dumps(record, indent=1))
-        return path
-
-
-def _config(runner) -> str:
-    """The copy of the config that mmengine puts into the work dir."""
-    return osp.join(runner.work_dir, osp.basename(runner.cfg.filename or 'CONFIG'))
-
-
-def _numbers(outputs: dict) -> dict:
-    return {name: float(value.detach()) for name, value in outputs.items()}
-
-
-def _not_finite(outputs: dict) -> list[str]:
-    return [name for name, value in _numbers(outputs).items() if not math.isfinite(value)]
 
 
 def _batch(runner, step: int) -> dict:
     """Samples of the global batch of a step (from 0), in their order, and their files."""
     loader = runner.train_dataloader
     size = loader.batch_size * get_world_size()
-    place = step - runner.epoch * len(loader)
-    samples = loader.sampler.order()[place * size:(place + 1) * size].tolist()
-    return dict(samples=samples,
+    epoch, place = divmod(step, len(loader))
+    sampler = copy.copy(loader.sampler)
+    sampler.set_epoch(epoch)
+    samples = sampler.order()[place * size:(place + 1) * size].tolist()
+    return dict(epoch=epoch, samples=samples,
                 files=[loader.dataset.get_data_info(sample)['img_path'] for sample in samples])
+
+
+class StepSnapshot:
+    """Keeps running statistics, centre and the part of the queue that a step overwrites.
+
+    The queue is not copied: the positions to which a step writes its keys are known before.
+
+    Args:
+        model (CMID): Its buffers are kept, but for those that hooks set.
+    """
+
+    def __init__(self, model: nn.Module):
+        self.queue, self.pointer = model.global_head.queue, model.global_head.queue_ptr
+        state = model.state_dict()
+        self.buffers = [buffer for name, buffer in model.named_buffers()
+                        if name in state and buffer is not self.queue]
+        self.saved = [buffer.clone() for buffer in self.buffers]
+
+    @torch.no_grad()
+    def take(self, samples: int) -> None:
+        """Save the state before a step.
+
+        Args:
+            samples (int): Images of the step over all processes and accumulated batches;
+                each has two keys.
+        """
+        torch._foreach_copy_(self.saved, self.buffers)
+        offsets = torch.arange(min(2 * samples, len(self.queue)), device=self.queue.device)
+        self.positions = (self.pointer + offsets) % len(self.queue)
+        self.keys = self.queue[self.positions]
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        """Restore the saved state."""
+        torch._foreach_copy_(self.buffers, self.saved)
+        self.queue.index_copy_(0, self.positions, self.keys)

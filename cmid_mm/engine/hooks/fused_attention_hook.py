@@ -1,4 +1,4 @@
-"""Faster Swins for any OpenMMLab project."""
+"""Fused window attention for any OpenMMLab project."""
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 
@@ -11,7 +11,7 @@ class FusedAttentionHook(Hook):
 
     One line for a config of mmpretrain, mmseg, mmdet, mmrotate or open-cd, to train or to
     test: ``custom_hooks = [dict(type='mmpretrain.FusedAttentionHook')]``. Weights, names and,
-    but for rounding, results stay. ``CMID`` itself does not need it.
+    up to rounding, results stay the same. ``CMID`` itself does not need it.
     """
 
     # before anything that copies the model

@@ -1,15 +1,15 @@
-"""Pictures of what the student makes of its images, while it trains."""
+"""Pictures of reconstructions and matched cells during training."""
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 
-from cmid_mm.models.wrappers import FullyShardedModel
+from cmid_mm.utils.errors import CMIDError
 from cmid_mm.visualization import (
     draw_matched_cells,
     draw_reconstructions,
     reconstruction_panels,
-    to_rgb,
+    tensor_to_rgb,
 )
 
 
@@ -17,10 +17,10 @@ from cmid_mm.visualization import (
 class PicturesHook(Hook):
     """Draws images of the last batch of an epoch, every few epochs and after the last.
 
-    - ``reconstruction``: first views, what the student sees of them, and what it makes of
-      that, under the masks of the last step.
+    - ``reconstruction``: first views, the same masked as in the last step, and the student's
+      reconstruction.
     - ``matched_cells``: both views, and which cell of the first is compared with which cell
-      of the second. Colours are those of the files; photometric changes come later.
+      of the second. Colours are those of the files; photometric changes come after.
 
     They go to every backend of the config's ``visualizer``. The main process draws alone,
     in evaluation mode; nothing is drawn at random and no other process takes part, so that
@@ -31,7 +31,7 @@ class PicturesHook(Hook):
         num_images (int): Images of a picture, at most the batch. Defaults to 4.
 
     Raises:
-        ValueError: ``interval`` is negative, or ``num_images`` is not positive.
+        CMIDError: ``interval`` is negative, or ``num_images`` is not positive.
     """
 
     # after the step has been timed and logged
@@ -39,20 +39,13 @@ class PicturesHook(Hook):
 
     def __init__(self, interval: int = 10, num_images: int = 4):
         if interval < 0 or num_images < 1:
-            raise ValueError('PicturesHook needs interval >= 0 and num_images >= 1, not '
-                             f'{interval} and {num_images}')
+            raise CMIDError('PicturesHook needs interval >= 0 and num_images >= 1, not '
+                            f'{interval} and {num_images}')
         self.interval = interval
         self.num_images = num_images
 
-    def before_train(self, runner) -> None:
-        """Leave it, where one process alone cannot run the model."""
-        if self.interval and isinstance(runner.model, FullyShardedModel):
-            runner.logger.info('PicturesHook draws nothing: of a sharded model each process '
-                               'holds a piece; tools/visualization draws from its checkpoints')
-            self.interval = 0
-
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
-        """Draw, if this was the last step of an epoch whose turn it is."""
+        """Draw after the last step of every ``interval``-th epoch."""
         epoch = runner.epoch + 1
         if (self.interval and is_main_process()
                 and self.end_of_epoch(runner.train_dataloader, batch_idx)
@@ -64,16 +57,16 @@ class PicturesHook(Hook):
         """The pictures by name, each (height, width, 3) uint8, RGB.
 
         Args:
-            model (CMID): Whose last step saw the batch.
+            model (CMID): Whose last step was on the batch.
             batch (dict): Of the loader, see ``CMIDDataPreprocessor``.
         """
         images, keys = (batch[key][:self.num_images] for key in ('inputs', 'view_keys'))
         device = model.mask_token.device
         rows = reconstruction_panels(model, images[:, 0].to(device), keys[:, 0].to(device))
-        views = [[to_rgb(view) for view in pair] for pair in images]
+        views = [[tensor_to_rgb(view) for view in pair] for pair in images]
         source, target = (index[:self.num_images].cpu().numpy()
-                          for index in model.seen['matches'][0])
-        grid = tuple(model.seen['grids'][0].shape[1:3])
+                          for index in model.last_outputs['matches'][0])
+        grid = tuple(model.last_outputs['grids'][0].shape[1:3])
         return dict(
             reconstruction=draw_reconstructions(rows),
             matched_cells=draw_matched_cells(views, list(zip(source, target)), grid))

@@ -1,7 +1,11 @@
-"""What frozen features are worth, while the backbone trains."""
+"""Accuracy of frozen features while the backbone trains."""
+import copy
+
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
+
+from cmid_mm.utils.errors import CMIDError
 
 
 @HOOKS.register_module()
@@ -17,22 +21,21 @@ class ProbeHook(Hook):
     changed in evaluation mode.
 
     Args:
-        interval (int): Epochs between two looks; 0 is off. Defaults to 0.
+        interval (int): Epochs between two probes; 0 is off. Defaults to 0.
         data_root (str, optional): Folder whose sub-folders are the classes, in place of
             that of ``test_dataloader``. Defaults to None.
 
     Raises:
-        ValueError: Before training: ``interval`` is negative, the config lacks a part or
-            has a validation of its own, or the folder has no classes.
-        FileNotFoundError: Before training: there is no such folder.
+        CMIDError: ``interval`` is negative. Before training: the config lacks a part or has a
+            validation of its own, or the folder does not exist or has no classes.
     """
 
-    # what is wrong with the folder shall come before anything that takes time
+    # the folder is checked before anything that takes time
     priority = 'HIGH'
 
     def __init__(self, interval: int = 0, data_root: str | None = None):
         if interval < 0:
-            raise ValueError(f'interval of ProbeHook is a number of epochs, not {interval}')
+            raise CMIDError(f'interval of ProbeHook is a number of epochs, not {interval}')
         self.interval = interval
         self.data_root = data_root
         self.feature_of = None
@@ -48,7 +51,7 @@ class ProbeHook(Hook):
             fp16=(runner.cfg.get('test_cfg') or {}).get('fp16', False)))
         classes = loop.dataloader.dataset.metainfo.get('classes') or ()
         if len(classes) < 2:
-            raise ValueError(
+            raise CMIDError(
                 f'a probe needs two classes or more, but finds {", ".join(classes) or "none"}: '
                 'default_hooks.probe.data_root must be the folder whose sub-folders are the '
                 'classes')
@@ -58,21 +61,22 @@ class ProbeHook(Hook):
         runner.train_loop.dynamic_intervals = [self.interval]
 
     def check(self, runner) -> None:
-        """ValueError where the config leaves no room for a probe, or lacks its parts."""
+        """Raise CMIDError where the config has a validation of its own, or lacks a part."""
         for part in ('test_dataloader', 'probe_evaluator'):
             if runner.cfg.get(part) is None:
-                raise ValueError(f'default_hooks.probe needs {part} in the config: take it from '
+                raise CMIDError(f'default_hooks.probe needs {part} in the config: take it from '
                                  'configs/_base_/datasets/image_folder_224.py, or set '
                                  'default_hooks.probe.interval=0')
         if runner.val_loop is not None:
-            raise ValueError('default_hooks.probe takes the place of a validation, but the '
+            raise CMIDError('default_hooks.probe takes the place of a validation, but the '
                              'config has val_dataloader: set default_hooks.probe.interval=0, or '
                              'remove val_dataloader, val_evaluator and val_cfg')
 
     def loader_config(self, cfg) -> dict:
         """The config's ``test_dataloader``, on the folder of the probe."""
-        # between two looks workers would only take memory
-        loader = cfg.test_dataloader.copy()
+        # a copy: the config of the run stays as it is
+        loader = copy.deepcopy(cfg.test_dataloader)
+        # between two probes workers would only take memory
         loader.update(persistent_workers=False)
         if self.data_root is not None:
             for part in loader.dataset.get('datasets', [loader.dataset]):

@@ -1,17 +1,24 @@
-"""How fast a run goes, how long it will take, and what it will have cost."""
+"""How fast a run is, how long it will take, and what it will have cost."""
+import math
+import statistics
 import time
+from collections import deque
+from collections.abc import Callable
 from datetime import timedelta
 
+import torch
 from mmengine.dist import get_world_size, master_only
 from mmengine.hooks import Hook, LoggerHook
 from mmpretrain.registry import HOOKS
 
 _SECONDS = 'device_seconds'
+# steps whose median is compared, and how many times as long as before is worth a warning
+_WINDOW, _FACTOR = 10, 5
 
 
 @HOOKS.register_module()
 class ProgressHook(Hook):
-    """One line whenever losses are logged, and at the end of each epoch.
+    """One line whenever losses are logged, at the end of each epoch, and between on slow machines.
 
     - ``images_per_second``, of all processes, over the last steps (as many as the logger's
       interval; never the first step of a process, which has to warm up).
@@ -20,48 +27,97 @@ class ProgressHook(Hook):
       too. The estimate of the whole adds the time that is left.
 
     Time left is steps left times the time that a step has taken so far with everything
-    between steps: checkpoints, probes, pictures.
+    between steps: checkpoints, probes, pictures. Lines between those of mmengine's log begin
+    with the iteration and the losses.
 
     The numbers go to the visualizer as ``train/images_per_second`` and so on. They come
-    from mmengine's ``IterTimerHook`` and the clock; the device is not asked.
+    from mmengine's ``IterTimerHook`` and the clock; nothing is read from the device.
+
+    One warning comes when steps take five times as long as they did: typically another
+    process uses the same cores, and threads that wait for each other spin. Compared is the
+    median of ten steps, without their waiting for data.
+
+    Args:
+        seconds (float): At most so long after a line comes the next. Defaults to 60.
+        write (Callable[[str], None], optional): Takes each line. Defaults to None: the log.
     """
 
-    # behind the line with the losses
+    # after the line with the losses
     priority = 'BELOW_NORMAL'
+
+    def __init__(self, seconds: float = 60, write: Callable[[str], None] | None = None):
+        self.seconds = seconds
+        self.write = write
 
     def before_train(self, runner) -> None:
         self.interval = next((hook.interval for hook in runner.hooks
                               if isinstance(hook, LoggerHook)), 50)
         self.spent = runner.message_hub.runtime_info.get(_SECONDS, 0.)
         self.first_iter = runner.iter
-        self.started = self.warm = time.perf_counter()
+        self.started = self.warm = self.last_line = time.perf_counter()
+        self.recent, self.fastest = deque(maxlen=_WINDOW), math.inf
+        self.warned = False
 
     @master_only
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         done, now = runner.iter + 1 - self.first_iter, time.perf_counter()
-        processes = get_world_size()
         # in every step, because it belongs to checkpoints
-        seconds = self.spent + processes * (now - self.started)
-        runner.message_hub.update_info(_SECONDS, seconds)
+        device_seconds = self.spent + get_world_size() * (now - self.started)
+        runner.message_hub.update_info(_SECONDS, device_seconds)
+        self._warn_if_slower(runner)
         if done == 1:
             self.warm = now
-        if not (self.every_n_inner_iters(batch_idx, self.interval)
+        logged = self.every_n_inner_iters(batch_idx, self.interval)
+        if (logged or now - self.last_line >= self.seconds
                 or self.end_of_epoch(runner.train_dataloader, batch_idx)):
-            return
-        window = max(1, min(self.interval, done - 1))
-        step, waiting = (runner.message_hub.get_scalar(f'train/{name}').mean(window)
-                         for name in ('time', 'data_time'))
+            line = self._line(runner, done, now, device_seconds)
+            (self.write or runner.logger.info)(
+                line if logged and not self.write else f'{self._losses(runner, done)}; {line}')
+            self.last_line = now
+
+    def _line(self, runner, done: int, now: float, device_seconds: float) -> str:
+        """Send the numbers to the visualizer and describe them."""
+        processes = get_world_size()
+        step, waiting = (self._mean(runner, name, done) for name in ('time', 'data_time'))
         pace = (now - self.warm) / (done - 1) if done > 1 else step
         left = (runner.max_iters - runner.iter - 1) * pace
         values = dict(
             images_per_second=runner.train_dataloader.batch_size * processes / step,
-            waiting_share=float(waiting / step),
-            device_hours=seconds / 3600)
+            waiting_share=waiting / step,
+            device_hours=device_seconds / 3600)
         runner.visualizer.add_scalars(
-            {f'train/{name}': float(value) for name, value in values.items()},
-            step=runner.iter + 1)
-        runner.logger.info(
+            {f'train/{name}': value for name, value in values.items()}, step=runner.iter + 1)
+        return (
             f'{values["images_per_second"]:.1f} images a second, '
             f'{values["waiting_share"]:.0%} of the time waiting for data; time left about '
             f'{timedelta(seconds=round(left))}; {values["device_hours"]:.3g} device hours, '
-            f'about {(seconds + processes * left) / 3600:.3g} in all')
+            f'about {(device_seconds + processes * left) / 3600:.3g} in all')
+
+    def _losses(self, runner, done: int) -> str:
+        """Where the run is, and those losses that have been published."""
+        names = [name.removeprefix('train/') for name in runner.message_hub.log_scalars
+                 if name.startswith('train/loss')]
+        return ', '.join([f'epoch {runner.epoch + 1}, iteration {runner.iter + 1}/{runner.max_iters}',
+                          *(f'{name} {self._mean(runner, name, done):.4f}' for name in names)])
+
+    def _mean(self, runner, name: str, done: int) -> float:
+        window = max(1, min(self.interval, done - 1))
+        return float(runner.message_hub.get_scalar(f'train/{name}').mean(window))
+
+    def _warn_if_slower(self, runner) -> None:
+        """Compare the median of the last steps with the smallest one before."""
+        whole, waiting = (float(runner.message_hub.get_scalar(f'train/{name}').current())
+                          for name in ('time', 'data_time'))
+        self.recent.append(whole - waiting)
+        if self.warned or len(self.recent) < _WINDOW:
+            return
+        median = statistics.median(self.recent)
+        self.warned = median > _FACTOR * self.fastest
+        if self.warned:
+            threads = torch.get_num_threads()
+            runner.logger.warning(
+                f'a step takes {median:.2g} s, {median / self.fastest:.0f} times as long as '
+                f'before ({self.fastest:.2g} s): probably another process uses the same cores, '
+                f'and the {threads} threads of this one wait for each other. Fewer threads help: '
+                f'stop the run and resume it with OMP_NUM_THREADS={max(1, threads // 2)}')
+        self.fastest = min(self.fastest, median)

@@ -1,4 +1,4 @@
-"""When a checkpoint is written, and that no kill, full disk or damage loses the last good one."""
+"""Checkpoints by epoch, time and signal, written so that the last good one is never lost."""
 import math
 import os.path as osp
 import time
@@ -7,8 +7,15 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 from mmpretrain.registry import HOOKS
 
-from cmid_mm.checkpoints.files import POINTER, AtomicFileBackend, clear_unfinished, damage
+from cmid_mm.checkpoints.files import (
+    POINTER,
+    AtomicFileBackend,
+    atomic_write,
+    clear_unfinished,
+    damage,
+)
 from cmid_mm.engine.stop_request import StopRequest
+from cmid_mm.utils.errors import CMIDError
 
 _KEPT = 'kept_checkpoints'
 
@@ -17,30 +24,32 @@ _KEPT = 'kept_checkpoints'
 class SafeCheckpointHook(CheckpointHook):
     """mmengine's hook, which also saves by time and on a signal, and never in place.
 
-    A checkpoint is written beside, brought to the disk and renamed; then the file
-    ``last_checkpoint`` moves; then, after the new one was read back and its checksums are
-    right, old ones are removed. mmengine removes first.
+    A checkpoint is written to a temporary name, flushed and renamed; then the file
+    ``last_checkpoint`` in the work dir is updated; then, after the new one was read back and
+    its checksums are right, old ones are removed. mmengine removes first. A remote
+    ``out_dir`` is written by its own backend, and read back from it.
 
     On SIGTERM or SIGUSR1 the run saves after the current optimiser step and ends with exit
     status 75. Checkpoints by time and by signal are ``iter_N.pth``, also within an epoch;
-    ``ResumableTrainLoop`` goes on from there.
+    ``ResumableTrainLoop`` resumes from there.
 
     A checkpoint that cannot be written, for example because the disk is full, is an error
-    in the log, and the run goes on: the last one stays. Only where nothing else could save
-    what was computed (a signal, the end of the run) the run ends with the error.
+    in the log, and the run continues: the last one stays. Where nothing else could save what
+    was computed (after a signal, at the end of the run), the run ends with the error.
 
     Args:
         minutes (float, optional): Time between two checkpoints, whatever the epochs.
             Defaults to None.
-        **kwargs: Of mmengine's ``CheckpointHook``.
+        **kwargs: Passed to mmengine's ``CheckpointHook``.
 
     Raises:
-        ValueError: ``minutes`` is not positive.
+        CMIDError: ``minutes`` is not positive, or the last checkpoint of a run cannot be
+            written.
     """
 
     def __init__(self, minutes: float | None = None, **kwargs):
         if minutes is not None and minutes <= 0:
-            raise ValueError(f'minutes between checkpoints must be positive, not {minutes}')
+            raise CMIDError(f'minutes between checkpoints must be positive, not {minutes}')
         super().__init__(**kwargs)
         self.minutes = minutes
         self.request = StopRequest()
@@ -61,7 +70,7 @@ class SafeCheckpointHook(CheckpointHook):
         super().after_train_iter(runner, batch_idx, data_batch, outputs)
         stop, due = self.request.agree(self._due())
         self.wanted = self.wanted or due
-        # in the middle of accumulated gradients there is nothing that can be resumed
+        # accumulated gradients are not part of a checkpoint
         if not (stop or self.wanted) or not runner.optim_wrapper.should_update():
             return
         step = runner.iter + 1
@@ -77,10 +86,11 @@ class SafeCheckpointHook(CheckpointHook):
         super().after_train(runner)
 
     def _later(self) -> float:
+        """Time of the next checkpoint by time."""
         return math.inf if self.minutes is None else time.monotonic() + 60 * self.minutes
 
     def _due(self) -> bool:
-        """Whether the time has come, once each time."""
+        """Whether a checkpoint by time is due; True once each time."""
         due = time.monotonic() >= self.next_at
         if due:
             self.next_at = self._later()
@@ -91,7 +101,7 @@ class SafeCheckpointHook(CheckpointHook):
         self._save(runner, self.filename_tmpl.format(step), meta, must=last)
 
     def _save(self, runner, name: str, meta: dict, must: bool) -> None:
-        """Write a checkpoint, point at it, remove what is older than the newest few."""
+        """Write a checkpoint, update the pointer, remove all but the newest few."""
         hub = runner.message_hub
         kept = [old for old in hub.runtime_info.get(_KEPT, []) if old != name]
         hub.update_info(_KEPT, [*kept, name])
@@ -104,22 +114,27 @@ class SafeCheckpointHook(CheckpointHook):
         except OSError as error:
             hub.update_info(_KEPT, kept)
             line = (f'{path} could not be written ({error.strerror or error}); the last good '
-                    f'checkpoint is {self.last_ckpt or "none"}: make room, or give another '
-                    'work dir')
+                    f'checkpoint is {self.last_ckpt or "none"}: free some space, or give '
+                    'another work dir')
             if must:
-                raise OSError(line) from error
+                raise CMIDError(line) from error
             runner.logger.error(line)
             return
         self.last_ckpt = path
         hub.update_info('last_ckpt', path)
         if is_main_process():
-            self.file_backend.put_text(path, osp.join(runner.work_dir, POINTER))
+            # the pointer belongs to the work dir, which is local, wherever the checkpoint is
+            with atomic_write(osp.join(runner.work_dir, POINTER)) as pointer:
+                pointer.write_text(path)
             hub.update_info(_KEPT, self._prune([*kept, name]))
 
     def _prune(self, names: list) -> list:
         """Remove all but the newest few, if the newest is whole; return what is left."""
-        if not 0 < self.max_keep_ckpts < len(names) or damage(self.last_ckpt):
+        if not 0 < self.max_keep_ckpts < len(names):
             return names
+        with self.file_backend.get_local_path(self.last_ckpt) as local:
+            if damage(local):
+                return names
         for name in names[:-self.max_keep_ckpts]:
             path = self.file_backend.join_path(self.out_dir, name)
             if self.file_backend.isfile(path):

@@ -1,11 +1,11 @@
-"""What is drawn within a step depends on the step alone."""
+"""Makes random numbers within a step a function of the step."""
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 
 from cmid_mm.utils.keyed_random import seed_globally, view_key
 
-# no epoch and no view has this number, so the key of a step is the key of nothing else
+# no epoch has this number, so the key of a step differs from those of views
 _STEP = -2
 
 
@@ -13,9 +13,9 @@ _STEP = -2
 class StepSeedHook(Hook):
     """Seeds Python, NumPy and torch before every step, from (seed, step, process).
 
-    Drop path, dropout and whatever else a backbone draws are then what they would be in a
-    run that was never cut, and no state of a generator has to be kept in checkpoints. The
-    views do not need it: they have keys of their own.
+    Drop path, dropout and other random numbers of a backbone are then those of a run that
+    was never interrupted, and checkpoints need no state of a generator. The views do not
+    need this: they have keys of their own.
     """
 
     # before any hook that may draw

@@ -1,9 +1,11 @@
-"""When the teacher moves, and how far."""
+"""Momentum of the teacher."""
 import math
 
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
+
+from cmid_mm.utils.errors import CMIDError
 
 
 @HOOKS.register_module()
@@ -24,7 +26,7 @@ class CMIDTeacherMomentumHook(Hook):
         end_momentum (float): Share at the end. Defaults to 1.
 
     Raises:
-        ValueError: A share lies outside of [0, 1].
+        CMIDError: A share is outside of [0, 1].
     """
 
     # before the checkpoint is written (VERY_LOW) and after the optimiser hooks (VERY_HIGH)
@@ -33,7 +35,7 @@ class CMIDTeacherMomentumHook(Hook):
     def __init__(self, base_momentum: float = 0.996, end_momentum: float = 1.0):
         for momentum in (base_momentum, end_momentum):
             if not 0 <= momentum <= 1:
-                raise ValueError(
+                raise CMIDError(
                     f'the teacher\'s momentum is the share it keeps, in [0, 1]: {momentum}')
         self.base_momentum = base_momentum
         self.end_momentum = end_momentum

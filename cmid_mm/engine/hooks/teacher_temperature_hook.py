@@ -1,7 +1,9 @@
-"""How sharp the teacher's assignments are."""
+"""Temperature of the teacher's assignments."""
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
+
+from cmid_mm.utils.errors import CMIDError
 
 
 @HOOKS.register_module()
@@ -18,11 +20,11 @@ class CMIDTeacherTemperatureHook(Hook):
         end (float): Defaults to 0.07.
         warmup_epochs (int): Number of values of the rise, both ends included. Defaults to
             50.
-        first_epoch (int): Place in the schedule at which training starts. The published
+        first_epoch (int): Position in the schedule at which training starts. The published
             ResNet-50 started at 1. Defaults to 0.
 
     Raises:
-        ValueError: A temperature is not positive, or a number of epochs is negative.
+        CMIDError: A temperature is not positive, or a number of epochs is negative.
     """
 
     def __init__(self,
@@ -31,30 +33,30 @@ class CMIDTeacherTemperatureHook(Hook):
                  warmup_epochs: int = 50,
                  first_epoch: int = 0):
         if min(start, end) <= 0:
-            raise ValueError(f'temperatures must be positive, not {start} and {end}')
+            raise CMIDError(f'temperatures must be positive, not {start} and {end}')
         if warmup_epochs < 0 or first_epoch < 0:
-            raise ValueError('warmup_epochs and first_epoch must not be negative')
+            raise CMIDError('warmup_epochs and first_epoch must not be negative')
         self.start = start
         self.end = end
         self.warmup_epochs = warmup_epochs
         self.first_epoch = first_epoch
-        self.shown = None
+        self.current = None
 
     def temperature(self, epoch: int) -> float:
         """Temperature of an epoch (from 0)."""
-        place = epoch + self.first_epoch
-        if place >= self.warmup_epochs - 1:
-            return self.start if self.warmup_epochs == 1 and place == 0 else self.end
-        return self.start + (self.end - self.start) * place / (self.warmup_epochs - 1)
+        position = epoch + self.first_epoch
+        if position >= self.warmup_epochs - 1:
+            return self.start if self.warmup_epochs == 1 and position == 0 else self.end
+        return self.start + (self.end - self.start) * position / (self.warmup_epochs - 1)
 
     def before_train(self, runner) -> None:
-        self.shown = None
+        self.current = None
 
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
-        # by the samples seen, because an iteration-based loop counts no epochs
+        # by iterations, because an iteration-based loop counts no epochs
         temperature = self.temperature(runner.iter // len(runner.train_dataloader))
-        if temperature != self.shown:
+        if temperature != self.current:
             model = get_ori_model(runner.model)
             model.local_head.teacher_temperature.fill_(temperature)
             runner.message_hub.update_scalar('train/teacher_temperature', temperature)
-            self.shown = temperature
+            self.current = temperature

@@ -1,7 +1,9 @@
-"""Epochs that can be entered in their middle."""
+"""A training loop that resumes within an epoch."""
 from mmengine.dist import get_world_size
 from mmengine.registry import LOOPS
 from mmengine.runner import EpochBasedTrainLoop
+
+from cmid_mm.utils.errors import CMIDError
 
 _INFO = 'data_of_run'
 
@@ -9,25 +11,25 @@ _INFO = 'data_of_run'
 # in mmengine's own registry, as its other loops
 @LOOPS.register_module()
 class ResumableTrainLoop(EpochBasedTrainLoop):
-    """As mmengine's, but goes on with the very batch at which a run was cut.
+    """As mmengine's, but resumes with the batch after the last one of the interrupted run.
 
-    mmengine's loop begins a resumed epoch with its first batch. Here the sampler is told
-    how many samples of the epoch have been seen; they are not even read.
+    mmengine's loop begins a resumed epoch with its first batch. Here the sampler skips the
+    samples that the epoch has had already, without reading them.
     """
 
     def run(self):
         """Train from ``iter`` on.
 
         Raises:
-            ValueError: The run that is resumed had other images or another batch, so that
-                its place in an epoch means nothing here, or the sampler cannot start in
-                the middle of an epoch.
+            CMIDError: The run that is resumed had other images or another batch, so that its
+                position in an epoch has no meaning here, or the sampler cannot start within
+                an epoch.
         """
         self.check_data()
         return super().run()
 
     def run_epoch(self) -> None:
-        """One epoch, or what is left of it."""
+        """One epoch, or the rest of it."""
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
         first = self._iter - self._epoch * len(self.dataloader)
@@ -35,25 +37,25 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         if hasattr(sampler, 'start'):
             sampler.start = first * self.dataloader.batch_size
         elif first:
-            raise ValueError(
-                f'{type(sampler).__name__} cannot start in the middle of an epoch: set '
+            raise CMIDError(
+                f'{type(sampler).__name__} cannot start within an epoch: set '
                 "train_dataloader.sampler.type='KeyedSampler', or resume from a checkpoint of "
                 'the end of an epoch')
-        for place, data_batch in enumerate(self.dataloader, first):
-            self.run_iter(place, data_batch)
+        for batch_idx, data_batch in enumerate(self.dataloader, first):
+            self.run_iter(batch_idx, data_batch)
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
 
     def check_data(self) -> None:
-        """Compare images and batch with those of the run that is resumed, and note them."""
+        """Compare images and batch with those of the run that is resumed, and record them."""
         hub = self.runner.message_hub
         now = dict(images=len(self.dataloader.dataset),
                    batch=self.dataloader.batch_size * get_world_size())
         then = hub.runtime_info.get(_INFO, now) if self._iter else now
         if then != now:
-            raise ValueError(
+            raise CMIDError(
                 f'the run to resume had {then["images"]:,} images and batches of '
                 f'{then["batch"]} over all processes, now there are {now["images"]:,} and '
-                f'{now["batch"]}: go on with the same (train_dataloader.batch_size counts for '
+                f'{now["batch"]}: resume with the same (train_dataloader.batch_size counts for '
                 'one process), or start a new run from these weights with load_from')
         hub.update_info(_INFO, now)

@@ -1,8 +1,10 @@
-"""Which parameters are decayed."""
+"""Parameter groups with and without weight decay."""
 from mmengine.logging import print_log
 from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
 from mmpretrain.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
 from torch import nn
+
+from cmid_mm.utils.errors import CMIDError
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -16,12 +18,12 @@ class TwoGroupOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     are in no group.
 
     Raises:
-        ValueError: ``paramwise_cfg`` is given, which this rule replaces.
+        CMIDError: ``paramwise_cfg`` is given, which this rule replaces.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg=None):
         if paramwise_cfg:
-            raise ValueError('TwoGroupOptimWrapperConstructor takes no paramwise_cfg; use '
+            raise CMIDError('TwoGroupOptimWrapperConstructor takes no paramwise_cfg; use '
                              "constructor='DefaultOptimWrapperConstructor' for it")
         super().__init__(optim_wrapper_cfg)
 

@@ -1,4 +1,4 @@
-"""mmengine's Runner, with what a CMID run must not leave to chance."""
+"""mmengine's Runner with safe resuming and a learning rate for the effective batch."""
 import math
 import os
 from functools import partial
@@ -7,13 +7,11 @@ from mmengine.device import get_device
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
-from torch import device
 
+from cmid_mm.checkpoints.files import damage, latest_checkpoint
 from cmid_mm.engine.hooks.safe_checkpoint_hook import SafeCheckpointHook
 from cmid_mm.engine.work_dir_lock import lock_work_dir
-from cmid_mm.models.wrappers import FullyShardedModel
-from cmid_mm.checkpoints.files import damage, latest_checkpoint
-from cmid_mm.utils.process_memory import give_freed_memory_back, memory_of_a_training
+from cmid_mm.utils.errors import CMIDError
 
 RULES = dict(linear=lambda ratio: ratio, sqrt=math.sqrt)
 
@@ -29,36 +27,27 @@ class CMIDRunner(Runner):
     """
 
     def train(self):
-        """As mmengine's, in a work dir of its own.
-
-        Whatever ends the training, signals and memory are treated as before.
+        """As mmengine's, in a work dir that no other training writes into.
 
         Raises:
-            RuntimeError: Another training writes into the work dir.
+            CMIDError: Another training writes into the work dir.
         """
         try:
-            with lock_work_dir(self.work_dir), memory_of_a_training(device(get_device())) as kept:
-                if kept:
-                    self.logger.info('on the CPU: freed memory is kept for the next step')
+            with lock_work_dir(self.work_dir):
                 return super().train()
         finally:
             for hook in self.hooks:
                 if isinstance(hook, SafeCheckpointHook):
                     hook.request.release()
 
-    def _init_model_weights(self) -> None:
-        """As mmengine's; a sharded model was initialised while it was whole."""
-        if not isinstance(self.model, FullyShardedModel):
-            super()._init_model_weights()
-
     def load_or_resume(self) -> None:
-        """As mmengine's, but a damaged checkpoint is passed over for the one before.
+        """As mmengine's, but takes the newest checkpoint that is not damaged.
 
         Raises:
-            ValueError: The checkpoint that was named is damaged, or all of them are.
+            CMIDError: The checkpoint that was named is damaged, or all of them are.
         """
         if self._resume and self._load_from is None:
-            # one process decides; the folder may look different to another
+            # one process decides: a network folder may look different to another
             found = [latest_checkpoint(self.work_dir) if is_main_process() else None]
             broadcast_object_list(found)
             if found[0] is None:
@@ -67,17 +56,17 @@ class CMIDRunner(Runner):
                 return
             self._load_from = found[0]
         elif self._resume and os.path.isfile(self._load_from):
-            complaint = damage(self._load_from)
-            if complaint:
-                raise ValueError(f'{self._load_from} is damaged ({complaint}): take another '
-                                 'checkpoint, or --resume without a name for the newest '
-                                 'whole one')
+            reason = damage(self._load_from)
+            if reason:
+                raise CMIDError(f'{self._load_from} is damaged ({reason}): name another '
+                                'checkpoint, or use --resume without a name for the newest '
+                                'whole one')
         super().load_or_resume()
 
     def load_checkpoint(self, *args, **kwargs) -> dict:
         """As mmengine's, without the config that an old checkpoint may hold.
 
-        mmengine's ``resume`` would run it as Python.
+        mmengine's ``resume`` would execute it as Python.
         """
         checkpoint = super().load_checkpoint(*args, **kwargs)
         checkpoint.get('meta', {}).pop('config', None)
@@ -85,43 +74,31 @@ class CMIDRunner(Runner):
 
     def resume(self, filename, *args, **kwargs) -> None:
         """As mmengine's; the order of the samples follows the seed of the checkpoint."""
-        if isinstance(self.model, FullyShardedModel):
-            # the whole state may not fit where a piece of it does
-            kwargs.setdefault('map_location', 'cpu')
-            self.model.take_whole_states(self.optim_wrapper.optimizer)
         super().resume(filename, *args, **kwargs)
         sampler = self.train_dataloader.sampler
         if hasattr(sampler, 'seed'):
             sampler.seed = self.seed
-        self.logger.info(f'going on after epoch {self.epoch}, step {self.iter}')
-
-    def save_checkpoint(self, *args, **kwargs) -> None:
-        """As mmengine's; all processes must call it where the model is sharded."""
-        if not isinstance(self.model, FullyShardedModel):
-            super().save_checkpoint(*args, **kwargs)
-            return
-        with self.model.whole_states(self.optim_wrapper.optimizer):
-            super().save_checkpoint(*args, **kwargs)
+        self.logger.info(f'resumed from epoch {self.epoch}, iteration {self.iter}')
 
     def scale_lr(self, optim_wrapper, auto_scale_lr=None) -> None:
         """Scale the rate of the config to the batch that one optimiser step sees.
 
-        mmengine's rule leaves accumulated gradients out and knows the linear law only.
+        mmengine's rule ignores accumulated gradients and is linear only.
 
         Args:
             optim_wrapper (OptimWrapper): Holds the rate of the config.
-            auto_scale_lr (dict, optional): ``enable``; ``base_batch_size``, the batch for
-                which the config's rate is meant; ``rule``, ``'linear'`` or ``'sqrt'``.
+            auto_scale_lr (dict, optional): ``enable``; ``base_batch_size``, the batch to
+                which the config's rate belongs; ``rule``, ``'linear'`` or ``'sqrt'``.
 
         Raises:
-            ValueError: The rule is unknown, or the base is missing.
+            CMIDError: The rule is unknown, or the base is missing.
         """
         if not auto_scale_lr or not auto_scale_lr.get('enable', False):
             return
         rule = auto_scale_lr.get('rule', 'linear')
         if rule not in RULES or 'base_batch_size' not in auto_scale_lr:
-            raise ValueError('auto_scale_lr needs base_batch_size and a rule of '
-                             f'{tuple(RULES)}, not {dict(auto_scale_lr)}')
+            raise CMIDError('auto_scale_lr needs base_batch_size and a rule of '
+                            f'{tuple(RULES)}, not {dict(auto_scale_lr)}')
         loader = self._train_dataloader
         per_process = loader['batch_size'] if isinstance(loader, dict) else loader.batch_size
         effective = per_process * self.world_size * optim_wrapper._accumulative_counts
@@ -133,19 +110,19 @@ class CMIDRunner(Runner):
                          f'{factor:.4g}: {rule} rule, effective batch {effective}')
 
     def wrap_model(self, model_wrapper_cfg, model):
-        """As mmengine's, without synchronised batch norm where torch has none (CPU)."""
+        """As mmengine's, without synchronised batch norm on a CPU, where torch has none."""
         if self.distributed and self.cfg.get('sync_bn') and get_device() == 'cpu':
-            self.logger.warning('batch norm is not synchronised: torch can do that on '
-                                'accelerators only; each process sees its own batch')
+            self.logger.warning('batch norm is not synchronised: torch supports that on '
+                                'accelerators only; each process normalises its own batch')
             self.cfg.sync_bn = None
         return super().wrap_model(model_wrapper_cfg, model)
 
     @staticmethod
     def build_dataloader(dataloader, seed=None, diff_rank_seed=False):
-        """As mmengine's; raises ValueError where not even one batch can be drawn."""
+        """As mmengine's; raises CMIDError where the images are fewer than one batch."""
         loader = Runner.build_dataloader(dataloader, seed, diff_rank_seed)
         if len(loader) == 0:
-            raise ValueError(
+            raise CMIDError(
                 f'{len(loader.dataset)} images on all processes are fewer than one batch of '
                 f'{loader.batch_size} on each: lower train_dataloader.batch_size or add images')
         loader.worker_init_fn = partial(_start_worker, loader.worker_init_fn)
@@ -153,13 +130,11 @@ class CMIDRunner(Runner):
 
 
 def _start_worker(init, worker: int) -> None:
-    """Start of a loader's worker: what a scheduler sends to the run is not for it.
+    """Put a loader's worker into a process group of its own.
 
     Schedulers signal the whole process group. The main process saves and ends its workers;
     without them it could not finish the step.
     """
     os.setpgrp()
-    # images may be of any size; only the training itself asks for the same again
-    give_freed_memory_back()
     if init is not None:
         init(worker)

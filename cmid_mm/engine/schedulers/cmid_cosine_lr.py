@@ -5,6 +5,8 @@ from mmengine.optim.scheduler.lr_scheduler import LRSchedulerMixin
 from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
 from mmpretrain.registry import PARAM_SCHEDULERS
 
+from cmid_mm.utils.errors import CMIDError
+
 
 @PARAM_SCHEDULERS.register_module()
 class CMIDCosineLR(LRSchedulerMixin, _ParamScheduler):
@@ -18,16 +20,16 @@ class CMIDCosineLR(LRSchedulerMixin, _ParamScheduler):
     recursion, takes ``eta_min`` for warmed up already.
 
     Args:
-        optimizer (Optimizer | OptimWrapper): What is scheduled; its rate is the peak.
+        optimizer (Optimizer | OptimWrapper): Its rate is the peak.
         end (int): Steps (or epochs) of the whole schedule, T; the runner sets it to the
             length of the training where the config does not.
         warmup (int): Steps (or epochs) of the warm-up. Defaults to 0.
         warmup_factor (float): Share of the rate at the start. Defaults to 0.01.
         eta_min (float): Rate at the end; independent of the peak. Defaults to 1e-6.
-        **kwargs: ``by_epoch``, ``last_step``, ``verbose`` of mmengine's schedulers.
+        **kwargs: ``by_epoch``, ``last_step``, ``verbose``, passed to mmengine's scheduler.
 
     Raises:
-        ValueError: The warm-up is longer than the schedule.
+        CMIDError: The warm-up is longer than the schedule.
     """
 
     def __init__(self,
@@ -38,7 +40,7 @@ class CMIDCosineLR(LRSchedulerMixin, _ParamScheduler):
                  eta_min: float = 1e-6,
                  **kwargs):
         if not 0 <= warmup <= end:
-            raise ValueError(f'a warm-up of {warmup} does not fit into {end} '
+            raise CMIDError(f'a warm-up of {warmup} does not fit into {end} '
                              f'{"epochs" if kwargs.get("by_epoch", True) else "steps"}')
         self.warmup = warmup
         self.warmup_factor = warmup_factor
@@ -48,7 +50,7 @@ class CMIDCosineLR(LRSchedulerMixin, _ParamScheduler):
     @classmethod
     def build_iter_from_epoch(cls, *args, end, epoch_length, warmup=0, by_epoch=True,
                               **kwargs):
-        """Epochs of a config (``convert_to_iter_based=True``) to steps."""
+        """Convert the epochs of a config (``convert_to_iter_based=True``) to steps."""
         return cls(
             *args,
             end=int(end * epoch_length),

@@ -4,7 +4,7 @@ optim_wrapper = dict(
     type='AutoPrecisionOptimWrapper',
     precision='auto',
     constructor='TwoGroupOptimWrapperConstructor',
-    optimizer=dict(type='BlockedAdan', lr=4e-3, betas=(0.98, 0.92, 0.99), weight_decay=0.02))
+    optimizer=dict(type='Adan', lr=4e-3, betas=(0.98, 0.92, 0.99), weight_decay=0.02))
 auto_scale_lr = dict(base_batch_size=256, enable=True, rule='linear')
 
 train_cfg = dict(type='ResumableTrainLoop', max_epochs=200)

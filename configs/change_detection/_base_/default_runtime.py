@@ -4,4 +4,3 @@ custom_imports = dict(imports=['cmid_mm', 'cmid_mm.models.segmentors'])
 
 default_hooks = dict(
     checkpoint=dict(interval=10, save_best='change/f1', rule='greater'))
-custom_hooks = [dict(type='mmpretrain.CheckpointGuardHook')]

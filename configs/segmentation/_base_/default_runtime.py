@@ -6,8 +6,7 @@ default_hooks = dict(
     checkpoint=dict(
         type='CheckpointHook', interval=5, max_keep_ckpts=2, save_best='mIoU'),
     visualization=dict(type='SegVisualizationHook'))
-custom_hooks = [
-    dict(type='mmpretrain.CheckpointGuardHook'), dict(type='mmpretrain.ListPathsHook')]
+custom_hooks = [dict(type='mmpretrain.PreflightHook')]
 
 visualizer = dict(
     type='SegLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer')

@@ -1,0 +1,167 @@
+"""Checks before a run starts, so that a mistake costs seconds and not hours."""
+import math
+import os
+
+import torch
+from mmengine.dataset import default_collate
+from mmengine.dist import get_world_size
+from mmengine.hooks import Hook
+from mmpretrain.registry import HOOKS
+from mmpretrain.utils import get_ori_model
+from torch import nn
+
+from cmid_mm.checkpoints.state import compare_states
+from cmid_mm.datasets.list_file import refuse_outside
+from cmid_mm.utils.errors import CMIDError
+from cmid_mm.utils.keyed_random import SampleIndex
+
+_NAMES_IN_ERROR = 5
+# modules that count other classes than those of the data: a backbone's own classifier, and
+# the region proposal network, which knows one class (object)
+_OTHER_CLASSES = ('backbone', 'rpn_head')
+
+
+@HOOKS.register_module()
+class PreflightHook(Hook):
+    """Refuses a run that would fail late or train the wrong thing, and logs what will run.
+
+    Before the first image is read:
+
+    - Classes: all data sets of the run have the same ones, and every ``num_classes`` of the
+      model is their number. A label beyond the head ends in an index error inside the loss; a
+      validation folder that lacks a class renumbers the classes after it without any error.
+      Data sets without class names are not compared.
+    - Lists: those of other packages' data sets stay within the data folder; mmseg and open-cd
+      join any path of a list to it. The data sets of this package check their own lists.
+
+    After a checkpoint was read (``--resume``, ``load_from``, ``tools/test.py``):
+
+    - Its tensors are those of the model. mmengine loads what fits and logs the rest.
+
+    Before the first step:
+
+    - The first image of a pre-training passes the pipeline and the data preprocessor. Other
+      bands, another size or 16-bit values would end the run only after every worker and
+      process has started.
+    - One line of the log reports learning rate, batch, steps, images and threads.
+
+    Args:
+        allow_outside (bool): Whether lists may name files outside of the data folder.
+            Defaults to False.
+
+    Raises:
+        CMIDError: A check failed.
+    """
+
+    def __init__(self, allow_outside: bool = False):
+        self.allow_outside = allow_outside
+
+    def before_run(self, runner) -> None:
+        loops = dict(train=runner._train_loop, val=runner._val_loop, test=runner._test_loop)
+        # a loop that this run does not use is still a dict
+        datasets = {use: loop.dataloader.dataset for use, loop in loops.items()
+                    if hasattr(loop, 'dataloader')}
+        check_classes(get_ori_model(runner.model), datasets)
+        if not self.allow_outside:
+            for dataset in datasets.values():
+                check_lists(dataset)
+
+    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        model = get_ori_model(runner.model)
+        state = checkpoint.get('state_dict', checkpoint)
+        differences = compare_states(model.state_dict(), state).differences
+        if differences:
+            raise CMIDError(
+                f'the checkpoint does not belong to this {type(model).__name__}: {differences}. '
+                'Use the config it was trained with; to start a backbone from other weights '
+                "set model.backbone.init_cfg=dict(type='CMIDPretrained', checkpoint=...).")
+
+    def before_train(self, runner) -> None:
+        model = get_ori_model(runner.model)
+        if hasattr(model, 'check_size'):
+            sample = runner.train_dataloader.dataset[SampleIndex(0, 0, 0)]
+            inputs = model.data_preprocessor(default_collate([sample]), True)['inputs']
+            model.check_size(inputs['images'][0])
+        runner.logger.info(describe_training(runner))
+
+
+def check_classes(model: nn.Module, datasets: dict) -> None:
+    """Compare the classes of data sets with each other and with those of a model.
+
+    Args:
+        model (nn.Module): Every ``num_classes`` of its modules counts, but for those of the
+            backbone and of region proposals.
+        datasets (dict[str, Dataset]): ``'train'``, ``'val'`` or ``'test'`` -> data set.
+
+    Raises:
+        CMIDError: Two data sets have different classes, or a module has another number.
+    """
+    classes = {use: tuple(dataset.metainfo.get('classes') or ())
+               for use, dataset in datasets.items() if hasattr(dataset, 'metainfo')}
+    classes = {use: names for use, names in classes.items() if names}
+    if not classes:
+        return
+    first, names = next(iter(classes.items()))
+    for use, others in classes.items():
+        if others != names:
+            raise CMIDError(
+                f'{first} and {use} have different classes: '
+                f'{_difference({first: names, use: others}) or "in another order"}; give both '
+                'the same class folders, or name the classes of both data sets with '
+                'metainfo=dict(classes=(...))')
+    wrong = {}
+    for place, module in model.named_modules():
+        count = getattr(module, 'num_classes', None)
+        if count not in (None, len(names)) and not place.startswith(_OTHER_CLASSES):
+            wrong[f'model.{place}.num_classes'] = count
+    if wrong:
+        found = ', '.join(f'{place}={count}' for place, count in wrong.items())
+        fix = ' '.join(f'{place}={len(names)}' for place in wrong)
+        raise CMIDError(
+            f'the data of {first}_dataloader have {len(names)} classes ({_some(names)}), but '
+            f'the config has {found}: set num_classes in the config, or add --cfg-options {fix}')
+
+
+def _difference(classes: dict) -> str:
+    """The names that only one of two data sets has."""
+    (one, names), (other, others) = classes.items()
+    only = {one: sorted(set(names) - set(others)), other: sorted(set(others) - set(names))}
+    return '; '.join(f'{len(found)} only in {use} ({_some(found)})'
+                     for use, found in only.items() if found)
+
+
+def _some(names) -> str:
+    return ', '.join(names[:_NAMES_IN_ERROR]) + (', ...' if len(names) > _NAMES_IN_ERROR
+                                                 else '')
+
+
+def check_lists(dataset) -> None:
+    """Look at the list files of a data set and of those inside of mmengine's wrappers.
+
+    Raises:
+        CMIDError: A line leaves the data folder.
+    """
+    for inner in getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]:
+        if inner is not None:
+            check_lists(inner)
+    ann_file = getattr(dataset, 'ann_file', None) or ''
+    # a data set with this setting checks its list itself; JSON is no list of paths
+    if (not hasattr(dataset, 'allow_outside') and os.path.isfile(ann_file)
+            and not ann_file.endswith('.json')):
+        refuse_outside(ann_file)
+
+
+def describe_training(runner) -> str:
+    """Learning rate, effective batch, length and threads of a training, in one line."""
+    loader = runner.train_dataloader
+    size, accumulation = loader.batch_sampler.batch_size, runner.optim_wrapper._accumulative_counts
+    processes = get_world_size()
+    rate = max(group.get('initial_lr', group['lr'])
+               for group in runner.optim_wrapper.param_groups)
+    return (
+        f'learning rate {rate:.3g} (peak), effective batch {size * processes * accumulation} = '
+        f'{processes} processes x {size} x {accumulation} accumulated; '
+        f'{len(loader.dataset):,} images, {runner.max_iters / len(loader):.4g} epochs, '
+        f'{math.ceil(runner.max_iters / accumulation):,} optimiser steps, '
+        f'{runner.max_iters * size * processes:,} samples in total; '
+        f'{torch.get_num_threads()} CPU threads per process')

@@ -1,0 +1,109 @@
+"""Checks before a run: classes, lists, checkpoints, the first sample, the report."""
+from types import SimpleNamespace
+
+import pytest
+import torch
+from small_models import build_cmid
+from tiny_run import tiny_runner
+
+from cmid_mm.engine.hooks import PreflightHook
+from cmid_mm.utils.errors import CMIDError
+
+
+def runner_of(model=None, **datasets):
+    """The attributes of a runner that the hook reads; an unused loop is a dict."""
+    loops = {f'_{use}_loop': dict() for use in ('train', 'val', 'test')}
+    for use, dataset in datasets.items():
+        loops[f'_{use}_loop'] = SimpleNamespace(dataloader=SimpleNamespace(dataset=dataset))
+    return SimpleNamespace(model=model or torch.nn.Identity(), **loops)
+
+
+def check_classes(head, **classes):
+    model = torch.nn.ModuleDict(
+        {name: torch.nn.Identity() for name in ('backbone', 'rpn_head', 'roi_head')})
+    # a backbone's own classifier and region proposals do not count
+    for name, count in dict(backbone=-1, rpn_head=1, roi_head=head).items():
+        model[name].num_classes = count
+    PreflightHook().before_run(runner_of(model, **{
+        use: SimpleNamespace(metainfo=dict(classes=names)) for use, names in classes.items()}))
+
+
+def test_equal_numbers_and_names_of_classes_pass():
+    check_classes(2, train=('a', 'b'), val=('a', 'b'))
+    check_classes(1, test=('a', ))
+    check_classes(3, train=None)
+
+
+@pytest.mark.parametrize('classes, message', [
+    (dict(test=('a', 'b')), r'test_dataloader have 2 classes \(a, b\), but the config has '
+     r'model.roi_head.num_classes=3: .*--cfg-options model.roi_head.num_classes=2$'),
+    (dict(train=('a', 'b', 'd'), val=('a', 'c', 'd')),
+     r'train and val have different classes: 1 only in train \(b\); 1 only in val \(c\);'),
+    (dict(train=('a', 'b', 'c'), test=('b', 'a', 'c')), 'in another order')])
+def test_other_classes_are_refused(classes, message):
+    with pytest.raises(CMIDError, match=message):
+        check_classes(3, **classes)
+
+
+def listed(folder, text, **attributes):
+    """A runner whose wrapped data set has a list of this text."""
+    path = folder / attributes.pop('name', 'train.txt')
+    path.write_text(text)
+    inner = SimpleNamespace(ann_file=str(path), **attributes)
+    return runner_of(train=SimpleNamespace(datasets=[
+        SimpleNamespace(ann_file=str(folder)), SimpleNamespace(dataset=inner)]))
+
+
+@pytest.mark.parametrize('line', ['../a', '/etc/a', 'b/../../a'])
+def test_lists_that_leave_the_folder_are_refused(tmp_path, line):
+    PreflightHook().before_run(listed(tmp_path, 'a\n\nb/c.d\nb/..e\n'))
+    with pytest.raises(CMIDError, match='train.txt, line 2: .* outside') as error:
+        PreflightHook().before_run(listed(tmp_path, f'a\n{line}\n'))
+    assert line in str(error.value) and len(str(error.value).splitlines()) == 1
+    PreflightHook(allow_outside=True).before_run(listed(tmp_path, line))
+    # data sets that check their own lists, and files that are no lists
+    PreflightHook().before_run(listed(tmp_path, line, allow_outside=True))
+    PreflightHook().before_run(listed(tmp_path, line, name='boxes.json'))
+
+
+def test_a_checkpoint_of_another_model_is_refused():
+    model = build_cmid()
+    state = model.state_dict()
+    load = PreflightHook().after_load_checkpoint
+    load(runner_of(model), dict(state_dict={f'module.{key}': state[key] for key in state}))
+    changed = dict(state, other=torch.zeros(1), mask_token=torch.zeros(2))
+    del changed['local_head.center']
+    with pytest.raises(CMIDError, match=(
+            r'does not belong to this CMID: 1 missing .*local_head.center.*1 unexpected .*other.*'
+            r'1 of other shapes.*mask_token \(2,\)')):
+        load(runner_of(model), changed)
+
+
+@pytest.mark.parametrize('step, name, value', [(0, 'bands', 1), (1, 'size', 32)])
+def test_a_first_sample_that_does_not_fit_the_model_is_refused(tmp_path, step, name, value):
+    runner = tiny_runner(tmp_path)
+    runner._train_dataloader['dataset']['pipeline'][step][name] = value
+    with pytest.raises(ValueError, match=f'{value}'):
+        runner.train()
+    assert runner.iter == 0
+
+
+def test_the_report_has_rate_batch_length_and_threads(tmp_path):
+    runner = tiny_runner(tmp_path, options={
+        'optim_wrapper.accumulative_counts': 3, 'train_cfg.max_epochs': 1,
+        'param_scheduler.0.warmup': 0, 'auto_scale_lr.enable': False})
+    runner.train()
+    log = next((tmp_path / 'run').glob('*/*.log')).read_text()
+    assert ('learning rate 0.002 (peak), effective batch 12 = 1 processes x 4 x 3 accumulated; '
+            '16 images, 1 epochs, 2 optimiser steps, 16 samples in total; '
+            f'{torch.get_num_threads()} CPU threads per process') in log
+
+
+def test_other_loaders_of_batches_are_reported_too():
+    from cmid_mm.engine.hooks.preflight_hook import describe_training
+    sampler = torch.utils.data.BatchSampler(range(10), 2, drop_last=False)
+    loader = torch.utils.data.DataLoader(range(10), batch_sampler=sampler)
+    wrapper = SimpleNamespace(param_groups=[dict(lr=0.1)], _accumulative_counts=1)
+    line = describe_training(SimpleNamespace(
+        train_dataloader=loader, optim_wrapper=wrapper, max_iters=15))
+    assert 'effective batch 2 =' in line and '3 epochs' in line and '30 samples' in line
