@@ -1,10 +1,10 @@
-"""The published code's way from a file to a sample, as a baseline for speed.
+"""Step and pipeline of the published code, as a baseline for speed; not for training.
 
-Not for training. Everything happens per sample in Python on the CPU, and float32 leaves the
-worker. It stands for the cost of that way, not for its pixels: the operations and their
-probabilities are those of arXiv 2304.09670's code, their arithmetic is OpenCV's and
-NumPy's. The location grids are made by array arithmetic; the published code spends about 4
-of its 14 ms an image on them, so that this baseline is faster than the original.
+The pipeline does everything per sample in Python on the CPU, and float32 leaves the worker.
+It reproduces the cost of the published one, not its pixels: operations and probabilities are
+those of arXiv 2304.09670's code, their arithmetic is OpenCV's and NumPy's. Location grids are
+computed by array arithmetic; the published code spends about 4 of its 14 ms an image on them,
+so that this baseline is faster than the original.
 """
 import math
 import random
@@ -15,8 +15,17 @@ import torch
 from mmcv.transforms import BaseTransform
 from mmpretrain.registry import TRANSFORMS
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
+from cmid_mm.utils.errors import CMIDError
+
+# settings of the published step: float32, channels first, attention written out, one pass a view
+PUBLISHED = {
+    'optim_wrapper.precision': 'float32',
+    'model.fused_attention': False,
+    'model.joint_views': False,
+    'model.channels_last': False,
+}
 # of MillionAID, in 0..1; the published code has them for every data set
 MEAN = np.array([0.33797, 0.3605, 0.3348], np.float32)
 STD = np.array([0.1359, 0.1352, 0.1407], np.float32)
@@ -25,9 +34,18 @@ _LEVELS = np.arange(256)
 _TOKEN = 4
 
 
+@torch.no_grad()
+def update_in_a_loop(model: nn.Module, momentum: float) -> None:
+    """What ``CMID.update_teacher`` does, one parameter after the other, as published."""
+    for name, module in model.teacher.items():
+        pairs = zip(module.parameters(), getattr(model, name).parameters())
+        for teacher, student in pairs:
+            teacher.data.mul_(momentum).add_(student.data, alpha=1 - momentum)
+
+
 @TRANSFORMS.register_module()
 class PublishedPipeline(BaseTransform):
-    """File to two normalised views, what the student sees of them, masks and grids.
+    """File to two normalised views, their masked versions, masks and location grids.
 
     Args:
         size (int): Side S of the views, a multiple of ``mask_cell``. Defaults to 224.
@@ -35,13 +53,13 @@ class PublishedPipeline(BaseTransform):
         mask_ratio (float): Share of masked cells, rounded up. Defaults to 0.6.
 
     Raises:
-        ValueError: A side does not fit the other.
+        CMIDError: The sides are not multiples of each other.
     """
 
     def __init__(self, size: int = 224, mask_cell: int = 32, mask_ratio: float = 0.6):
         if size % mask_cell or mask_cell % _TOKEN:
-            raise ValueError(f'PublishedPipeline: views of {size} px in cells of {mask_cell} '
-                             f'px of tokens of {_TOKEN} px do not come out even')
+            raise CMIDError(f'PublishedPipeline: views of {size} px in cells of {mask_cell} '
+                            f'px and tokens of {_TOKEN} px must be multiples of each other')
         self.size = size
         self.mask_cell = mask_cell
         self.mask_ratio = mask_ratio
@@ -60,11 +78,11 @@ class PublishedPipeline(BaseTransform):
             the S/32 = N cells a side. At S = 224 these are 2.46 MB.
 
         Raises:
-            ValueError: The data set names no file.
+            CMIDError: The data set gives no file names.
         """
         if 'img_path' not in results:
-            raise ValueError('PublishedPipeline reads image files: the data set gives no '
-                             'img_path')
+            raise CMIDError('PublishedPipeline reads image files: the data set gives no '
+                            'img_path')
         image = self.read(results['img_path'])
         sample, locations = {}, []
         for name, prefix, change in (('img', '', None), ('view', 'view_', distort)):
@@ -81,7 +99,7 @@ class PublishedPipeline(BaseTransform):
         return sample
 
     def read(self, path: str) -> np.ndarray:
-        """uint8 (S, S, 3): the whole image, squashed by PIL's bicubic filter."""
+        """uint8 (S, S, 3): the whole image, resized by PIL's bicubic filter."""
         with Image.open(path) as file:
             image = file.convert('RGB')
         if image.width != self.size:

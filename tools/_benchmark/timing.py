@@ -1,0 +1,73 @@
+"""Moments on the host or on a GPU, and statistics of the time between them."""
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+
+def clock_of(device: torch.device) -> Callable:
+    """Function that returns the present moment, see :func:`seconds`.
+
+    On a GPU a moment is a CUDA event: the host runs ahead of the device as in training, and
+    the time between two events is the device's, idle time included.
+    """
+    return _record_event if device.type == 'cuda' else time.perf_counter
+
+
+def _record_event() -> torch.cuda.Event:
+    event = torch.cuda.Event(enable_timing=True)
+    event.record()
+    return event
+
+
+def seconds(begin, end) -> float:
+    """Seconds between two moments of the same clock; waits for the device."""
+    if isinstance(end, torch.cuda.Event):
+        end.synchronize()
+        return begin.elapsed_time(end) / 1000
+    return end - begin
+
+
+def take_turns(calls: Sequence[Callable], rounds: int, clock: Callable) -> list[list[float]]:
+    """Time several calls in turn (A B A B), so that a disturbance meets all of them.
+
+    Args:
+        calls (Sequence[Callable]): Without arguments.
+        rounds (int): How often each is called.
+        clock (Callable): Returns the present moment.
+
+    Returns:
+        list[list[float]]: Seconds of every round, for each call.
+    """
+    moments = [[] for _ in calls]
+    for _ in range(rounds):
+        for call, noted in zip(calls, moments):
+            begin = clock()
+            call()
+            noted.append((begin, clock()))
+    return [[seconds(*pair) for pair in noted] for noted in moments]
+
+
+def spread(values: Sequence[float]) -> dict:
+    """``median`` and ``quartiles`` ([lower, upper]) of at least one measurement."""
+    low, median, high = np.percentile(np.asarray(values, np.float64), [25, 50, 75]).tolist()
+    return dict(median=median, quartiles=[low, high])
+
+
+def rates(values: Sequence[float], images: int) -> dict:
+    """:func:`spread` of images/s from the seconds that ``images`` took."""
+    return spread([images / value for value in values])
+
+
+def paired_ratios(baseline: Sequence[float], other: Sequence[float]) -> dict:
+    """:func:`spread` of the speed relative to the baseline.
+
+    Both members of a pair are neighbours in time, so that their ratio is steadier than the
+    ratio of the medians.
+
+    Args:
+        baseline (Sequence[float]): Seconds of each round.
+        other (Sequence[float]): Seconds for the same work, in the same rounds.
+    """
+    return spread([one / two for one, two in zip(baseline, other, strict=True)])
