@@ -6,23 +6,17 @@ from mmpretrain.registry import MODELS
 
 from cmid_mm.utils.keyed_random import view_key
 
-# name: (backbone, image size); the smallest size the architecture takes
-STUDENTS = dict(
-    resnet18=(dict(type='ResNet', depth=18), 64),
-    resnet50=(dict(type='ResNet', depth=50), 64),
-    swin_tiny=(dict(type='SwinTransformer', arch='tiny', out_indices=(3, )), 224),
-    swin_small=(dict(type='SwinTransformer', arch='small', out_indices=(3, )), 224),
-    swin_base=(dict(type='SwinTransformer', arch='base', out_indices=(3, )), 224),
-    vit_small=(dict(type='VisionTransformer', arch='deit-small', img_size=64,
-                    out_type='featmap'), 64),
-    vit_base=(dict(type='VisionTransformer', arch='base', img_size=64, out_type='featmap'), 64),
-    convnext_tiny=(dict(type='ConvNeXt', arch='tiny', gap_before_final_norm=False), 64),
-)
 # a Swin of four thin stages for 64 px
 TINY_SWIN = dict(
     type='SwinTransformer',
     arch=dict(embed_dims=16, depths=[2, 2, 2, 2], num_heads=[1, 2, 4, 8]),
     img_size=64, window_size=2, drop_path_rate=0., out_indices=(3, ))
+# one of each family, for 64 px
+STUDENTS = dict(
+    resnet=dict(type='ResNet', depth=18),
+    swin=TINY_SWIN,
+    vit=dict(type='VisionTransformer', arch='deit-tiny', img_size=64, out_type='featmap'),
+    convnext=dict(type='ConvNeXt', arch='atto', gap_before_final_norm=False))
 
 
 def cmid_config(backbone=TINY_SWIN, image_size=64, bands=3, norm_cfg=None, **changes):
@@ -54,7 +48,7 @@ def build_cmid(*args, **kwargs):
 
 
 def loader_batch(size=2, image_size=64, bands=3, epoch=0):
-    """What the loader's workers hand over: textured images, keys and boxes."""
+    """A batch of the loader: textured images, keys and boxes."""
     generator = torch.Generator().manual_seed(epoch)
     coarse = torch.rand(size, 2 * bands, 8, 8, generator=generator)
     images = torch.nn.functional.interpolate(coarse, size=image_size, mode='bilinear')

@@ -111,6 +111,7 @@ def test_configs_keep_the_defaults_of_the_table(path):
     assert 'clip_grad' not in cfg.optim_wrapper
     assert cfg.model_wrapper_cfg.broadcast_buffers is False
     assert cfg.default_hooks.visualization.enable is False
+    assert cfg.default_hooks.pictures == dict(type='PicturesHook', interval=10, num_images=4)
 
 
 def test_classes_have_the_defaults_of_the_table():

@@ -3,4 +3,3 @@ from .losses import *  # noqa: F401,F403
 from .necks import *  # noqa: F401,F403
 from .selfsup import *  # noqa: F401,F403
 from .preprocessing import *  # noqa: F401,F403
-from .wrappers import *  # noqa: F401,F403

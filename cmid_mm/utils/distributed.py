@@ -1,8 +1,7 @@
-"""What several processes must agree on so that they compute what one would."""
+"""Reductions over processes, so that several compute the same as one."""
 import torch
 from mmengine.dist import all_gather, all_reduce, get_world_size
 from torch import Tensor
-from torch.distributed.tensor import DTensor
 
 
 def global_mean(x: Tensor) -> Tensor:
@@ -11,7 +10,7 @@ def global_mean(x: Tensor) -> Tensor:
     A loss of the global mean is the same number on every process, and
     ``DistributedDataParallel`` averages the gradients. So each process must contribute
     the whole derivative with respect to the mean for its own share: the backward pass
-    hands the gradient through as it is.
+    returns the gradient unchanged.
 
     Args:
         x (Tensor): Any shape, the same on every process.
@@ -33,11 +32,6 @@ class _GlobalMean(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient):
         return gradient
-
-
-def local_part(x: Tensor) -> Tensor:
-    """What this process holds of a tensor that may be sharded; shares its memory."""
-    return x.to_local() if isinstance(x, DTensor) else x
 
 
 @torch.no_grad()

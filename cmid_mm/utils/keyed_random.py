@@ -1,9 +1,9 @@
 """Random numbers that are a pure function of (seed, epoch, sample, view).
 
-No generator has a state here, so neither the number of workers or processes nor the
-composition of a batch nor a resumed run changes what happens to a view. A worker draws
-from :func:`generator`; the device draws for a whole batch from the counter-based
-:func:`uniform` and :func:`normal`, whose integers are bitwise equal on every device.
+No generator keeps a state, so neither the number of workers or processes, nor the composition
+of a batch, nor a resumed run changes a view. A worker draws from :func:`generator`; the device
+draws for a whole batch from the counter-based :func:`uniform` and :func:`normal`, whose integers
+are bitwise equal on every device.
 """
 import math
 import random
@@ -14,14 +14,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# Weyl constants: odd numbers without structure that set streams and elements apart.
+# Weyl constants: odd numbers without structure that separate streams and elements.
 _STREAM_STEP = 0x9E3779B9
 _ELEMENT_STEP = 0x85EBCA6B
 
 
 @unique
 class Stream(IntEnum):
-    """Constants that tell apart what is drawn on the device for one view."""
+    """Constants that separate the random numbers drawn on the device for one view.
+
+    Those from 100 on are free for a user's own transforms.
+    """
 
     PHOTOMETRIC_CHOICES = 1
     PHOTOMETRIC_NOISE = 2
@@ -29,16 +32,16 @@ class Stream(IntEnum):
 
 
 class SampleIndex(int):
-    """Index of a sample that also says for which seed and epoch it is asked.
+    """Index of a sample, with the seed and epoch for which it is requested.
 
-    A sampler yields it in place of a plain int; every dataset can use it as an index.
+    A sampler yields it instead of a plain int; every dataset can use it as an index.
 
     Args:
         index (int): Index of the sample in its dataset.
         seed (int): Seed of the run.
         epoch (int): Epoch, counted from 0.
-        sample (int, optional): Index in the outermost data set, the one that the sampler
-            knows; wrappers change the index and leave this. None takes ``index``.
+        sample (int, optional): Index in the outermost data set, that of the sampler;
+            wrappers change the index but not this one. None takes ``index``.
     """
 
     def __new__(cls, index: int, seed: int, epoch: int,
@@ -50,11 +53,11 @@ class SampleIndex(int):
         return self
 
     def __sub__(self, offset: int) -> 'SampleIndex':
-        """Keep the rest: ``ConcatDataset`` subtracts the sizes in front."""
+        """Keep the rest: ``ConcatDataset`` subtracts the sizes of the data sets before."""
         return SampleIndex(int(self) - int(offset), *self._rest())
 
     def __mod__(self, length: int) -> 'SampleIndex':
-        """Keep the rest: ``RepeatDataset`` divides by the size of what it repeats."""
+        """Keep the rest: ``RepeatDataset`` takes the remainder of the size of its data set."""
         return SampleIndex(int(self) % int(length), *self._rest())
 
     def _rest(self) -> tuple:
@@ -81,7 +84,7 @@ def seed_globally(key: int, devices: bool = True) -> None:
     Args:
         key (int): A key, as of :func:`view_key`.
         devices (bool): Whether torch's generators of other devices than the CPU are seeded
-            too. torch takes 0.3 ms for that even where there is none, a hundred times as
+            too. torch takes 0.3 ms for this even without such a device, a hundred times as
             long as for all others, too long for every sample. Defaults to True.
     """
     random.seed(key)
@@ -93,7 +96,7 @@ def seed_globally(key: int, devices: bool = True) -> None:
 
 
 def generator(key: int) -> np.random.Generator:
-    """Generator for the choices about one view that are made in a worker."""
+    """Generator for the choices that a worker makes for one view."""
     # A seed of NumPy must not be negative; the two's complement loses nothing.
     return np.random.Generator(np.random.PCG64(int(key) % 2**64))
 
@@ -144,8 +147,8 @@ def _random_bits(keys: Tensor, stream: int, count: int) -> Tensor:
     step = _signed(stream * _STREAM_STEP)
     start = _mix_(_mix_(low + step) ^ high)
     twist = _mix_(_mix_(high + step) ^ low)
-    # The twist between the two rounds keeps two views whose starts happen to lie a
-    # few elements apart from sharing a shifted sequence.
+    # The twist between the two rounds keeps two views whose starts happen to be a few
+    # elements apart from sharing a shifted sequence.
     bits = torch.arange(count, dtype=torch.int32, device=keys.device)
     bits = bits.mul_(_signed(_ELEMENT_STEP)) + start[:, None]
     bits = _mix_(bits).bitwise_xor_(twist[:, None])

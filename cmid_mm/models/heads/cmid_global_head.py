@@ -1,28 +1,29 @@
-"""Head of CMID's global branch: contrast of scenes against a queue of old keys."""
+"""Head of CMID's global branch: contrast of images against a queue of old keys."""
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 from torch import Tensor
 
-from ...utils.distributed import gather_interleaved
-from ...utils.precision import widen
+from cmid_mm.utils.distributed import gather_interleaved
+from cmid_mm.utils.errors import CMIDError
+from cmid_mm.utils.precision import widen
 
 
 @MODELS.register_module()
 class CMIDGlobalHead(BaseModule):
-    """Finds the teacher's vector of the other view among many of other images.
+    """Contrasts each image's vector with the teacher's of its other view and of other images.
 
     Source: MoCo v2, arXiv 2003.04297, symmetric over the two views.
 
     Args:
         embed_dims (int): Length of a vector. Defaults to 256.
-        queue_size (int): Keys that are kept. Any number: the queue wraps wherever a
-            batch ends. Defaults to 65536.
+        queue_size (int): Keys in the queue. Any number: the queue wraps wherever a batch
+            ends. Defaults to 65536.
         loss (dict): Defaults to ``QueueContrastLoss``.
 
     Raises:
-        ValueError: The queue would hold no key.
+        CMIDError: ``queue_size`` is below 1.
     """
 
     def __init__(self,
@@ -32,13 +33,13 @@ class CMIDGlobalHead(BaseModule):
                  init_cfg=None):
         super().__init__(init_cfg)
         if queue_size < 1:
-            raise ValueError(f'queue_size must be at least 1, not {queue_size}')
+            raise CMIDError(f'queue_size must be at least 1, not {queue_size}')
         self.loss_module = MODELS.build(loss)
         self.register_buffer('queue', F.normalize(torch.randn(queue_size, embed_dims), dim=1))
         self.register_buffer('queue_ptr', torch.zeros(1, dtype=torch.long))
 
     def loss(self, queries: list, keys: list) -> Tensor:
-        """Symmetric loss of two views; both terms see the queue as it was before.
+        """Symmetric loss of two views, both against the queue before this batch.
 
         Args:
             queries (list[Tensor]): Student vectors of view 0 and view 1, (B, D) each.
@@ -50,9 +51,11 @@ class CMIDGlobalHead(BaseModule):
         with torch.autocast(queries[0].device.type, enabled=False):
             queries = [widen(query) for query in queries]
             keys = [widen(key) for key in keys]
+            # the backward pass needs the queue as it is now
+            queue = self.queue.clone()
             loss = 0.5 * (
-                self.loss_module(queries[0], keys[1], self.queue) +
-                self.loss_module(queries[1], keys[0], self.queue))
+                self.loss_module(queries[0], keys[1], queue) +
+                self.loss_module(queries[1], keys[0], queue))
         if self.training:
             self.enqueue(keys[1])
             self.enqueue(keys[0])
@@ -68,6 +71,6 @@ class CMIDGlobalHead(BaseModule):
         keys = gather_interleaved(keys).to(self.queue.dtype)
         size = len(self.queue)
         places = (self.queue_ptr + torch.arange(len(keys), device=keys.device)) % size
-        # where more keys come than there is room for, the newest stay
+        # of more keys than the queue has places, the newest stay
         self.queue.index_copy_(0, places[-size:], keys[-size:])
         self.queue_ptr.add_(len(keys)).remainder_(size)

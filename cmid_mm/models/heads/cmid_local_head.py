@@ -1,40 +1,36 @@
-"""Head of CMID's local branch: student and teacher agree on every place."""
+"""Head of CMID's local branch: self-distillation of matched cells."""
 import torch
 from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 from torch import Tensor
 
-from ...utils.distributed import global_mean
-from ...utils.precision import widen
+from cmid_mm.utils.distributed import global_mean
+from cmid_mm.utils.precision import widen
 
 
 @MODELS.register_module()
 class CMIDLocalHead(BaseModule):
-    """Cross-entropy between prototype assignments of matched cells.
+    """Compares prototype assignments of matched cells.
 
-    Source: DINO, arXiv 2104.14294, on cells instead of images. The target, the loss and
-    the update of the centre are three methods.
+    Source: DINO, arXiv 2104.14294, on cells instead of images.
 
     Args:
         num_prototypes (int): Defaults to 2048.
-        student_temperature (float): Defaults to 0.1.
-        teacher_temperature (float): Start value; ``TeacherTemperatureHook`` moves it.
+        teacher_temperature (float): Start value; ``CMIDTeacherTemperatureHook`` moves it.
             Defaults to 0.04.
         center_momentum (float): Share of the old centre. Defaults to 0.9.
-        loss_weight (float): Factor of the result. Defaults to 1.
+        loss (dict): Defaults to ``AssignmentLoss``.
     """
 
     def __init__(self,
                  num_prototypes: int = 2048,
-                 student_temperature: float = 0.1,
                  teacher_temperature: float = 0.04,
                  center_momentum: float = 0.9,
-                 loss_weight: float = 1.0,
+                 loss: dict = dict(type='AssignmentLoss', temperature=0.1),
                  init_cfg=None):
         super().__init__(init_cfg)
-        self.student_temperature = student_temperature
         self.center_momentum = center_momentum
-        self.loss_weight = loss_weight
+        self.loss_module = MODELS.build(loss)
         self.register_buffer('center', torch.zeros(1, num_prototypes, 1))
         # a function of the epoch alone, so no part of the state
         self.register_buffer(
@@ -45,22 +41,21 @@ class CMIDLocalHead(BaseModule):
 
         Args:
             student (Tensor): (B, P, M), scores of the masked view's matched cells.
-            teacher (Tensor): (B, P, M), scores of the cells they were matched with.
+            teacher (Tensor): (B, P, M), scores of the cells with which they were matched.
 
         Returns:
             Tensor: Scalar.
         """
         with torch.autocast(student.device.type, enabled=False):
-            student, teacher = widen(student), widen(teacher.detach())
-            log_probability = torch.log_softmax(student / self.student_temperature, dim=1)
-            loss = -(self.target(teacher) * log_probability).sum(1).mean()
+            teacher = widen(teacher.detach())
+            loss = self.loss_module(widen(student), self.target(teacher))
         if self.training:
             self.update_center(teacher)
-        return self.loss_weight * loss
+        return loss
 
     @torch.no_grad()
     def target(self, teacher: Tensor) -> Tensor:
-        """(B, P, M) scores to the probabilities that the student must reach."""
+        """Scores (B, P, M) to the probabilities that are the student's target."""
         return torch.softmax((teacher - self.center) / self.teacher_temperature, dim=1)
 
     @torch.no_grad()

@@ -1,24 +1,22 @@
-"""Head of CMID's reconstruction branch: pixels and spectrum of the hidden places."""
-
+"""Head of CMID's reconstruction branch: pixels and spectrum of masked places."""
 import torch
 from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 from torch import Tensor
 
-from ..preprocessing.block_mask import upsample_mask
-from ...utils.precision import widen
+from cmid_mm.utils.errors import CMIDError
+from cmid_mm.utils.precision import widen
 
 FILLS = ('mixed', 'target', 'prediction', 'mean')
 
 
 @MODELS.register_module()
 class CMIDReconstructionHead(BaseModule):
-    """Compares a reconstruction with the view it stands for.
+    """Compares a reconstruction with its view.
 
-    The pixel loss counts masked pixels, visible ones with ``visible_weight``. The
-    frequency loss sees a whole image: what is visible is filled, because a spectrum
-    cannot be taken of holes. Source: CMID, arXiv 2304.09670; Fourier term after A2MIM,
-    arXiv 2205.13943.
+    The pixel loss is a mean over masked pixels, visible ones count with ``visible_weight``.
+    A spectrum needs a whole image: for the frequency loss visible pixels are filled. Source:
+    CMID, arXiv 2304.09670; Fourier term after A2MIM, arXiv 2205.13943.
 
     Args:
         pixel_loss (dict): Loss of every pixel. Defaults to ``FocalL1Loss``.
@@ -27,14 +25,14 @@ class CMIDReconstructionHead(BaseModule):
         visible_weight (float): Weight of visible pixels in the pixel loss, relative to
             masked ones. Defaults to 0.
         frequency_visible_weight (float): Share of the prediction in visible pixels of the
-            image that the frequency loss sees; the rest is the fill. Defaults to 0.001.
-        frequency_fill (str, optional): What fills visible pixels: ``'mixed'`` (half
-            target, half prediction), ``'target'``, ``'prediction'``, ``'mean'`` (of the
-            target, per image and band). Gradient flows through none. None is allowed
-            only where nothing is filled. Defaults to 'mixed'.
+            image for the frequency loss; the rest is the fill. Defaults to 0.001.
+        frequency_fill (str, optional): Fill of visible pixels: ``'mixed'`` (half target,
+            half prediction), ``'target'``, ``'prediction'``, ``'mean'`` (of the target, per
+            image and band). It carries no gradient. None is allowed only where nothing is
+            filled. Defaults to 'mixed'.
 
     Raises:
-        ValueError: The fill is unknown, or None where something must be filled.
+        CMIDError: The fill is unknown, or None where something must be filled.
     """
 
     def __init__(self,
@@ -47,7 +45,7 @@ class CMIDReconstructionHead(BaseModule):
         super().__init__(init_cfg)
         needs_fill = frequency_loss is not None and frequency_visible_weight != 1
         if frequency_fill not in FILLS and (needs_fill or frequency_fill is not None):
-            raise ValueError(
+            raise CMIDError(
                 f'frequency_fill must be one of {FILLS}, not {frequency_fill!r} (None only '
                 'with frequency_visible_weight=1 or without a frequency loss)')
         self.pixel_loss = MODELS.build(pixel_loss)
@@ -62,14 +60,13 @@ class CMIDReconstructionHead(BaseModule):
         Args:
             reconstruction (Tensor): (B, C, H, W).
             target (Tensor): (B, C, H, W), the normalised view.
-            mask (Tensor): (B, h, w) of any resolution that divides the image's; true (or
-                1) = masked.
+            mask (Tensor): (B, H, W), true (or 1) = masked.
 
         Returns:
             Tensor: Scalar.
         """
         reconstruction = widen(reconstruction)
-        mask = upsample_mask(mask, target.shape[-2:])[:, None].to(target.dtype)
+        mask = mask[:, None].to(target.dtype)
         loss = self.pixel_term(reconstruction, target, mask)
         if self.frequency_loss is not None:
             loss = loss + self.frequency_loss(

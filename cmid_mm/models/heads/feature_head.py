@@ -1,20 +1,22 @@
-"""Head of a classifier that gives features instead of scores."""
+"""Head of a classifier that returns features instead of scores."""
 from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
+from cmid_mm.utils.errors import CMIDError
+
 
 @MODELS.register_module()
 class FeatureHead(BaseModule):
-    """Hands the pooled features to metrics such as ``WeightedKNN``; nothing is learnt.
+    """Passes the pooled features to metrics such as ``WeightedKNN``; nothing is trained.
 
-    They are the vectors that a linear layer would see, as they are: the metric decides
-    about their length.
+    They are the inputs that a linear layer would have, not normalised: that is left to the
+    metric.
     """
 
     def pre_logits(self, feats: tuple) -> Tensor:
-        """Features (B, C) of the last stage; ``feats`` is what the neck gives."""
+        """Features (B, C) of the last stage; ``feats`` is the output of the neck."""
         return feats[-1]
 
     def forward(self, feats: tuple) -> Tensor:
@@ -28,6 +30,6 @@ class FeatureHead(BaseModule):
         return data_samples
 
     def loss(self, feats: tuple, data_samples: list[DataSample]) -> dict:
-        """Raise ValueError: there is nothing to train."""
-        raise ValueError('a classifier with a FeatureHead has nothing to train: test it '
+        """Raise CMIDError: there is nothing to train."""
+        raise CMIDError('a classifier with a FeatureHead has nothing to train: test it '
                          'with tools/test.py CONFIG backbone.pth')

@@ -1,11 +1,10 @@
 """Focal frequency loss: distance of spectra, hard frequencies weigh more."""
-
 import torch
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
-from ...utils.distributed import global_max, global_mean
-from ...utils.precision import widen
+from cmid_mm.utils.distributed import global_max, global_mean
+from cmid_mm.utils.precision import widen
 
 
 @MODELS.register_module()
@@ -19,9 +18,9 @@ class FocalFrequencyLoss(nn.Module):
     the form in which CMID uses it.
 
     The transform and the average over the batch are linear, so with
-    ``average_spectrum`` one transform of the mean difference image does the work of two
-    transforms per image. That mean and the maximum are taken over all processes: the
-    loss does not depend on how a batch is spread over them.
+    ``average_spectrum`` one transform of the mean difference image replaces two transforms
+    per image. That mean and the maximum are taken over all processes: the loss does not
+    depend on the distribution of a batch among them.
 
     Args:
         alpha (float): Exponent of the weight. Defaults to 1.

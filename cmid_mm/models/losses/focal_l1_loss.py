@@ -3,6 +3,8 @@ import torch
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
+from cmid_mm.utils.errors import CMIDError
+
 
 @MODELS.register_module()
 class FocalL1Loss(nn.Module):
@@ -24,7 +26,7 @@ class FocalL1Loss(nn.Module):
         loss_weight (float): Factor of the result. Defaults to 1.
 
     Raises:
-        ValueError: The activation is neither of the two.
+        CMIDError: The activation is neither of the two.
     """
 
     def __init__(self,
@@ -35,7 +37,7 @@ class FocalL1Loss(nn.Module):
                  loss_weight: float = 1.0):
         super().__init__()
         if activation not in ('sigmoid', 'tanh'):
-            raise ValueError(f"activation must be 'sigmoid' or 'tanh', not {activation!r}")
+            raise CMIDError(f"activation must be 'sigmoid' or 'tanh', not {activation!r}")
         self.alpha = alpha
         self.gamma = gamma
         self.activation = activation

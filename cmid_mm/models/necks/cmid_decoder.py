@@ -6,14 +6,13 @@ from torch import Tensor, nn
 
 @MODELS.register_module()
 class CMIDDecoder(BaseModule):
-    """One 1x1 convolution and a pixel shuffle: features to the image they stand for.
+    """One 1x1 convolution and a pixel shuffle: features to an image.
 
-    The decoder is light on purpose, so that the backbone itself has to know how the
-    hidden places look.
+    The decoder is light on purpose, so that the reconstruction depends on the backbone.
 
     Args:
         in_channels (int): Channels of the feature map.
-        stride (int): Pixels a feature cell covers in each direction.
+        stride (int): Pixels of a feature cell in each direction.
         bands (int): Bands of the image. Defaults to 3.
     """
 

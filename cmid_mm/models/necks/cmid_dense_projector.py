@@ -1,11 +1,12 @@
 """Projector of CMID's local branch: every cell against learned prototypes."""
-
 import torch
 import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
 from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
+
+from cmid_mm.utils.errors import CMIDError
 
 
 @MODELS.register_module()
@@ -21,14 +22,14 @@ class CMIDDenseProjector(BaseModule):
         bottleneck_channels (int): Defaults to 256.
         num_prototypes (int): Defaults to 2048.
         num_layers (int): Linear layers before the prototypes. Defaults to 3.
-        norm_cfg (dict, optional): Norm behind each hidden layer, e.g. ``dict(type='BN1d')``
+        norm_cfg (dict, optional): Norm after each hidden layer, e.g. ``dict(type='BN1d')``
             (published for ResNet; none for Swin). Defaults to None.
         init_std (float, optional): Standard deviation of the truncated normal that fills
             the linear layers, with biases 0. None keeps PyTorch's initialisation, which
             the published code used unintentionally. Defaults to 0.02.
 
     Raises:
-        ValueError: ``num_layers`` is below 1.
+        CMIDError: ``num_layers`` is below 1.
     """
 
     def __init__(self,
@@ -41,7 +42,7 @@ class CMIDDenseProjector(BaseModule):
                  init_std: float | None = 0.02,
                  init_cfg=None):
         if num_layers < 1:
-            raise ValueError(f'num_layers must be at least 1, not {num_layers}')
+            raise CMIDError(f'num_layers must be at least 1, not {num_layers}')
         if init_cfg is None and init_std is not None:
             init_cfg = dict(type='TruncNormal', layer='Conv1d', std=init_std, bias=0)
         super().__init__(init_cfg)

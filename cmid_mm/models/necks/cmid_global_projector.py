@@ -1,5 +1,4 @@
 """Projector of CMID's global branch."""
-
 import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
 from mmengine.model import BaseModule
@@ -9,7 +8,7 @@ from torch import Tensor, nn
 
 @MODELS.register_module()
 class CMIDGlobalProjector(BaseModule):
-    """Spatial mean, two linear layers, unit length: what the whole scene is.
+    """Spatial mean, two linear layers, unit length: one vector an image.
 
     Args:
         in_channels (int): Channels of the feature map.

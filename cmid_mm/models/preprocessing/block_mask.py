@@ -1,4 +1,4 @@
-"""Random block masks. Polarity everywhere: True or 1 = masked, hidden from the student."""
+"""Random block masks. Polarity everywhere: True or 1 = masked, invisible to the student."""
 import math
 
 import torch
@@ -17,15 +17,8 @@ def block_mask(keys: Tensor, grid: tuple[int, int], ratio: float) -> Tensor:
 
     Returns:
         Tensor: bool (B, rows, columns), True = masked.
-
-    Raises:
-        ValueError: If the ratio or the grid is impossible.
     """
-    rows, columns = grid
-    if min(grid) < 1:
-        raise ValueError(f'the mask needs at least one cell, got a grid of {rows} x '
-                         f'{columns}: the image is smaller than a cell')
-    return mask_of_lowest(uniform(keys, Stream.BLOCK_MASK, rows, columns), ratio)
+    return mask_of_lowest(uniform(keys, Stream.BLOCK_MASK, *grid), ratio)
 
 
 def mask_of_lowest(scores: Tensor, ratio: float) -> Tensor:
@@ -37,12 +30,7 @@ def mask_of_lowest(scores: Tensor, ratio: float) -> Tensor:
 
     Returns:
         Tensor: bool (B, rows, columns), True = masked.
-
-    Raises:
-        ValueError: If the ratio lies outside of [0, 1].
     """
-    if not 0 <= ratio <= 1:
-        raise ValueError(f'the mask ratio must lie between 0 and 1, got {ratio}')
     flat = scores.flatten(1)
     order = flat.argsort(dim=1, stable=True)
     masked = math.ceil(ratio * flat.shape[1])
@@ -51,27 +39,9 @@ def mask_of_lowest(scores: Tensor, ratio: float) -> Tensor:
     return mask.scatter_(1, order, ranked.expand_as(mask)).view_as(scores)
 
 
-def upsample_mask(mask: Tensor, size: tuple[int, int]) -> Tensor:
-    """Repeat every cell until the mask has a finer resolution.
-
-    Args:
-        mask (Tensor): (B, rows, columns), of any type.
-        size (tuple[int, int]): Wanted height and width, multiples of the mask's.
-
-    Returns:
-        Tensor: (B, height, width), of the type of ``mask``.
-
-    Raises:
-        ValueError: If the size is no multiple of the mask's.
-    """
-    rows, columns = mask.shape[-2:]
-    height, width = size
-    if height % rows or width % columns or not height or not width:
-        raise ValueError(
-            f'a mask of {rows} x {columns} cells cannot be repeated to {height} x {width}: '
-            'choose an image side and a cell size that are multiples of that resolution')
-    return (mask.repeat_interleave(height // rows, dim=-2)
-            .repeat_interleave(width // columns, dim=-1))
+def upsample_mask(mask: Tensor, side: int) -> Tensor:
+    """Repeat every cell: (B, rows, columns) to (B, rows * side, columns * side)."""
+    return mask.repeat_interleave(side, dim=-2).repeat_interleave(side, dim=-1)
 
 
 def fill_masked(images: Tensor, mask: Tensor, fill: str | None = 'mean') -> Tensor:
@@ -79,22 +49,15 @@ def fill_masked(images: Tensor, mask: Tensor, fill: str | None = 'mean') -> Tens
 
     Args:
         images (Tensor): Normalised images, floating point (B, C, H, W).
-        mask (Tensor): bool or 0/1 (B, rows, columns), True = masked; rows and columns
-            divide H and W.
+        mask (Tensor): bool (B, H, W), True = masked.
         fill (str, optional): 'mean': each image's own mean of each band over all of its
             pixels; 'zero'; None: the pixels stay visible.
 
     Returns:
         Tensor: (B, C, H, W), of the type of ``images``, which stay as they are.
-
-    Raises:
-        ValueError: If the fill is unknown or the mask does not divide the images.
     """
     if fill is None:
         return images
-    if fill not in ('mean', 'zero'):
-        raise ValueError(f"fill must be 'mean', 'zero' or None, got {fill!r}")
-    masked = upsample_mask(mask, images.shape[-2:])[:, None].bool()
     if fill == 'zero':
-        return images.masked_fill(masked, 0)
-    return torch.where(masked, images.mean(dim=(2, 3), keepdim=True), images)
+        return images.masked_fill(mask[:, None], 0)
+    return torch.where(mask[:, None], images.mean(dim=(2, 3), keepdim=True), images)

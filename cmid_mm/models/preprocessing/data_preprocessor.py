@@ -1,24 +1,25 @@
-"""From bytes of the loader to what CMID sees, on the batch and on the device."""
+"""From the loader's bytes to the inputs of CMID, on the batch and on the device."""
 import math
 from collections.abc import Sequence
 
 import torch
 from mmengine.model import BaseDataPreprocessor
-from mmpretrain.registry import MODELS
+from mmpretrain.registry import BATCH_AUGMENTS, MODELS
 from torch import Tensor
 
-from .block_mask import block_mask, fill_masked
-from .photometric import PhotometricDistortion
+from cmid_mm.utils.errors import CMIDError
+
+from .block_mask import block_mask, fill_masked, upsample_mask
 from .photometric_functional import normalize
 
 
 @MODELS.register_module()
 class CMIDDataPreprocessor(BaseDataPreprocessor):
-    """Photometric change, normalisation, masks and fill of two views.
+    """Photometric changes, normalisation, masks and fill of two views.
 
-    View 0 keeps its colours; view 1 is changed, and its changed form is what has to be
-    reconstructed. Every random choice depends on the view's key alone, so neither on the
-    batch a sample lies in nor on the process or device that handles it.
+    A changed view is also the target of its reconstruction. Every random choice depends on
+    the view's key alone, so neither on the batch a sample lies in nor on the process or
+    device that handles it.
 
     Args:
         mean (Sequence[float], optional): Mean of every band, in 0..255. Their number is
@@ -28,16 +29,16 @@ class CMIDDataPreprocessor(BaseDataPreprocessor):
         mask_cell (int): Side of a mask cell in pixels. Defaults to 32.
         mask_ratio (float): Share of masked cells, rounded up to whole cells. Defaults to
             0.6.
-        mask_fill (str, optional): What the student sees in masked pixels: ``'mean'`` of
-            its view and band, ``'zero'`` (the data set's mean), or None for the pixels
-            themselves. Defaults to 'mean'.
-        photometric (dict, optional): Arguments of ``PhotometricDistortion``; None for no
-            change. Defaults to the published ones.
-        symmetric (bool): Change view 0 too. Defaults to False.
+        mask_fill (str, optional): Fill of masked pixels: ``'mean'`` of the view and band,
+            ``'zero'`` (the data set's mean), or None for the pixels themselves. Defaults to
+            'mean'.
+        photometric (dict | list[dict], optional): One ``ViewTransform`` or several, in their
+            order; None for no change. Defaults to ``PhotometricDistortion``, the published
+            change of view 1.
         non_blocking (bool): Copy to the device without waiting. Defaults to True.
 
     Raises:
-        ValueError: mean and std differ in length, a std is not positive, or a ratio,
+        CMIDError: mean and std differ in length, a std is not positive, or a ratio,
             cell or fill makes no sense.
     """
 
@@ -48,43 +49,42 @@ class CMIDDataPreprocessor(BaseDataPreprocessor):
                  mask_cell: int = 32,
                  mask_ratio: float = 0.6,
                  mask_fill: str | None = 'mean',
-                 photometric: dict | None = dict(),
-                 symmetric: bool = False,
+                 photometric: dict | list | None = dict(type='PhotometricDistortion'),
                  non_blocking: bool = True):
         super().__init__(non_blocking)
         if mean is None and std is None and bands:
             # to be measured; until then whatever is normalised shows that it was not
             mean = std = [math.nan] * bands
         if mean is None or std is None or bands not in (None, len(mean)):
-            raise ValueError('data_preprocessor needs mean and std of every band, or neither '
+            raise CMIDError('data_preprocessor needs mean and std of every band, or neither '
                              'of them and the number of bands')
         if len(mean) != len(std):
-            raise ValueError(f'data_preprocessor: {len(mean)} means but {len(std)} stds')
+            raise CMIDError(f'data_preprocessor: {len(mean)} means but {len(std)} stds')
         if min(std) <= 0:
-            raise ValueError(f'data_preprocessor: every std must be positive, not {std}')
+            raise CMIDError(f'data_preprocessor: every std must be positive, not {std}')
         if not 0 < mask_ratio < 1:
-            raise ValueError(f'mask_ratio must lie between 0 and 1, not {mask_ratio}')
+            raise CMIDError(f'mask_ratio must lie between 0 and 1, not {mask_ratio}')
         if mask_cell < 1:
-            raise ValueError(f'mask_cell must be a number of pixels, not {mask_cell}')
+            raise CMIDError(f'mask_cell must be a number of pixels, not {mask_cell}')
         if mask_fill not in ('mean', 'zero', None):
-            raise ValueError(f"mask_fill must be 'mean', 'zero' or None, not {mask_fill!r}")
-        # part of the checkpoint: a backbone is used with the statistics it has seen
+            raise CMIDError(f"mask_fill must be 'mean', 'zero' or None, not {mask_fill!r}")
+        # part of the checkpoint: a backbone is used with the statistics of its training
         self.register_buffer('mean', torch.tensor(mean, dtype=torch.float32))
         self.register_buffer('std', torch.tensor(std, dtype=torch.float32))
         self.mask_cell = mask_cell
         self.mask_ratio = mask_ratio
         self.mask_fill = mask_fill
-        self.symmetric = symmetric
-        self.distort = None if photometric is None else PhotometricDistortion(**photometric)
+        settings = [photometric] if isinstance(photometric, dict) else photometric or []
+        self.photometric = [BATCH_AUGMENTS.build(setting) for setting in settings]
 
     @property
     def bands(self) -> int:
         return len(self.mean)
 
     def mask_grid(self, image_size: int) -> tuple:
-        """Rows and columns of mask cells; ValueError where they do not fill a view."""
+        """Rows and columns of mask cells; CMIDError where they do not fill a view."""
         if image_size % self.mask_cell:
-            raise ValueError(
+            raise CMIDError(
                 f'views of {image_size} px are not a whole number of mask cells of '
                 f'{self.mask_cell} px: change image_size and the size in the pipeline, or '
                 'data_preprocessor.mask_cell')
@@ -104,7 +104,7 @@ class CMIDDataPreprocessor(BaseDataPreprocessor):
 
         Returns:
             dict: inputs and data_samples. In training inputs is a dict of lists over the
-            views: images and masked_images, (B, C, S, S) float32; masks, (B, h, w) bool,
+            views: images and masked_images, (B, C, S, S) float32; masks, (B, S, S) bool,
             true = masked; boxes, (B, 5) float32.
         """
         data = self.cast_data({key: data[key] for key in data if key != 'broken'})
@@ -120,33 +120,35 @@ class CMIDDataPreprocessor(BaseDataPreprocessor):
         """Two views of every sample; see ``forward`` for shapes."""
         views = dict(images=[], masked_images=[], masks=[], boxes=list(view_boxes.unbind(1)))
         for number, (image, key) in enumerate(zip(inputs.unbind(1), view_keys.unbind(1))):
-            if self.distort is not None and (number == 1 or self.symmetric):
-                image = self.distort(image.contiguous(), key)
+            image = image.contiguous()
+            for transform in self.photometric:
+                image = transform(image, key, number)
             image = self.normalize(image)
-            mask, masked_image = self.hide(image, key)
+            mask, masked_image = self.mask_images(image, key)
             views['images'].append(image)
             views['masks'].append(mask)
             views['masked_images'].append(masked_image)
         return views
 
-    def hide(self, images: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
-        """Draw masks and fill what they hide.
+    def mask_images(self, images: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
+        """Sample a block mask per view and fill the masked pixels.
 
         Args:
             images (Tensor): (B, C, S, S), normalised.
             keys (Tensor): (B,) int64, of the views.
 
         Returns:
-            tuple[Tensor, Tensor]: Masks (B, h, w) bool, true = masked, and the images as
+            tuple[Tensor, Tensor]: Masks (B, S, S) bool, true = masked, and the images as
             the student sees them.
         """
         mask = block_mask(keys, self.mask_grid(images.shape[-1]), self.mask_ratio)
+        mask = upsample_mask(mask, self.mask_cell)
         return mask, fill_masked(images, mask, self.mask_fill)
 
     def normalize(self, images: Tensor) -> Tensor:
         """(B, C, H, W) of grey levels to zero mean and unit deviation, float32."""
         if images.shape[1] != self.bands:
-            raise ValueError(
+            raise CMIDError(
                 f'images of {images.shape[1]} bands, but data_preprocessor.mean has '
                 f'{self.bands}: bands of the pipeline and of the model must agree')
         return normalize(images, self.mean, self.std)

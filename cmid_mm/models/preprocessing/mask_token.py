@@ -1,29 +1,40 @@
-"""How a backbone is told which places are hidden."""
+"""How a backbone learns which places are masked."""
 from contextlib import contextmanager
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..selfsup.backbone_probe import stem_tokens
-from .block_mask import upsample_mask
+
+def stem_tokens(output: Tensor | tuple) -> tuple[Tensor, tuple]:
+    """The tensor and the (rows, columns) of what a stem returns.
+
+    Args:
+        output (Tensor | tuple): (B, C, h, w), or ((B, h * w, C), (h, w)).
+    """
+    if isinstance(output, Tensor):
+        return output, tuple(output.shape[-2:])
+    tokens, size = output
+    return tokens, tuple(size)
 
 
 def insert_mask_token(tokens: Tensor, size: tuple, mask: Tensor, token: Tensor,
                       mode: str) -> Tensor:
-    """Mark the masked places behind the stem.
+    """Mark the masked places of a stem's output.
 
     Args:
         tokens (Tensor): (B, C, h, w), or (B, h * w, C) in row-major order.
         size (tuple[int, int]): h and w.
-        mask (Tensor): (B, rows, columns), true = masked; rows and columns divide h and w.
+        mask (Tensor): (B, H, W), of pixels, true = masked. A token's pixels are all masked
+            or all visible.
         token (Tensor): (1, C, 1, 1) or (1, 1, C).
-        mode (str): ``'add'`` adds the token, ``'replace'`` puts it in place of what the
-            stem saw.
+        mode (str): ``'add'`` adds the token, ``'replace'`` puts it in place of the stem's
+            output.
 
     Returns:
         Tensor: The shape of ``tokens``.
     """
-    mask = upsample_mask(mask, size)
-    mask = mask[:, None] if tokens.ndim == 4 else mask.flatten(1)[..., None]
+    mask = F.interpolate(mask[:, None].float(), size, mode='nearest-exact')
+    mask = mask if tokens.ndim == 4 else mask.flatten(2).transpose(1, 2)
     mask, token = mask.to(tokens.dtype), token.to(tokens.dtype)
     if mode == 'replace':
         tokens = tokens * (1 - mask)

@@ -1,4 +1,4 @@
-"""Photometric change of the second view, for a whole batch on its device.
+"""Published photometric change, for a whole batch on its device.
 
 Order, probabilities and ranges are those of the published pipeline (Muhtar et al., CMID,
 arXiv 2304.09670, code at 6e1de74): colour jitter, blur, noise, solarise, gray, all on
@@ -11,11 +11,14 @@ from typing import NamedTuple
 
 import torch
 from mmengine.logging import print_log
+from mmpretrain.registry import BATCH_AUGMENTS
 from torch import Tensor
 
+from cmid_mm.utils.errors import CMIDError
 from cmid_mm.utils.keyed_random import Stream, normal, uniform
 
 from . import photometric_functional as functional
+from .view_transform import ViewTransform
 
 JITTER_OPERATIONS = ('brightness', 'contrast', 'saturation', 'hue')
 # The place in this list decides which random number a choice gets, so new choices belong
@@ -25,10 +28,10 @@ _CHOICES = ('jitter', 'blur', 'noise', 'solarize', 'gray', *JITTER_OPERATIONS,
 
 
 class PhotometricParameters(NamedTuple):
-    """What happens to each image: tensors (B,), bool where a thing is done or left.
+    """Changes of each image, tensors (B,).
 
     Attributes:
-        jitter, blur, noise, solarize, gray (Tensor): bool, whether it is done.
+        jitter, blur, noise, solarize, gray (Tensor): bool, whether the image is changed so.
         brightness, contrast, saturation (Tensor): Factors, 1 = no change.
         hue (Tensor): Shift as a fraction of a full circle.
         order (Tensor): int64 (B, 4), the i-th jitter operation of image b as an index
@@ -53,13 +56,15 @@ class PhotometricParameters(NamedTuple):
     noise_variance: Tensor
 
 
-class PhotometricDistortion:
+@BATCH_AUGMENTS.register_module()
+class PhotometricDistortion(ViewTransform):
     """Colour jitter, blur, noise, solarise and gray, each image with its own choices.
 
     Saturation, hue and gray exist for three bands (red, green, blue) only; for another
-    number they are left out, and the log says so once.
+    number they are left out, which is logged once.
 
     Args:
+        views (Sequence[int]): The views that are changed. Defaults to (1, ), as published.
         jitter_prob (float): Probability of the colour jitter.
         brightness (float): Factors are uniform in ``1 ± brightness``.
         contrast (float): Factors are uniform in ``1 ± contrast``.
@@ -75,10 +80,11 @@ class PhotometricDistortion:
         gray_prob (float): Probability of a gray image.
 
     Raises:
-        ValueError: If an argument lies outside of its range.
+        CMIDError: If an argument lies outside of its range.
     """
 
     def __init__(self,
+                 views: Sequence[int] = (1, ),
                  jitter_prob: float = 0.8,
                  brightness: float = 0.4,
                  contrast: float = 0.4,
@@ -92,6 +98,8 @@ class PhotometricDistortion:
                  noise_variance: Sequence[float] = (10.0, 50.0),
                  solarize_prob: float = 0.2,
                  gray_prob: float = 0.2) -> None:
+        _require(set(views) <= {0, 1}, 'views', views, 'among 0 and 1')
+        self.views = tuple(views)
         self.probabilities = dict(
             jitter=jitter_prob, blur=blur_prob, noise=noise_prob,
             solarize=solarize_prob, gray=gray_prob)
@@ -116,27 +124,9 @@ class PhotometricDistortion:
         self.blur_sizes = tuple(blur_sizes)
         self.blur_size_probs = tuple(blur_size_probs)
 
-    def __call__(self, images: Tensor, keys: Tensor) -> Tensor:
-        """Change every image by the choices of its key.
-
-        Args:
-            images (Tensor): uint8 (B, C, H, W).
-            keys (Tensor): Keys of the views, int64 (B,), on the images' device.
-
-        Returns:
-            Tensor: uint8 (B, C, H, W).
-
-        Raises:
-            ValueError: If images and keys do not have these types and shapes.
-        """
-        if images.dtype != torch.uint8 or images.ndim != 4:
-            raise ValueError(
-                'the photometric change takes uint8 images (B, C, H, W), got '
-                f'{images.dtype} {tuple(images.shape)}: call it before the normalisation')
-        if keys.shape != images.shape[:1]:
-            raise ValueError(f'{len(images)} images need as many keys, got keys of shape '
-                             f'{tuple(keys.shape)}')
-        return self.apply(images, keys, self.draw(keys))
+    def __call__(self, images: Tensor, keys: Tensor, view: int) -> Tensor:
+        """Change every image of a view by the choices of its key; see ``ViewTransform``."""
+        return self.apply(images, keys, self.draw(keys)) if view in self.views else images
 
     @torch.no_grad()
     def draw(self, keys: Tensor) -> PhotometricParameters:
@@ -241,4 +231,4 @@ def _report_missing_colour(bands: int) -> None:
 
 def _require(condition: bool, name: str, value: object, expected: str) -> None:
     if not condition:
-        raise ValueError(f'{name} must be {expected}, got {value!r}')
+        raise CMIDError(f'{name} must be {expected}, got {value!r}')

@@ -16,24 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-
-def adjust_brightness(images: Tensor, factor: Tensor) -> Tensor:
-    """Levels times ``factor``, clipped and truncated; uint8 (B, C, H, W)."""
-    return look_up(images, linear_table(factor, torch.zeros_like(factor)))
-
-
-def adjust_contrast(images: Tensor, factor: Tensor) -> Tensor:
-    """Spread the levels by ``factor`` about the image's mean; uint8 (B, C, H, W).
-
-    The mean is that of the gray image, or of all bands where their number is not 3.
-    """
-    mean = mean_level(gray_image(images) if images.shape[1] == 3 else images)
-    return look_up(images, linear_table(factor, mean * (1 - factor.double())))
-
-
-def adjust_saturation(images: Tensor, factor: Tensor) -> Tensor:
-    """``factor * image + (1 - factor) * gray``, rounded; uint8 (B, 3, H, W)."""
-    return blend_with_gray(images, gray_image(images), factor)
+from cmid_mm.utils.errors import CMIDError
 
 
 def adjust_hue(images: Tensor, shift: Tensor) -> Tensor:
@@ -76,14 +59,14 @@ def gaussian_blur(images: Tensor, size: Tensor, sigma: Tensor, largest: int) -> 
         images (Tensor): uint8 (B, C, H, W).
         size (Tensor): Odd kernel side (B,); 1 leaves the image as it is.
         sigma (Tensor): Standard deviation in pixels (B,).
-        largest (int): Upper bound of ``size``, known without asking the device.
+        largest (int): Upper bound of ``size``, known without a transfer from the device.
 
     Raises:
-        ValueError: If the images are too small for the border to be mirrored.
+        CMIDError: If the images are too small for the border to be mirrored.
     """
     radius = largest // 2
     if min(images.shape[-2:]) <= radius:
-        raise ValueError(
+        raise CMIDError(
             f'a blur kernel of {largest} pixels needs images of at least {radius + 1} '
             f'pixels, these are {tuple(images.shape[-2:])}: enlarge the crop or leave '
             'out the larger kernels')

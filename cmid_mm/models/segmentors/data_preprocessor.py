@@ -5,6 +5,8 @@ import torch
 from mmseg.models import SegDataPreProcessor
 from mmseg.registry import MODELS
 
+from cmid_mm.utils.errors import CMIDError
+
 
 @MODELS.register_module()
 class BandsSegDataPreProcessor(SegDataPreProcessor):
@@ -16,12 +18,12 @@ class BandsSegDataPreProcessor(SegDataPreProcessor):
         mean (Sequence[float]): Of each band of one date, in the order of the loaded bands
             and in their units.
         std (Sequence[float]): As many deviations.
-        dates (int): Images of so many dates lie behind each other in an input, all
+        dates (int): Images of so many dates follow each other in the bands of an input, all
             normalised alike. Defaults to 1.
-        **kwargs: Of mmseg's ``SegDataPreProcessor``.
+        **kwargs: Passed to mmseg's ``SegDataPreProcessor``.
 
     Raises:
-        ValueError: ``mean``, ``std`` and the bands of an image do not agree.
+        CMIDError: ``mean``, ``std`` and the bands of an image do not agree.
     """
 
     def __init__(self,
@@ -31,7 +33,7 @@ class BandsSegDataPreProcessor(SegDataPreProcessor):
                  **kwargs) -> None:
         super().__init__(**kwargs)
         if len(mean) != len(std):
-            raise ValueError(f'mean has {len(mean)} and std {len(std)} numbers: both need '
+            raise CMIDError(f'mean has {len(mean)} and std {len(std)} numbers: both need '
                              'one for each band of one date')
         self._enable_normalize = True
         self.dates = dates
@@ -43,7 +45,7 @@ class BandsSegDataPreProcessor(SegDataPreProcessor):
         """Normalise, pad and stack; see mmseg's ``SegDataPreProcessor``."""
         bands = data['inputs'][0].shape[0]
         if bands != len(self.mean):
-            raise ValueError(
+            raise CMIDError(
                 f'images come with {bands} bands, but data_preprocessor has mean and std '
                 f'of {len(self.mean) // self.dates} and dates={self.dates}: make '
                 'them, bands=... of the loading and in_channels of the backbone agree')

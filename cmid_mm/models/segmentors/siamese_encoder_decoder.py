@@ -1,12 +1,14 @@
-"""Change detection with a segmentation head: one backbone sees both dates."""
+"""Change detection with a segmentation head: one backbone encodes both dates."""
 import torch
 from mmseg.models import EncoderDecoder
 from mmseg.registry import MODELS
 from torch import Tensor
 
+from cmid_mm.utils.errors import CMIDError
+
 
 def absolute_difference(earlier: Tensor, later: Tensor) -> Tensor:
-    """|later - earlier|, (N, C, H, W): blind to the order of the dates."""
+    """|later - earlier|, (N, C, H, W): independent of the order of the dates."""
     return (later - earlier).abs()
 
 
@@ -23,23 +25,23 @@ class SiameseEncoderDecoder(EncoderDecoder):
     """An ``EncoderDecoder`` whose input holds two dates, each of half its bands.
 
     Both dates go through one backbone, and neck, in one batch: the earlier images first.
-    Each level's two maps are fused before the heads see them.
+    Each level's two maps are fused before the heads.
 
     Args:
-        *args: Of mmseg's ``EncoderDecoder``. ``BandsSegDataPreProcessor(dates=2)`` is the
+        *args: Passed to mmseg's ``EncoderDecoder``. ``BandsSegDataPreProcessor(dates=2)`` is the
             data preprocessor that fits.
         fusion (str): 'abs_diff', or 'concat', with which the heads need twice the
             channels. Defaults to 'abs_diff'.
-        **kwargs: Of mmseg's ``EncoderDecoder``.
+        **kwargs: Passed to mmseg's ``EncoderDecoder``.
 
     Raises:
-        ValueError: The fusion is unknown, or the bands do not make two dates.
+        CMIDError: The fusion is unknown, or the bands do not make two dates.
     """
 
     def __init__(self, *args, fusion: str = 'abs_diff', **kwargs) -> None:
         super().__init__(*args, **kwargs)
         if fusion not in FUSIONS:
-            raise ValueError(f'fusion={fusion!r} is none of {", ".join(FUSIONS)}')
+            raise CMIDError(f'fusion={fusion!r} is none of {", ".join(FUSIONS)}')
         self.fuse = FUSIONS[fusion]
 
     def extract_feat(self, inputs: Tensor) -> list[Tensor]:
@@ -52,7 +54,7 @@ class SiameseEncoderDecoder(EncoderDecoder):
             list[Tensor]: (N, C, h, w), or (N, 2C, h, w) with 'concat', a level each.
         """
         if inputs.shape[1] % 2:
-            raise ValueError(f'{inputs.shape[1]} bands do not make two dates: load the '
+            raise CMIDError(f'{inputs.shape[1]} bands do not make two dates: load the '
                              'images with LoadRSImagePair')
         maps = super().extract_feat(torch.cat(inputs.chunk(2, dim=1)))
         return [self.fuse(*level.chunk(2)) for level in maps]

@@ -1,12 +1,13 @@
-"""What a backbone makes of an image, read from the backbone itself."""
+"""Sizes of a backbone's outputs, read from the backbone itself."""
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-# where the stems of the known families end, in the order in which they are looked for:
-# transformers; ResNet and its relatives; ConvNeXt; others that name it so
-STEMS = ('patch_embed', 'maxpool', 'downsample_layers.0', 'stem')
+from cmid_mm.checkpoints.architectures import STEMS
+from cmid_mm.utils.errors import CMIDError
+
+from ..preprocessing.mask_token import stem_tokens
 
 
 @dataclass(frozen=True)
@@ -14,8 +15,8 @@ class BackboneShape:
     """Sizes of a backbone for square images of one size.
 
     Attributes:
-        stem (str): Name of the module behind which the mask token enters.
-        stem_size (tuple[int, int]): Rows and columns behind the stem.
+        stem (str): Name of the module after which the mask token enters.
+        stem_size (tuple[int, int]): Rows and columns of the stem's output.
         token_shape (tuple[int, ...]): Shape of a mask token that broadcasts over the
             stem's output: (1, C, 1, 1) for maps, (1, 1, C) for token sequences.
         channels (int): Channels of the last feature map.
@@ -28,23 +29,15 @@ class BackboneShape:
     stride: int
 
 
-def stem_tokens(output):
-    """The tensor and the (rows, columns) of what a stem returns."""
-    if isinstance(output, Tensor):
-        return output, tuple(output.shape[-2:])
-    tokens, size = output
-    return tokens, tuple(size)
-
-
 def find_stem(backbone: nn.Module, name: str | None = None) -> str:
-    """Name of the stem's last module; raises ValueError where there is none."""
+    """Name of the stem's last module; raises CMIDError where there is none."""
     modules = dict(backbone.named_modules())
     for candidate in STEMS if name is None else (name, ):
         if candidate in modules:
             return candidate
-    raise ValueError(
+    raise CMIDError(
         f'{type(backbone).__name__} has no module {name or " or ".join(STEMS)}: set '
-        '`mask_stem` of the CMID model to the module behind which the mask token shall '
+        '`mask_stem` of the CMID model to the module after which the mask token shall '
         f'enter; there are {", ".join(name for name, _ in backbone.named_children())}')
 
 
@@ -65,20 +58,20 @@ def probe_backbone(backbone: nn.Module,
         BackboneShape: The sizes.
 
     Raises:
-        ValueError: The backbone does not end in a feature map whose cells tile the image,
+        CMIDError: The backbone does not end in a feature map whose cells tile the image,
             does not take images of these bands and this size, or has no known stem.
     """
     name = type(backbone).__name__
     stem = find_stem(backbone, stem)
-    seen = {}
+    outputs = {}
     handle = backbone.get_submodule(stem).register_forward_hook(
-        lambda module, args, output: seen.update(stem=stem_tokens(output)))
+        lambda module, args, output: outputs.update(stem=stem_tokens(output)))
     training = backbone.training
     backbone.eval()
     try:
         output = backbone(torch.zeros(1, bands, image_size, image_size))
     except (RuntimeError, AssertionError, ValueError) as error:
-        raise ValueError(
+        raise CMIDError(
             f'{name} does not take images of {bands} bands and {image_size} px: '
             f'{error}. Check in_channels, img_size and the window size of model.backbone, '
             'model.data_preprocessor.mean and model.image_size.') from error
@@ -88,17 +81,17 @@ def probe_backbone(backbone: nn.Module,
     feature_map = output[-1] if isinstance(output, (tuple, list)) else output
     if not isinstance(feature_map, Tensor) or feature_map.ndim != 4:
         found = getattr(feature_map, 'shape', type(feature_map).__name__)
-        raise ValueError(
+        raise CMIDError(
             f'{name} does not end in a feature map (B, C, h, w) but in {found}: CMID '
-            "learns every place of a scene. VisionTransformer needs out_type='featmap', "
+            "matches cells of maps. VisionTransformer needs out_type='featmap', "
             'ConvNeXt needs gap_before_final_norm=False.')
     channels, rows, columns = feature_map.shape[1:]
     if rows != columns or image_size % rows:
-        raise ValueError(
+        raise CMIDError(
             f'{name} makes a map of {rows} x {columns} cells of an image of {image_size} '
             f'px, which they do not tile. Choose a model.image_size that its stride divides.')
-    if 'stem' not in seen:
-        raise ValueError(f'{name} does not call its module {stem}: set `mask_stem`.')
-    tokens, stem_size = seen['stem']
+    if 'stem' not in outputs:
+        raise CMIDError(f'{name} does not call its module {stem}: set `mask_stem`.')
+    tokens, stem_size = outputs['stem']
     token_shape = (1, tokens.shape[1], 1, 1) if tokens.ndim == 4 else (1, 1, tokens.shape[2])
     return BackboneShape(stem, stem_size, token_shape, channels, image_size // rows)

@@ -1,5 +1,4 @@
-"""Which cell of one view shows the same place as which cell of the other."""
-
+"""Matching of the cells of both views by their positions in the image."""
 import torch
 from torch import Tensor
 
@@ -31,7 +30,7 @@ def location_grid(boxes: Tensor, grid_size: tuple[int, int]) -> Tensor:
 def match_cells(source: Tensor, target: Tensor, num_matches: int = 20) -> tuple[Tensor, Tensor]:
     """The source cells that lie nearest to a target cell, and those target cells.
 
-    Every source cell takes its nearest target cell; the ``num_matches`` source cells with
+    Every source cell is matched with its nearest target cell; the ``num_matches`` source cells with
     the smallest distance stay.
 
     Args:

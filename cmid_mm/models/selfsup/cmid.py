@@ -8,26 +8,24 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
+from cmid_mm.utils.errors import CMIDError
+
+from ..preprocessing.mask_token import masking
 from .backbone_probe import probe_backbone
 from .cell_matching import location_grid, match_cells, take_cells
-from .encoder_settings import (
-    choose_joint_views,
-    choose_memory_format,
-    compile_stages,
-    report,
-)
-from ..preprocessing.mask_token import masking
+from .encoder_settings import choose_joint_views, choose_memory_format, log_settings
 from .window_attention import use_fused_attention
 
 
 @MODELS.register_module()
 class CMID(BaseSelfSupervisor):
-    """One model that learns what a scene means and what each place in it is.
+    """Masked image modelling with global contrast and local self-distillation (CMID).
 
-    A student sees two views of a scene with blocks hidden. It reconstructs what is
-    hidden, agrees with a teacher about the whole scene (contrast with other scenes) and
-    about every place (prototypes of matched cells). The teacher is a moving average of
-    the student and sees the views whole. Source: arXiv 2304.09670.
+    A student encodes two masked views of an image. Three losses train it: reconstruction of
+    the masked pixels; contrast of the image's global vector with those of other images; and
+    cross-entropy between the prototype assignments of matched cells of both views. Targets
+    of the latter two come from a teacher, a moving average of the student, which encodes the
+    unmasked views. Source: arXiv 2304.09670.
 
     ``backbone.*`` keys of a checkpoint are those of the plain mmpretrain backbone.
 
@@ -35,18 +33,18 @@ class CMID(BaseSelfSupervisor):
         backbone (dict): Any mmpretrain backbone that ends in a feature map.
         decoder (dict): Features to image. Channels, stride and bands are filled in from
             the backbone and the data preprocessor.
-        global_projector (dict): Features to one vector a scene; channels are filled in.
+        global_projector (dict): Features to one vector an image; channels are filled in.
         dense_projector (dict): Cells to prototype scores; channels are filled in.
         reconstruction_head (dict): Loss of the reconstruction.
-        global_head (dict): Loss of whole scenes; owns the queue.
+        global_head (dict): Loss of the global vectors; owns the queue.
         local_head (dict): Loss of matched cells; owns the centre.
         data_preprocessor (dict): ``CMIDDataPreprocessor``.
         image_size (int): Side of the views in pixels. Defaults to 224.
         num_matches (int): Cells that are matched in each direction, at most all; -1 for
             all. Defaults to 20.
-        mask_mode (str): ``'add'`` adds the mask token behind the stem, ``'replace'`` puts
-            it in place of what the stem saw. Defaults to 'add'.
-        mask_stem (str, optional): Name of the backbone's module behind which the token
+        mask_mode (str): ``'add'`` adds the mask token to the masked outputs of the stem,
+            ``'replace'`` puts it in their place. Defaults to 'add'.
+        mask_stem (str, optional): Name of the backbone's module after which the token
             enters; found where None.
         feature_of (str): Whose features are extracted and predicted: ``'student'``,
             ``'teacher'``, or ``'both'``, see ``predict``. Defaults to 'student'.
@@ -55,19 +53,17 @@ class CMID(BaseSelfSupervisor):
             would share their statistics. Defaults to 'auto'.
         channels_last (bool | str): Order of the maps in memory. ``'auto'`` for
             convolutional backbones. Defaults to 'auto'.
-        fused_attention (bool): Swin's window attention through torch's fused attention.
-            Defaults to True.
-        compile (dict, optional): Arguments of ``torch.compile``, by which the stages of
-            student and teacher are compiled; None compiles nothing.
+        fused_attention (bool): Swin's window attention through torch's fused attention,
+            where torch has a kernel for it. Defaults to True.
         init_cfg (dict, optional): Initialisation.
 
     Attributes:
-        seen (dict): What the last loss was made of, without gradient, for hooks that watch:
+        last_outputs (dict): Detached intermediates of the last loss, for monitoring hooks:
             ``keys`` and ``scores`` of the teacher, ``grids`` and ``matches``, lists over
             the two views or directions; see ``global_loss`` and ``local_loss``.
 
     Raises:
-        ValueError: An unknown mode, or sizes that do not fit together.
+        CMIDError: An unknown mode, or sizes that do not fit together.
     """
 
     def __init__(self,
@@ -87,20 +83,19 @@ class CMID(BaseSelfSupervisor):
                  joint_views: bool | str = 'auto',
                  channels_last: bool | str = 'auto',
                  fused_attention: bool = True,
-                 compile: dict | None = None,
                  init_cfg: dict | None = None):
         super().__init__(
             backbone=backbone, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         if mask_mode not in ('add', 'replace'):
-            raise ValueError(f"mask_mode must be 'add' or 'replace', not {mask_mode!r}")
+            raise CMIDError(f"mask_mode must be 'add' or 'replace', not {mask_mode!r}")
         if feature_of not in ('student', 'teacher', 'both'):
-            raise ValueError("feature_of must be 'student', 'teacher' or 'both', "
+            raise CMIDError("feature_of must be 'student', 'teacher' or 'both', "
                              f'not {feature_of!r}')
         self.image_size = image_size
         self.num_matches = num_matches
         self.mask_mode = mask_mode
         self.feature_of = feature_of
-        self.seen = {}
+        self.last_outputs = {}
 
         bands = self.data_preprocessor.bands
         shape = probe_backbone(self.backbone, bands, image_size, mask_stem)
@@ -122,20 +117,17 @@ class CMID(BaseSelfSupervisor):
             name: copy.deepcopy(getattr(self, name))
             for name in ('backbone', 'global_projector', 'dense_projector')
         }).requires_grad_(False)
-        encoders = self.backbone, self.teacher['backbone']
-        compiled = 0 if compile is None else sum(
-            compile_stages(encoder, self.stem, compile) for encoder in encoders)
         # now, because DistributedDataParallel lays out its buckets by the parameters it gets
         self.to(memory_format=self.memory_format)
-        report(self.joint_views, self.memory_format, fused, compiled)
+        log_settings(self.joint_views, self.memory_format, fused)
 
     def check_mask_cells(self, shape) -> None:
-        """ValueError where a token behind the stem would be masked in part."""
+        """Raise CMIDError where an output of the stem would be masked in part."""
         cells = self.data_preprocessor.mask_grid(self.image_size)
         if shape.stem_size[0] % cells[0] or shape.stem_size[1] % cells[1]:
-            raise ValueError(
+            raise CMIDError(
                 f'{cells[0]} x {cells[1]} mask cells do not divide the {shape.stem_size[0]} x '
-                f'{shape.stem_size[1]} tokens behind the stem: data_preprocessor.mask_cell '
+                f'{shape.stem_size[1]} outputs of the stem: data_preprocessor.mask_cell '
                 f'must be a multiple of {self.image_size // shape.stem_size[0]} px')
 
     def init_weights(self) -> None:
@@ -148,7 +140,7 @@ class CMID(BaseSelfSupervisor):
     def update_teacher(self, momentum: float) -> None:
         """Move every parameter of the teacher towards the student's.
 
-        Buffers stay: the teacher's batch norm has statistics of its own, of whole views.
+        Buffers stay: the teacher's batch norm has its own statistics, of unmasked views.
 
         Args:
             momentum (float): Share of the old teacher that stays.
@@ -163,7 +155,7 @@ class CMID(BaseSelfSupervisor):
                 inputs,
                 data_samples: list[DataSample] | None = None,
                 mode: str = 'tensor'):
-        """Entry of mmengine: ``'loss'``, ``'predict'`` (scene vectors) or ``'tensor'``."""
+        """Entry of mmengine: ``'loss'``, ``'predict'`` (image vectors) or ``'tensor'``."""
         if mode == 'predict':
             return self.predict(inputs, data_samples)
         return super().forward(inputs, data_samples, mode)
@@ -193,8 +185,8 @@ class CMID(BaseSelfSupervisor):
         """Last feature map of the student.
 
         Args:
-            images (Tensor): (B, C, S, S), hidden places filled already.
-            mask (Tensor, optional): (B, h, w), true = masked; None hides nothing.
+            images (Tensor): (B, C, S, S), masked pixels already filled.
+            mask (Tensor, optional): (B, S, S), true = masked; None masks nothing.
 
         Returns:
             Tensor: (B, channels, S / stride, S / stride).
@@ -213,7 +205,7 @@ class CMID(BaseSelfSupervisor):
         return self.teacher['backbone'](images)[-1]
 
     def encode(self, inputs: dict) -> tuple[list, list]:
-        """Feature maps of both views, of the student masked and of the teacher whole.
+        """Feature maps of both views: masked of the student, unmasked of the teacher.
 
         Args:
             inputs (dict): See ``CMIDDataPreprocessor``.
@@ -231,7 +223,12 @@ class CMID(BaseSelfSupervisor):
         return student, teacher[::-1]
 
     def reconstruct(self, masked_images: Tensor, mask: Tensor) -> Tensor:
-        """What the student makes of masked images: (B, C, S, S) to the same shape."""
+        """Images reconstructed from masked ones: (B, C, S, S) to the same shape.
+
+        Args:
+            masked_images (Tensor): (B, C, S, S), masked pixels already filled.
+            mask (Tensor): (B, S, S), true = masked.
+        """
         return self.decoder(self.student_map(masked_images, mask))
 
     def loss(self, inputs: dict, data_samples=None) -> dict:
@@ -252,13 +249,13 @@ class CMID(BaseSelfSupervisor):
             loss_local=self.local_loss(student, teacher, inputs['boxes']))
 
     def check_size(self, images: Tensor) -> None:
-        """ValueError where views of (B, C, H, W) are not what the model was built for."""
+        """Raise CMIDError where views (B, C, H, W) have another size than the model."""
         if images.shape[-2:] != (self.image_size, self.image_size):
-            raise ValueError(f'views of {images.shape[-1]} px, but model.image_size is '
+            raise CMIDError(f'views of {images.shape[-1]} px, but model.image_size is '
                              f'{self.image_size}: both must be the same')
 
     def reconstruction_loss(self, student: list, images: list, masks: list) -> Tensor:
-        """Mean over the views of how well hidden places were reconstructed."""
+        """Mean over the views of the reconstruction head's loss."""
         losses = [
             self.reconstruction_head.loss(self.decoder(features), image, mask)
             for features, image, mask in zip(student, images, masks)
@@ -266,19 +263,24 @@ class CMID(BaseSelfSupervisor):
         return 0.5 * (losses[0] + losses[1])
 
     def global_loss(self, student: list, teacher: list) -> Tensor:
-        """Contrast of whole scenes, from feature maps of both views."""
-        queries = [self.global_projector(features) for features in student]
-        with torch.no_grad():
-            keys = [self.teacher['global_projector'](features) for features in teacher]
-        self.seen['keys'] = keys
-        return self.global_head.loss(queries, keys)
-
-    def local_loss(self, student: list, teacher: list, boxes: list) -> Tensor:
-        """Agreement about places: view 0 to 1 and view 1 to 0.
+        """Contrast of images.
 
         Args:
             student (list[Tensor]): (B, C, h, w) of each masked view.
-            teacher (list[Tensor]): (B, C, h, w) of each whole view.
+            teacher (list[Tensor]): (B, C, h, w) of each unmasked view.
+        """
+        queries = [self.global_projector(features) for features in student]
+        with torch.no_grad():
+            keys = [self.teacher['global_projector'](features) for features in teacher]
+        self.last_outputs['keys'] = keys
+        return self.global_head.loss(queries, keys)
+
+    def local_loss(self, student: list, teacher: list, boxes: list) -> Tensor:
+        """Self-distillation of matched cells: view 0 to 1 and view 1 to 0.
+
+        Args:
+            student (list[Tensor]): (B, C, h, w) of each masked view.
+            teacher (list[Tensor]): (B, C, h, w) of each unmasked view.
             boxes (list[Tensor]): (B, 5) of each view, see ``location_grid``.
         """
         grids = [location_grid(box, student[0].shape[-2:]) for box in boxes]
@@ -295,6 +297,6 @@ class CMID(BaseSelfSupervisor):
                 self.teacher['dense_projector'](take_cells(features, index))
                 for features, (_, index) in zip(teacher[::-1], matches)
             ]
-        self.seen.update(scores=targets, grids=grids, matches=matches)
+        self.last_outputs.update(scores=targets, grids=grids, matches=matches)
         losses = [self.local_head.loss(*pair) for pair in zip(scores, targets)]
         return 0.5 * (losses[0] + losses[1])

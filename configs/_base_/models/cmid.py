@@ -23,5 +23,6 @@ model = dict(
         # MillionAID; `python tools/dataset_statistics.py FOLDER` prints those of a folder
         mean=[86.182, 91.928, 85.374],
         std=[34.655, 34.476, 35.879],
+        photometric=dict(type='PhotometricDistortion'),
         mask_cell=32,
         mask_ratio=0.6))

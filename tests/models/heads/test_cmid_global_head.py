@@ -6,6 +6,10 @@ from golden_files import Golden
 from cmid_mm.models.heads import CMIDGlobalHead
 
 
+def unit(*shape):
+    return F.normalize(torch.randn(*shape), dim=-1)
+
+
 def test_golden_queue():
     golden = Golden('queue')
     start = golden.tensor('queue_init_official')
@@ -42,20 +46,20 @@ def test_queue_wraps_for_any_batch(size):
         assert head.queue_ptr.item() == pointer
 
 
-def unit(*shape):
-    return F.normalize(torch.randn(*shape), dim=-1)
-
-
-def test_both_terms_see_the_queue_as_it_was():
+def test_both_terms_use_the_queue_before_the_batch():
+    """In loss and gradient, although the queue has changed before the backward pass."""
     head = CMIDGlobalHead(8, 20)
     queue = head.queue.clone()
-    queries, keys = list(unit(2, 4, 8)), list(unit(2, 4, 8))
+    queries, keys = list(unit(2, 4, 8).requires_grad_()), list(unit(2, 4, 8))
     loss = head.loss(queries, keys)
     expected = 0.5 * (head.loss_module(queries[0], keys[1], queue) +
                       head.loss_module(queries[1], keys[0], queue))
     torch.testing.assert_close(loss, expected)
-    # the view's keys first, then the image's
+    # the keys of view 1 first, then those of view 0
     assert torch.equal(head.queue[:8], torch.cat([keys[1], keys[0]]))
+    for gradient, wanted in zip(torch.autograd.grad(loss, queries),
+                                torch.autograd.grad(expected, queries)):
+        torch.testing.assert_close(gradient, wanted)
 
 
 def test_state_changes_in_training_only():
@@ -64,8 +68,3 @@ def test_state_changes_in_training_only():
     head.loss(list(unit(2, 4, 8)), list(unit(2, 4, 8)))
     for name, value in head.state_dict().items():
         assert torch.equal(value, before[name])
-
-
-def test_empty_queue_is_refused():
-    with pytest.raises(ValueError, match='queue_size'):
-        CMIDGlobalHead(8, 0)

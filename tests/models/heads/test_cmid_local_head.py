@@ -13,8 +13,8 @@ def test_golden():
         settings['warmup_branch_temp_epochs'])
     head = CMIDLocalHead(
         golden['student'].shape[2],
-        student_temperature=settings['online_temp'],
-        center_momentum=settings['center_momentum']).double()
+        center_momentum=settings['center_momentum'],
+        loss=dict(type='AssignmentLoss', temperature=settings['online_temp'])).double()
     for i, epoch in enumerate(golden['epoch']):
         head.teacher_temperature.fill_(schedule.temperature(int(epoch)))
         student = golden.tensor('student', torch.float64)[i].requires_grad_()

@@ -1,4 +1,3 @@
-import pytest
 import torch
 from golden_files import Golden
 
@@ -41,8 +40,3 @@ def test_float32_is_close_to_float64():
     out = FocalL1Loss()(*pair)
     torch.testing.assert_close(
         out.double(), FocalL1Loss()(*(x.double() for x in pair)), rtol=1e-5, atol=1e-7)
-
-
-def test_unknown_activation_is_refused():
-    with pytest.raises(ValueError, match='relu'):
-        FocalL1Loss(activation='relu')

@@ -2,14 +2,31 @@ import copy
 
 import pytest
 import torch
-from mmpretrain.registry import MODELS
+from mmpretrain.registry import BATCH_AUGMENTS, MODELS
 from mmpretrain.structures import DataSample
-from small_models import loader_batch
+from small_models import build_cmid, loader_batch
+
+from cmid_mm.models.preprocessing import ViewTransform
+from cmid_mm.utils import uniform
 
 
 def build(bands=3, **settings):
     return MODELS.build(dict(type='CMIDDataPreprocessor', mean=[100.] * bands,
                              std=[50.] * bands, **settings))
+
+
+@BATCH_AUGMENTS.register_module()
+class BandGain(ViewTransform):
+    """Gains of each band, different in both views; notes the types of its arguments."""
+
+    def __init__(self, gains):
+        self.gains = torch.tensor(gains)
+        self.calls = []
+
+    def __call__(self, images, keys, view):
+        self.calls.append((images.dtype, images.shape, keys.dtype, keys.shape, view))
+        gain = self.gains * uniform(keys, 100, len(self.gains))
+        return images * gain[:, :, None, None] if view else images // 2
 
 
 def test_first_view_keeps_its_colours_and_the_second_does_not():
@@ -18,30 +35,67 @@ def test_first_view_keeps_its_colours_and_the_second_does_not():
     plain = (batch['inputs'].float() - 100) / 50
     torch.testing.assert_close(views['images'][0], plain[:, 0])
     assert not torch.allclose(views['images'][1], plain[:, 1], atol=0.1)
-    both = build(symmetric=True)(batch, True)['inputs']
+    both = dict(type='PhotometricDistortion', views=(0, 1))
+    both = build(photometric=both)(batch, True)['inputs']
     assert not torch.allclose(both['images'][0], plain[:, 0], atol=0.1)
     assert torch.equal(both['images'][1], views['images'][1])
     none = build(photometric=None)(batch, True)['inputs']
     torch.testing.assert_close(none['images'][1], plain[:, 1])
 
 
+def test_a_transform_of_the_users_own_for_each_view_and_band():
+    gains = [0.2, 0.5, 1., 0.]
+    preprocessor = build(bands=4, photometric=dict(type='BandGain', gains=gains))
+    batch = loader_batch(3, bands=4)
+    views = preprocessor(batch, True)['inputs']
+    assert preprocessor.photometric[0].calls == [
+        (torch.uint8, (3, 4, 64, 64), torch.int64, (3, ), view) for view in (0, 1)]
+    levels = [image * 50 + 100 for image in views['images']]
+    torch.testing.assert_close(levels[0], (batch['inputs'][:, 0] // 2).float())
+    drawn = torch.tensor(gains) * uniform(batch['view_keys'][:, 1], 100, 4)
+    torch.testing.assert_close(
+        levels[1], batch['inputs'][:, 1] * drawn[:, :, None, None], rtol=0, atol=1e-3)
+    # the changed view is what is masked
+    visible = ~views['masks'][1][:, None].expand_as(levels[1])
+    assert torch.equal(views['masked_images'][1][visible], views['images'][1][visible])
+
+
+def test_transforms_follow_each_other():
+    batch = loader_batch()
+    settings = [dict(type='PhotometricDistortion', views=(0, 1)),
+                dict(type='BandGain', gains=[1., 1., 1.])]
+    both = build(photometric=settings)(batch, True)['inputs']['images'][0]
+    first = build(photometric=settings[:1])(batch, True)['inputs']['images'][0]
+    assert torch.equal((both * 50 + 100).round(), ((first * 50 + 100).round() / 2).floor())
+
+
+def test_a_model_trains_with_a_transform_of_the_users_own():
+    model = build_cmid(data_preprocessor=dict(photometric=dict(
+        type='BandGain', gains=[1., 0.5, 0.1])))
+    losses = model(**model.data_preprocessor(loader_batch(), True), mode='loss')
+    assert all(loss.isfinite() for loss in losses.values())
+
+
 def test_masked_places_are_filled_and_visible_ones_kept():
     views = build()(loader_batch(), True)['inputs']
     for image, masked, mask in zip(views['images'], views['masked_images'], views['masks']):
-        assert mask.dtype == torch.bool and mask.flatten(1).sum(1).tolist() == [3, 3]
-        fine = mask.repeat_interleave(32, 1).repeat_interleave(32, 2)[:, None].expand_as(image)
-        assert torch.equal(masked[~fine], image[~fine])
+        assert mask.dtype == torch.bool and mask.shape == (2, 64, 64)
+        # 3 of the 4 cells of 32 x 32 pixels
+        assert mask.flatten(1).sum(1).tolist() == [3 * 32**2] * 2
+        assert torch.equal(mask, mask[:, ::32, ::32].repeat_interleave(32, 1)
+                           .repeat_interleave(32, 2))
+        mask = mask[:, None].expand_as(image)
+        assert torch.equal(masked[~mask], image[~mask])
         mean = image.mean((2, 3), keepdim=True).expand_as(image)
-        torch.testing.assert_close(masked[fine], mean[fine])
+        torch.testing.assert_close(masked[mask], mean[mask])
 
 
 def test_views_have_masks_of_their_own():
-    batch = loader_batch(32, 64)
-    views = build(mask_cell=16)(batch, True)['inputs']
+    views = build(mask_cell=16)(loader_batch(32, 64), True)['inputs']
     assert (views['masks'][0] != views['masks'][1]).flatten(1).any(1).float().mean() > 0.9
 
 
-def test_a_sample_is_prepared_the_same_in_any_company():
+def test_a_sample_is_prepared_the_same_in_every_batch():
     batch = loader_batch(4)
     whole = build()(batch, True)['inputs']
     part = build()({key: value[2:3] for key, value in batch.items()}, True)['inputs']
@@ -50,7 +104,7 @@ def test_a_sample_is_prepared_the_same_in_any_company():
             torch.testing.assert_close(part[key][view], value[2:3])
 
 
-def test_the_mark_of_broken_images_stays_behind(monkeypatch):
+def test_the_mark_of_broken_images_stays_on_the_host(monkeypatch):
     batch, preprocessor = loader_batch(), build()
     moved, plain = [], preprocessor(batch, True)['inputs']
     cast_data = preprocessor.cast_data
@@ -64,8 +118,7 @@ def test_the_mark_of_broken_images_stays_behind(monkeypatch):
 
 def test_another_epoch_is_prepared_otherwise():
     batch = loader_batch()
-    other = copy.deepcopy(batch)
-    other['view_keys'] = loader_batch(epoch=1)['view_keys']
+    other = dict(batch, view_keys=loader_batch(epoch=1)['view_keys'])
     first, second = (build(mask_cell=16)(data, True)['inputs'] for data in (batch, other))
     assert not torch.equal(first['images'][1], second['images'][1])
     assert not torch.equal(first['masks'][0], second['masks'][0])
@@ -93,23 +146,8 @@ def test_statistics_travel_with_the_model():
     assert set(build().state_dict()) == {'mean', 'std'}
 
 
-@pytest.mark.parametrize('settings,hint', [
-    (dict(mask_ratio=1.0), 'mask_ratio'), (dict(mask_fill='noise'), 'mask_fill'),
-    (dict(mask_cell=0), 'mask_cell')])
-def test_nonsense_is_refused(settings, hint):
-    with pytest.raises(ValueError, match=hint):
-        build(**settings)
-
-
-def test_statistics_that_make_no_sense_are_refused():
-    with pytest.raises(ValueError, match='2 means'):
-        MODELS.build(dict(type='CMIDDataPreprocessor', mean=[1, 2], std=[1]))
-    with pytest.raises(ValueError, match='positive'):
-        MODELS.build(dict(type='CMIDDataPreprocessor', mean=[1, 2], std=[1, 0]))
-
-
-def test_wrong_bands_and_sizes_are_refused():
-    with pytest.raises(ValueError, match='4 bands'):
-        build()(loader_batch(bands=4), True)
-    with pytest.raises(ValueError, match='72 px'):
-        build()(loader_batch(image_size=72), True)
+@pytest.mark.parametrize('batch,culprit', [
+    (dict(bands=4), '4 bands'), (dict(image_size=72), '72 px')])
+def test_views_that_do_not_fit_are_refused(batch, culprit):
+    with pytest.raises(ValueError, match=culprit):
+        build()(loader_batch(**batch), True)

@@ -6,6 +6,9 @@ from golden_files import Golden, recipe
 from mmpretrain.registry import MODELS
 from small_models import build_cmid
 
+from cmid_mm.models.preprocessing.block_mask import upsample_mask
+from cmid_mm.models.preprocessing.mask_token import insert_mask_token
+
 RTOL = 1e-6
 
 
@@ -30,18 +33,14 @@ def close(actual, expected, rtol=RTOL):
         actual.double(), expected, rtol=rtol, atol=rtol * expected.abs().max().item())
 
 
-def cell_mask(mask):
-    """Published masks have 8 x 8 tokens of stride 4 in a cell."""
-    return torch.as_tensor(mask)[:, ::8, ::8].bool()
-
-
 def masked_run(golden, backbone, batch, size):
     model = build_cmid(backbone, size).double()
     state = fill(model.backbone, golden, 'model.')
     model.mask_token.data.copy_(state['mask_token'])
     assert model.mask_token.shape == state['mask_token'].shape
     batch = recipe().pretrain_batch(int(golden['seed']), 0, batch, size)
-    return model, torch.as_tensor(batch['mim_img']), cell_mask(batch['mask'])
+    mask = torch.as_tensor(batch['mask']).bool()
+    return model, torch.as_tensor(batch['mim_img']), upsample_mask(mask, size // mask.shape[-1])
 
 
 def numbers(text, pattern):
@@ -158,22 +157,30 @@ def test_golden_swin_of_other_sizes():
 def test_token_marks_masked_places_only(mode):
     model = build_cmid(dict(type='ResNet', depth=18), mask_mode=mode).eval()
     torch.nn.init.normal_(model.mask_token)
-    seen = []
-    model.backbone.layer1.register_forward_hook(lambda m, args, out: seen.append(args[0]))
+    inputs = []
+    model.backbone.layer1.register_forward_hook(lambda m, args, out: inputs.append(args[0]))
     images = torch.randn(2, 3, 64, 64)
     mask = torch.tensor([[[True, False], [False, False]], [[False, False], [False, True]]])
     with torch.no_grad():
         model.student_map(images)
-        model.student_map(images, mask)
-    plain, marked = seen
-    fine = mask.repeat_interleave(8, 1).repeat_interleave(8, 2)[:, None].expand_as(plain)
+        model.student_map(images, upsample_mask(mask, 32))
+    plain, marked = inputs
+    masked = upsample_mask(mask, 8)[:, None].expand_as(plain)
     expected = model.mask_token.expand_as(plain) + (plain if mode == 'add' else 0)
-    assert torch.equal(marked[~fine], plain[~fine])
-    torch.testing.assert_close(marked[fine], expected[fine])
+    assert torch.equal(marked[~masked], plain[~masked])
+    torch.testing.assert_close(marked[masked], expected[masked])
+
+
+def test_tokens_whose_number_does_not_divide_the_image():
+    """9 x 9 tokens of 96 px, three in each of 3 x 3 mask cells."""
+    mask = torch.eye(3, dtype=torch.bool)[None]
+    marked = insert_mask_token(torch.zeros(1, 81, 2), (9, 9), upsample_mask(mask, 32),
+                               torch.ones(1, 1, 2), 'add')
+    assert torch.equal(marked[0, :, 0].view(1, 9, 9), upsample_mask(mask, 3).float())
 
 
 def test_backbone_is_left_without_hook_even_when_it_fails():
     model = build_cmid()
     with pytest.raises(RuntimeError):
-        model.student_map(torch.randn(2, 5, 64, 64), torch.zeros(2, 2, 2, dtype=torch.bool))
+        model.student_map(torch.randn(2, 5, 64, 64), torch.zeros(2, 64, 64, dtype=torch.bool))
     assert not any(module._forward_hooks for module in model.backbone.modules())

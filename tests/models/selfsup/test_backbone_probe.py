@@ -32,14 +32,9 @@ def test_sizes_are_read_from_the_backbone(backbone, expected):
     (dict(type='SwinTransformer', arch='tiny', out_indices=(3, )), 'window'),
     (dict(type='MobileNetV2'), 'mask_stem'),
 ])
-def test_unfit_backbones_are_refused_with_a_cure(backbone, hint):
+def test_unfit_backbones_are_refused_with_a_hint(backbone, hint):
     with pytest.raises(ValueError, match=hint):
         build_cmid(backbone)
-
-
-def test_any_stem_can_be_named():
-    model = build_cmid(dict(type='MobileNetV2'), mask_stem='conv1')
-    assert model.mask_token.shape == (1, 32, 1, 1)
 
 
 def test_map_that_does_not_tile_the_image_is_refused():
@@ -47,10 +42,15 @@ def test_map_that_does_not_tile_the_image_is_refused():
         build_cmid(dict(type='ResNet', depth=18), image_size=80)
 
 
-@pytest.mark.parametrize('cell,hint', [(24, 'mask_cell'), (4, 'mask_cell'), (0, 'mask_cell')])
-def test_mask_cells_that_do_not_fit_are_refused_before_training(cell, hint):
+def test_any_stem_can_be_named():
+    model = build_cmid(dict(type='MobileNetV2'), mask_stem='conv1')
+    assert model.mask_token.shape == (1, 32, 1, 1)
+
+
+@pytest.mark.parametrize('cell', [24, 4])
+def test_mask_cells_that_do_not_fit_are_refused_before_training(cell):
     """24 px do not divide the image; 4 px are finer than the 16 px of a ViT's token."""
     backbone = dict(type='VisionTransformer', arch='deit-tiny', img_size=64,
                     out_type='featmap')
-    with pytest.raises(ValueError, match=hint):
+    with pytest.raises(ValueError, match='mask_cell'):
         build_cmid(backbone, data_preprocessor=dict(mask_cell=cell))

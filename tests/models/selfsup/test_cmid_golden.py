@@ -7,10 +7,11 @@ from golden_files import Golden, recipe
 from mmpretrain.registry import MODELS, OPTIMIZERS
 from published_settings import biases_before_batch_norm, reconstruction_head_of
 
+from cmid_mm.checkpoints.published_keys import convert_published, from_published
 from cmid_mm.engine.hooks import CMIDTeacherMomentumHook, CMIDTeacherTemperatureHook
 from cmid_mm.engine.optimizers.two_group_constructor import split_by_decay
+from cmid_mm.models.preprocessing.block_mask import upsample_mask
 from cmid_mm.models.selfsup import cmid as cmid_module
-from cmid_mm.checkpoints.published_keys import convert_published, from_published
 
 BACKBONES = dict(
     resnet50=dict(type='ResNet', depth=50),
@@ -25,7 +26,7 @@ def memory_is_given_back():
 
 
 class Features(torch.nn.Module):
-    """A backbone whose maps the test hands over itself."""
+    """A backbone in place of the maps that the test passes by itself."""
 
     def __init__(self, channels, stride):
         super().__init__()
@@ -56,8 +57,8 @@ def model_of(config, backbone, bands=3):
             loss=dict(type='QueueContrastLoss', temperature=config['temperature'])),
         local_head=dict(
             type='CMIDLocalHead', num_prototypes=config['class_feat_size'],
-            student_temperature=config['online_temp'],
-            center_momentum=config['center_momentum']),
+            center_momentum=config['center_momentum'],
+            loss=dict(type='AssignmentLoss', temperature=config['online_temp'])),
         data_preprocessor=dict(
             type='CMIDDataPreprocessor', mean=[0.] * bands, std=[1.] * bands,
             mask_cell=config.get('mask_patch_size', 32)),
@@ -77,7 +78,8 @@ def inputs_of(batch):
     return dict(
         images=[tensors['img'], tensors['view']],
         masked_images=[tensors['mim_img'], tensors['view_mim_img']],
-        masks=[tensors['mask'], tensors['view_mask']],
+        masks=[upsample_mask(tensors[key], tensors['img'].shape[-1] // tensors[key].shape[-1])
+               for key in ('mask', 'view_mask')],
         boxes=[torch.as_tensor(grid) for grid in batch['locations']])
 
 

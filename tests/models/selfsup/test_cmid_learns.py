@@ -4,18 +4,11 @@ import pytest
 import torch
 from mmengine.optim import build_optim_wrapper
 from mmpretrain.registry import DATA_SAMPLERS, DATASETS
-from small_models import STUDENTS, build_cmid, losses_of
+from small_models import STUDENTS, build_cmid
 from torch.utils.data import DataLoader, default_collate
 
 STEPS = 50
 RATE = 5e-4
-THIN = dict(
-    resnet50=STUDENTS['resnet50'],
-    swin_tiny=(STUDENTS['swin_tiny'][0] | dict(window_size=2, img_size=64), 64),
-    vit_small=STUDENTS['vit_small'],
-    convnext_tiny=STUDENTS['convnext_tiny'])
-
-
 def batches(root):
     """The same eight images, four a step, always in other views."""
     dataset = DATASETS.build(dict(
@@ -30,12 +23,11 @@ def batches(root):
         yield from loader
 
 
-@pytest.mark.parametrize('name', THIN)
+@pytest.mark.parametrize('name', STUDENTS)
 def test_losses_fall_over_fifty_steps(name, real_data):
-    backbone, size = THIN[name]
-    norm_cfg = dict(type='BN1d') if 'resnet' in name else None
+    norm_cfg = dict(type='BN1d') if name == 'resnet' else None
     # a queue of one step's keys: one that fills would raise the loss meanwhile
-    model = build_cmid(backbone, size, norm_cfg=norm_cfg, global_head=dict(queue_size=8),
+    model = build_cmid(STUDENTS[name], norm_cfg=norm_cfg, global_head=dict(queue_size=8),
                        data_preprocessor=dict(mask_cell=16))
     wrapper = build_optim_wrapper(model, dict(
         type='AutoPrecisionOptimWrapper', precision='float32',
@@ -53,12 +45,6 @@ def test_losses_fall_over_fifty_steps(name, real_data):
         assert np.isfinite(values).all(), key
     assert falls(history['loss'])
     assert falls(history['loss_reconstruction'])
-    sum(losses_of(model, batch).values()).backward()
-    for key, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            assert parameter.grad is not None and parameter.grad.abs().sum() > 0, key
-        else:
-            assert parameter.grad is None, key
     assert all(torch.isfinite(value).all() for value in model.state_dict().values()
                if value.is_floating_point())
 

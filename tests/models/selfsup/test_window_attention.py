@@ -5,19 +5,38 @@ import pickle
 
 import pytest
 import torch
-from mmpretrain.models.utils.attention import ShiftWindowMSA, WindowMSA
+import torch.nn.functional as F
+from mmpretrain.models.utils import WindowMSA
 from mmpretrain.registry import MODELS
 from small_models import TINY_SWIN
 
-from cmid_mm.models.selfsup import window_attention
 from cmid_mm.models.selfsup.window_attention import (
     FusedWindowAttention,
-    shift_mask,
     use_fused_attention,
+    window_attention,
 )
 
 
-def backbone(package):
+@pytest.fixture
+def fused_everywhere(monkeypatch):
+    """On the CPU with gradient too, where the written-out attention is used otherwise."""
+    monkeypatch.setattr(FusedWindowAttention, 'has_fused_kernel', lambda self, x: True)
+
+
+@pytest.fixture
+def addends(monkeypatch):
+    """The addends of all calls of torch's attention."""
+    found, attention = [], F.scaled_dot_product_attention
+
+    def record(query, key, value, addend, *args, **kwargs):
+        found.append(addend)
+        return attention(query, key, value, addend, *args, **kwargs)
+
+    monkeypatch.setattr(F, 'scaled_dot_product_attention', record)
+    return found
+
+
+def backbone(package='mmpretrain'):
     """A thin Swin of a package, in float64, with biases that matter."""
     torch.manual_seed(0)
     if package == 'mmpretrain':
@@ -36,6 +55,12 @@ def backbone(package):
     return model
 
 
+def fused_copy(model):
+    model = copy.deepcopy(model)
+    assert use_fused_attention(model) == 8
+    return model
+
+
 def values_and_gradients(model, images):
     model.zero_grad()
     output = model(images)[-1]
@@ -46,15 +71,11 @@ def values_and_gradients(model, images):
 
 
 @pytest.mark.parametrize('package', ['mmpretrain', 'mmseg', 'mmdet'])
-@pytest.mark.parametrize('scores', [1, 2**9, 2**20])
-def test_a_whole_swin_is_the_same(package, scores, monkeypatch):
-    """Chunks of one window, of some of an image's windows, and of several images."""
-    monkeypatch.setattr(window_attention, '_SCORES_IN_CACHE', scores)
+def test_a_whole_swin_is_the_same(package, fused_everywhere):
     # 72 x 72 px: 18 x 18 cells, which windows of 4 do not divide
     images = torch.randn(3, 3, 72, 72, dtype=torch.float64)
     plain = backbone(package)
-    fused = copy.deepcopy(plain)
-    assert use_fused_attention(fused) == 8
+    fused = fused_copy(plain)
     output, gradients = values_and_gradients(plain, images)
     fused_output, fused_gradients = values_and_gradients(fused, images)
     torch.testing.assert_close(fused_output, output, rtol=1e-9, atol=1e-9)
@@ -65,13 +86,22 @@ def test_a_whole_swin_is_the_same(package, scores, monkeypatch):
         torch.testing.assert_close(fused(images)[-1], output, rtol=1e-9, atol=1e-9)
 
 
-def test_in_single_precision_within_1e_5():
-    plain = backbone('mmpretrain').float()
-    fused = copy.deepcopy(plain)
-    use_fused_attention(fused)
+def test_in_half_and_single_precision(fused_everywhere):
+    """Within 1e-5, and under autocast as near as the plain one."""
+    plain = backbone().float()
     images = torch.randn(2, 3, 72, 72)
     output, gradients = values_and_gradients(plain, images)
-    fused_output, fused_gradients = values_and_gradients(fused, images)
+    errors = []
+    for model in (copy.deepcopy(plain), fused_copy(plain)):
+        with torch.autocast('cpu', torch.bfloat16):
+            rough, rough_gradients = values_and_gradients(model, images)
+        name = 'stages.0.blocks.1.attn.w_msa.relative_position_bias_table'
+        errors.append([(rough - output).norm() / output.norm(),
+                       (rough_gradients[name] - gradients[name]).norm()
+                       / gradients[name].norm()])
+    for error, fused_error in zip(*errors):
+        assert 0 < fused_error < 1.5 * error + 1e-3
+    fused_output, fused_gradients = values_and_gradients(model, images)
     assert (fused_output - output).norm() < 1e-5 * output.norm()
     for name, gradient in gradients.items():
         assert (fused_gradients[name] - gradient).norm() < 1e-5 * gradient.norm() + 1e-6, name
@@ -80,33 +110,41 @@ def test_in_single_precision_within_1e_5():
 def test_gradients_by_differences():
     qkv = torch.randn(4, 6, 3, 2, 3, dtype=torch.float64, requires_grad=True)
     bias = torch.randn(2, 6, 6, dtype=torch.float64, requires_grad=True)
-    mask = torch.randn(2, 6, 6, dtype=torch.float64)
-    for given in (mask, None):
+    for mask in (torch.randn(2, 6, 6, dtype=torch.float64), None):
         assert torch.autograd.gradcheck(
-            lambda qkv, bias, given=given: window_attention.window_attention(
-                qkv, bias, given, 0.7), (qkv, bias))
+            lambda qkv, bias, mask=mask: window_attention(qkv, bias, mask, 0.7), (qkv, bias))
 
 
-def test_under_autocast_it_is_as_near_as_the_plain_one():
-    exact = backbone('mmpretrain').float()
-    fused = copy.deepcopy(exact)
-    use_fused_attention(fused)
-    images = torch.randn(2, 3, 72, 72)
-    output, gradients = values_and_gradients(exact, images)
-    errors = []
-    for model in (copy.deepcopy(exact), fused):
-        with torch.autocast('cpu', torch.bfloat16):
-            rough, rough_gradients = values_and_gradients(model, images)
-        name = 'stages.0.blocks.1.attn.w_msa.relative_position_bias_table'
-        errors.append([(rough - output).norm() / output.norm(),
-                       (rough_gradients[name] - gradients[name]).norm()
-                       / gradients[name].norm()])
-    for plain, ours in zip(*errors):
-        assert 0 < ours < 1.5 * plain + 1e-3
+@pytest.mark.parametrize('masks', [0, 4])
+def test_the_addend_is_small_and_fit_for_the_fused_kernel(masks, addends):
+    """Cast before it is repeated for every window; only contiguous ones have a kernel."""
+    windows, cells, heads = 32, 6, 2
+    qkv = torch.randn(windows, cells, 3, heads, 3).bfloat16()
+    # as the module makes it of its table
+    bias = torch.randn(cells, cells, heads).permute(2, 0, 1)
+    mask = torch.randn(masks, cells, cells) if masks else None
+    window_attention(qkv, bias, mask, 0.7)
+    addend, = addends
+    assert addend.dtype == torch.bfloat16 and addend.stride(-1) == 1
+    numbers = (windows if masks else 1) * heads * cells**2
+    assert addend.untyped_storage().nbytes() == numbers * addend.itemsize
+
+
+def test_on_a_cpu_passes_with_gradient_use_the_written_out_attention(addends):
+    plain = backbone()
+    fused = fused_copy(plain)
+    images = torch.randn(2, 3, 72, 72, dtype=torch.float64)
+    output, gradients = values_and_gradients(plain, images)
+    fused_output, fused_gradients = values_and_gradients(fused, images)
+    assert torch.equal(fused_output, output) and not addends
+    assert all(torch.equal(fused_gradients[name], gradients[name]) for name in gradients)
+    with torch.no_grad():
+        fused(images)
+    assert len(addends) == 8
 
 
 def test_parameters_stay_the_same_objects_under_the_same_names():
-    model = backbone('mmpretrain')
+    model = backbone()
     before = dict(model.named_parameters())
     keys = list(model.state_dict())
     use_fused_attention(model)
@@ -117,48 +155,23 @@ def test_parameters_stay_the_same_objects_under_the_same_names():
     pickle.loads(pickle.dumps(model))
 
 
-def test_initialisation_reaches_it():
-    model = backbone('mmpretrain').float()
-    use_fused_attention(model)
-    torch.manual_seed(1)
-    model._is_init = False
-    model.init_weights()
-    plain = backbone('mmpretrain').float()
-    torch.manual_seed(1)
-    plain._is_init = False
-    plain.init_weights()
-    for name, parameter in plain.named_parameters():
-        assert torch.equal(parameter, model.get_parameter(name)), name
+def test_initialisation_is_the_originals():
+    models = backbone().float(), fused_copy(backbone().float())
+    for model in models:
+        torch.manual_seed(1)
+        for module in model.modules():
+            module._is_init = False
+        model.init_weights()
+    for name, parameter in models[0].named_parameters():
+        assert torch.equal(parameter, models[1].get_parameter(name)), name
 
 
-def test_dropout_of_weights_is_kept():
+def test_dropout_of_weights_is_kept(fused_everywhere):
     torch.manual_seed(0)
-    plain = WindowMSA(8, (2, 2), 2, attn_drop=0.5)
-    fused = FusedWindowAttention(plain)
+    fused = FusedWindowAttention(WindowMSA(8, (2, 2), 2, attn_drop=0.5))
     x = torch.randn(200, 4, 8)
-    fused.train()
-    one, other = fused(x), fused(x)
-    assert not torch.equal(one, other)
+    assert not torch.equal(fused(x), fused(x))
     mean = torch.stack([fused(x) for _ in range(400)]).mean(0)
     fused.eval()
     torch.testing.assert_close(mean, fused(x), rtol=0, atol=0.15)
     assert torch.equal(fused(x), fused(x))
-
-
-@pytest.mark.parametrize('shape, window, shift',
-                         [((8, 8), 4, 2), ((21, 14), 7, 3), ((4, 12), 4, 1), ((6, 6), 3, 0)])
-def test_the_mask_of_the_shift_is_mmpretrains(shape, window, shift):
-    expected = ShiftWindowMSA.get_attn_mask(shape, window, shift)
-    ours = shift_mask(shape, window, shift)
-    assert ours is expected is None or torch.equal(ours, expected)
-    assert shift_mask(shape, window, shift) is ours
-
-
-def test_a_mask_made_in_inference_mode_serves_a_training():
-    shift_mask.cache_clear()
-    model = backbone('mmpretrain')
-    use_fused_attention(model)
-    images = torch.randn(1, 3, 72, 72, dtype=torch.float64)
-    with torch.inference_mode():
-        model(images)
-    model(images)[-1].sum().backward()

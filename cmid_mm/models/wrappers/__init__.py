@@ -1,3 +1,0 @@
-from .fully_sharded import FullyShardedModel
-
-__all__ = ['FullyShardedModel']
