@@ -62,7 +62,7 @@ def read_config(config, options):
     """
     path = Path(config)
     if not path.is_file():
-        from cmid_mm.utils.config_keys import suggestion
+        from _config_keys import suggestion
         siblings = [entry.name for entry in path.parent.glob('*.py')]
         raise UserError(f'no such config: {path}{suggestion(path.name, siblings)}')
 
@@ -124,7 +124,7 @@ def apply_options(cfg, options):
     Raises:
         UserError: An unknown top-level key, or an index beyond the end of a list.
     """
-    from cmid_mm.utils.config_keys import check_top_level, has_key
+    from _config_keys import check_top_level, has_key
     for key in options:
         try:
             check_top_level(cfg, key)

@@ -1,4 +1,4 @@
-"""What the tools that look at a model share: options, the model, its images."""
+"""Options, model and images of the tools for inference and visualization."""
 from pathlib import Path
 
 from _errors import UserError
@@ -13,7 +13,7 @@ def add_cfg_options(parser):
 
 
 def add_model_options(parser, encoder=True):
-    """Adds what tells a model: config, checkpoint, encoder, device, changes of the config."""
+    """Adds config, checkpoint, encoder, device and changes of the config."""
     parser.add_argument('config', help="config of the training, e.g. its work dir's config.py")
     parser.add_argument('checkpoint', help='checkpoint of the training'
                         + (', or a backbone exported from it' if encoder else ''))
@@ -25,14 +25,14 @@ def add_model_options(parser, encoder=True):
 
 
 def add_picture_options(parser, out, images):
-    """Adds file, number of images and title of the picture."""
+    """Adds file and number of images of the picture."""
     parser.add_argument('--out', default=out, help=f'picture to write (default: {out})')
     parser.add_argument('--max-images', type=int, default=images,
-                        help=f'an even choice of so many (default: {images})')
+                        help=f'at most so many, evenly chosen (default: {images})')
 
 
 def load_config(args):
-    """The config, after what is missing has been told in one line."""
+    """The config; a missing file raises ``UserError``."""
     cfg = read_config(args.config, args.cfg_options)
     require_checkpoint(args.checkpoint)
     return cfg
@@ -52,12 +52,12 @@ def load_features(args, size=None, show_progress=False):
                              show_progress=show_progress)
 
 
-def choose(inputs, most):
-    """Files of folders and files, an even choice where there are too many."""
-    from cmid_mm.apis.inputs import list_images
+def choose_images(inputs, most):
+    """Paths of folders and files, evenly chosen where there are more than ``most``."""
+    from cmid_mm.apis.feature_inferencer import list_inputs
     if most < 1:
-        raise UserError(f'--max-images {most}: it counts from 1')
-    files = list_images(inputs)
+        raise UserError(f'--max-images must be 1 at least, not {most}')
+    files = list_inputs(inputs)
     if len(files) <= most:
         return files
     chosen = [files[place * len(files) // most] for place in range(most)]
@@ -65,17 +65,17 @@ def choose(inputs, most):
     return chosen
 
 
-def tell_failed(failed):
+def print_unreadable(failed):
     """Prints how many images could not be read, with the first reason."""
     if failed:
         print(f'{len(failed):,} images could not be read, for example: {failed[0][1]}')
 
 
-def make_room(path):
-    """Makes the folder of a file that will be written; gives the file as text.
+def prepare_output(path):
+    """Makes the folder of a picture; returns the path as text.
 
     Raises:
-        UserError: The ending is of no picture.
+        UserError: The file has no ending of a picture.
     """
     path = Path(path)
     if path.suffix.lower() not in ('.png', '.jpg', '.jpeg', '.pdf', '.svg'):
@@ -85,18 +85,18 @@ def make_room(path):
 
 
 def add_dense_options(parser):
-    """Adds what makes feature maps finer."""
+    """Adds size of the images and stage of the feature maps."""
     parser.add_argument('--size', type=int, default=448,
                         help='side of the images in pixels (default: 448)')
-    parser.add_argument('--stage', type=int, help='map behind this stage, from 1 (default: '
+    parser.add_argument('--stage', type=int, help='map after this stage, from 1 (default: '
                         "the backbone's last map)")
 
 
 def dense_features(inferencer, paths, stage=None):
-    """Feature maps (C, h, w) and images of files, of which none may be unreadable.
+    """Feature maps (C, h, w) and images of files.
 
     Raises:
-        UserError: One cannot be read.
+        UserError: A file cannot be read.
     """
     if stage is None:
         result = inferencer(paths, batch_size=4, dense=True)

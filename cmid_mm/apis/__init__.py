@@ -1,4 +1,4 @@
-"""Using what was trained, without writing code; from the shell: ``tools/inference``."""
+"""Inferencers of trained models; from the shell: ``tools/inference``."""
 from .detection_inferencer import DetectionInferencer
 from .feature_inferencer import FeatureInferencer
 from .map_inferencer import ChangeInferencer, SegmentationInferencer

@@ -7,22 +7,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..visualization.box_map import save_box_map
+from ..visualization.raster_pictures import save_box_map
 from .geojson import box_corners, save_boxes
 from .raster_inferencer import RasterInferencer
 from .tiles import Span, cut_axis
 
-# Longest side of the small picture, in pixels.
+# longest side of the small picture in pixels
 _PICTURE = 1400
 
 
 class DetectionInferencer(RasterInferencer):
-    """Boxes in a raster of any size, by any detector of mmdet or mmrotate.
+    """Writes the boxes in a raster of any size, by any detector of mmdet or mmrotate.
 
-    The model sees overlapping tiles. A box counts where its centre lies in the part of the
-    tile that the neighbours leave to it; of two tiles that saw the same object in the seam
-    that they share, the surer one wins. So objects up to half the overlap long are found
-    whole and once.
+    The model predicts overlapping tiles. A box counts where its centre lies in the tile's own
+    part of the overlap; of two boxes of one object in a shared seam, the one with the higher
+    score is kept. So objects up to half the overlap long are found whole and once.
 
     Args: see :class:`RasterInferencer`.
     """
@@ -30,12 +29,12 @@ class DetectionInferencer(RasterInferencer):
 
     def predict(self, paths: tuple[str, ...], out: str, min_score: float = 0.3,
                 picture: bool = True) -> dict:
-        """Find the objects of one raster.
+        """Detect the objects of one raster.
 
         Args:
             paths (tuple[str, ...]): Its file.
             out (str): GeoJSON file to write, in longitude and latitude.
-            min_score (float): Less sure boxes are left out. Defaults to 0.3.
+            min_score (float): Boxes with a lower score are left out. Defaults to 0.3.
             picture (bool): Whether a small PNG with the boxes is written beside it.
                 Defaults to True.
 
@@ -45,17 +44,18 @@ class DetectionInferencer(RasterInferencer):
             ``box_corners``; ``scores`` float32 (N,); ``labels`` list[str]; ``seconds``.
 
         Raises:
-            ImageError: The raster is damaged, or does not suit the model.
+            ImageError: The raster is damaged, or does not fit the model.
         """
         started = time.perf_counter()
         with self.open(paths) as files:
             self.describe(files)
             boxes, scores, classes = self._find(files, min_score)
-            names = self._names(classes)
+            names = self.class_names(int(classes.max()) + 1 if len(classes) else 0)
             labels = [names[number] for number in classes.tolist()]
             boxes, scores = boxes.numpy(), scores.numpy()
             save_boxes(out, boxes, labels, scores, files[0].georeference)
-            small = self._save_picture(files[0], out, boxes, labels) if picture else None
+            small = (self._save_picture(files[0], out, boxes, classes.numpy(), names)
+                     if picture else None)
         counts = ', '.join(f'{count:,} {name}' for name, count in Counter(labels).most_common())
         self.say(f'{out}: {counts or "nothing"} with a score above {min_score}')
         return dict(rasters=list(paths), boxes_file=out, picture=small, boxes=boxes,
@@ -68,7 +68,7 @@ class DetectionInferencer(RasterInferencer):
                                            scale_factor=(1., 1.), img_path='', img_id=0))
 
     def _find(self, files: list, min_score: float) -> tuple[Tensor, Tensor, Tensor]:
-        """Boxes, scores and class numbers, in pixels of the raster, the surest first."""
+        """Boxes in pixels of the raster, scores and class numbers, the highest score first."""
         columns, rows = (cut_axis(length, self.tile, self.overlap)
                          for length in (files[0].width, files[0].height))
         progress = self.progress(len(columns) * len(rows))
@@ -84,14 +84,14 @@ class DetectionInferencer(RasterInferencer):
         if not found:
             return torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.long)
         boxes, scores, classes, seam = (torch.cat(parts) for parts in zip(*found))
-        keep = torch.cat([torch.nonzero(~seam)[:, 0], self._without_doubles(
+        keep = torch.cat([torch.nonzero(~seam)[:, 0], self._suppress(
             boxes, scores, classes, torch.nonzero(seam)[:, 0])])
         keep = keep[scores[keep].argsort(descending=True, stable=True)]
         return boxes[keep], scores[keep], classes[keep]
 
-    def _without_doubles(self, boxes: Tensor, scores: Tensor, classes: Tensor,
+    def _suppress(self, boxes: Tensor, scores: Tensor, classes: Tensor,
                          seam: Tensor) -> Tensor:
-        """Of the boxes that touch a seam, numbers of those to keep."""
+        """Non-maximum suppression by class; returns the indices of ``seam`` to keep."""
         from mmcv.ops import nms, nms_quadri, nms_rotated
         suppress = {4: nms, 5: nms_rotated, 8: nms_quadri}[boxes.shape[1]]
         kept = [seam[:0]]
@@ -101,22 +101,18 @@ class DetectionInferencer(RasterInferencer):
         return torch.cat(kept)
 
     def _iou_threshold(self) -> float:
-        """Of the detector's own suppression."""
+        """Of the detector's own non-maximum suppression."""
         test_cfg = self.cfg.model.get('test_cfg') or {}
         nms = (test_cfg.get('rcnn') or test_cfg).get('nms') or {}
         return nms.get('iou_threshold', 0.5)
 
-    def _names(self, classes: Tensor) -> list[str]:
-        names = list(self.model.dataset_meta.get('classes') or [])
-        most = int(classes.max()) + 1 if len(classes) else 0
-        return names + [f'class {number}' for number in range(len(names), most)]
-
-    def _save_picture(self, file, out: str, boxes: np.ndarray, labels: list) -> str:
+    def _save_picture(self, file, out: str, boxes: np.ndarray, classes: np.ndarray,
+                      names: list) -> str:
         path = str(Path(out).with_suffix('.png'))
         image, shrink = file.small(_PICTURE)
         palette = self.model.dataset_meta.get('palette')
-        save_box_map(image, box_corners(boxes) / shrink, labels,
-                     self.model.dataset_meta.get('classes') or sorted(set(labels)), path,
+        # mmdet also has names of palettes
+        save_box_map(image, box_corners(boxes) / shrink, classes, names, path,
                      palette if isinstance(palette, (list, tuple)) else None)
         return path
 
@@ -128,7 +124,7 @@ def boxes_of_tile(found, row: Span, span: Span, min_score: float) -> tuple:
         found (InstanceData): ``bboxes``, ``scores`` and ``labels`` in pixels of the tile.
         row (Span): Place of the tile from top to bottom.
         span (Span): Place from left to right.
-        min_score (float): Less sure boxes are left out.
+        min_score (float): Boxes with a lower score are left out.
 
     Returns:
         tuple[Tensor]: On the CPU, boxes (N, 4), (N, 5) or (N, 8) float32, scores (N,),

@@ -1,56 +1,58 @@
-"""What a backbone sees in images: a vector a scene and a map of its places."""
+"""Features of images by a backbone: a vector for each scene and a map of its cells."""
 import copy
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
-from mmengine.infer import BaseInferencer
+from mmengine.device import get_device
 from mmengine.logging import print_log
 from mmengine.registry import MODELS
 from mmpretrain.registry import TRANSFORMS
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..datasets.image_reading import ImageError
-from ..datasets.parallel_reading import read_in_parallel
 from ..checkpoints.initializer import CMIDPretrained
+from ..datasets.file_limits import ImageError
+from ..datasets.folder_scan import list_images
+from ..datasets.parallel_reading import read_in_parallel
 from ..utils.config_scope import scope_of
-from .inputs import list_images
+from ..utils.errors import CMIDError, MissingFileError
 from .model import as_config, ready
 from .pipelines import read_at, test_pipeline
 
 
-class FeatureInferencer(BaseInferencer):
+class FeatureInferencer:
     """Features of images by the backbone of a config.
 
     Images are prepared by the test pipeline of the config, and normalised as in the
-    pre-training of the checkpoint where it says how, else as the config says. The scene
-    vector is the spatial mean of the last feature map: the very feature that
-    ``WeightedKNN`` compares.
+    pre-training where the checkpoint records it, else as in the config. The scene vector is
+    the spatial mean of the last feature map, the feature that ``WeightedKNN`` compares.
 
     Args:
         model (str | Config): Config of mmpretrain's scope, of a CMID pre-training or of a
             classification.
-        weights (str): Anything that holds the backbone, see ``read_backbone_file``.
+        weights (str): Any file with the backbone, see ``read_backbone_file``.
         encoder (str, optional): ``'student'`` or ``'teacher'`` of a training checkpoint.
             Defaults to None: the student, or whichever an exported file holds.
-        size (int, optional): Images become squares of so many pixels, resized and cut.
-            Defaults to None: what the config's test pipeline makes of them; without one,
-            squares of the size of the views in pre-training.
+        size (int, optional): Images become squares of this side in pixels, resized and
+            cropped. Defaults to None: as in the config's test pipeline; without one, squares
+            of the size of the views in pre-training.
         device (str, optional): Defaults to None: a GPU where there is one.
         cfg_options (dict, optional): Changes of the config, dotted key -> value.
         show_progress (bool): Defaults to True.
 
     Attributes:
         model (nn.Module): The backbone, in evaluation mode.
+        pipeline (Callable): From a path to a uint8 image (H, W, bands).
         name (str): File, encoder and epoch of the weights.
         mean (Tensor): (bands, 1, 1) float32, in grey levels; ``std`` alike.
 
     Raises:
-        FileNotFoundError: There is no such config or checkpoint.
-        ValueError: The config is of another framework or cannot read images, or the
+        MissingFileError: The config or the checkpoint does not exist.
+        CMIDError: The config is of another framework or cannot read images, or the
             checkpoint is of another backbone.
     """
 
@@ -62,13 +64,24 @@ class FeatureInferencer(BaseInferencer):
                  device: str | None = None,
                  cfg_options: dict | None = None,
                  show_progress: bool = True):
-        config = as_config(model, cfg_options)
-        if config.get('default_scope') != 'mmpretrain' or 'backbone' not in config.model:
-            raise ValueError(
-                f'{config.filename} is no config of a pre-training or a classification, '
+        cfg = as_config(model, cfg_options)
+        if cfg.get('default_scope') != 'mmpretrain' or 'backbone' not in cfg.model:
+            raise CMIDError(
+                f'{cfg.filename} is no config of a pre-training or a classification, '
                 "whose scope is mmpretrain: give one of configs/cmid or configs/classification")
-        self.encoder = encoder
-        super().__init__(read_at(config, size), weights, device, 'mmpretrain', show_progress)
+        cfg = read_at(cfg, size)
+        device = device or get_device()
+        self.show_progress = show_progress
+        with scope_of(cfg):
+            backbone = MODELS.build(dict(copy.deepcopy(cfg.model.backbone), init_cfg=None))
+        file, match = CMIDPretrained(weights, encoder).match(backbone)
+        # strict except for norms of inner stages, which the last map does not pass
+        backbone.load_state_dict(match.tensors, strict=False)
+        print_log(f'{file}: {match}', 'current')
+        self.name = str(file)
+        self.model = ready(backbone, device)
+        self._set_normalisation(cfg, file.meta, device)
+        self.pipeline = _build_pipeline(cfg, len(self.mean))
 
     def __call__(self,
                  inputs: str | Sequence[str],
@@ -79,19 +92,20 @@ class FeatureInferencer(BaseInferencer):
         Args:
             inputs (str | Sequence[str]): A folder tree or packed data set, a file, or files.
             batch_size (int): Images that pass the backbone together.
-            dense (bool): Whether maps and images are kept too.
+            dense (bool): Whether maps and images are returned too.
 
         Returns:
             dict: ``paths`` list[str]; ``vectors`` float32 (N, C); ``failed``, a list of
             (path, reason) of images that could not be read; with ``dense`` also
             ``maps``, N arrays float32 (C, h, w), and ``images``, N arrays uint8
-            (H, W, bands) as the backbone saw them, before normalisation.
+            (H, W, bands) before normalisation.
 
         Raises:
-            FileNotFoundError: An input does not exist.
+            MissingFileError: An input does not exist.
+        CMIDError: A folder holds no image.
             ImageError: No image could be read.
         """
-        files = list_images(inputs)
+        files = list_inputs(inputs)
         result = dict(paths=[], vectors=[], failed=[])
         if dense:
             result.update(maps=[], images=[])
@@ -107,11 +121,11 @@ class FeatureInferencer(BaseInferencer):
         result['vectors'] = np.stack(result['vectors'])
         return result
 
-    def preprocess(self, inputs: Sequence[str], **_) -> tuple[Tensor, list]:
-        """Images as the backbone wants them.
+    def preprocess(self, inputs: Sequence[str]) -> tuple[Tensor, list]:
+        """Read images and prepare them for the backbone.
 
         Args:
-            inputs (Sequence[str]): Files whose images come out in one size.
+            inputs (Sequence[str]): Files whose images have one size after the pipeline.
 
         Returns:
             tuple: (B, bands, H, W) float32 normalised on the device, and B arrays uint8
@@ -129,63 +143,26 @@ class FeatureInferencer(BaseInferencer):
         return (batch.float() - self.mean) / self.std
 
     @torch.no_grad()
-    def forward(self, inputs: Tensor, **_) -> Tensor:
+    def forward(self, inputs: Tensor) -> Tensor:
         """Last feature map (B, C, h, w) of normalised images; (B, C) of some backbones."""
         return self.model(inputs)[-1]
-
-    def visualize(self, *args, **kwargs):
-        """Pictures of features are made by ``tools/visualization``."""
-        raise NotImplementedError(self.visualize.__doc__)
-
-    def postprocess(self, *args, **kwargs):
-        """Features are given as they are."""
-        raise NotImplementedError(self.postprocess.__doc__)
-
-    def _init_model(self, cfg: Config, weights: str, device: str) -> torch.nn.Module:
-        settings = copy.deepcopy(cfg.model.backbone)
-        settings.init_cfg = None
-        with scope_of(cfg):
-            backbone = MODELS.build(settings)
-        file, match = CMIDPretrained(weights, self.encoder).match(backbone)
-        # strict but for norms of inner stages, which the last map does not pass
-        backbone.load_state_dict(match.tensors, strict=False)
-        print_log(f'{file}: {match}', 'current')
-        self.name = str(file)
-        self._set_normalisation(cfg, file.meta, device)
-        return ready(backbone, device)
 
     def _set_normalisation(self, cfg: Config, meta: dict, device: str) -> None:
         own = cfg.model.get('data_preprocessor') or cfg.get('data_preprocessor') or {}
         for name in ('mean', 'std'):
             numbers = meta.get(name) or own.get(name)
             if not numbers:
-                raise ValueError(
-                    f'neither the checkpoint nor {cfg.filename} tells {name} of the bands: '
+                raise CMIDError(
+                    f'neither the checkpoint nor {cfg.filename} has the {name} of the bands: '
                     'set it in model.data_preprocessor (tools/dataset_statistics.py)')
             setattr(self, name, torch.tensor(numbers, device=device)[:, None, None])
 
-    def _init_pipeline(self, cfg: Config) -> '_Prepare':
-        steps = [step for step in test_pipeline(cfg) if 'Pack' not in step['type']]
-        if steps[0]['type'] != 'LoadRSImage':
-            raise ValueError(f'the test pipeline of {cfg.filename} begins with '
-                             f"{steps[0]['type']}: let it begin with LoadRSImage, which gives "
-                             'the bands in the order of the pre-training')
-        with scope_of(cfg):
-            return _Prepare(Compose([TRANSFORMS.build(step) for step in steps]),
-                            len(self.mean))
-
-    def _init_collate(self, cfg):
-        return None
-
-    def _init_visualizer(self, cfg):
-        return None
-
     def _batches(self, files: list, batch_size: int, failed: list) -> Iterator[tuple]:
-        """Paths and images of one size, at most ``batch_size``; notes what fails."""
+        """Paths and images of one size, at most ``batch_size``; appends to ``failed``."""
         paths, images = [], []
         read = read_in_parallel(_Images(files, self.pipeline),
                                 show_progress=self.show_progress)
-        # in this order, so that the bar is told of the end
+        # in this order, so that the bar reaches its end
         for (image, reason), path in zip(read, files):
             if image is None:
                 failed.append((path, reason))
@@ -200,11 +177,11 @@ class FeatureInferencer(BaseInferencer):
 
 
 class _Prepare:
-    """From a path to a uint8 image (H, W, bands).
+    """Reads a path to a uint8 image (H, W, bands).
 
     Args:
         transforms (Compose): Of the config, without packing.
-        bands (int): That the normalisation is for.
+        bands (int): Bands of the normalisation.
     """
 
     def __init__(self, transforms: Compose, bands: int):
@@ -217,14 +194,14 @@ class _Prepare:
         image = image.reshape(*image.shape[:2], -1)
         if image.shape[2] != self.bands:
             raise ImageError(
-                f'{path} comes with {image.shape[2]} bands out of the pipeline, the '
+                f'{path} has {image.shape[2]} bands after the pipeline, the '
                 f'checkpoint was trained on {self.bands}: set bands of LoadRSImage and '
                 'in_channels of the backbone')
         return image
 
 
 class _Images(Dataset):
-    """Images, or None and the reason why there is none."""
+    """Pairs of an image and '', or of None and the reason why it cannot be read."""
 
     def __init__(self, files: list, prepare: _Prepare):
         self.files = files
@@ -243,3 +220,32 @@ class _Images(Dataset):
 def scene_vectors(maps: Tensor) -> Tensor:
     """(B, C) float32, the spatial mean of maps (B, C, h, w); vectors (B, C) as they are."""
     return (maps.mean((2, 3)) if maps.ndim == 4 else maps).float()
+
+
+def _build_pipeline(cfg: Config, bands: int) -> _Prepare:
+    steps = [step for step in test_pipeline(cfg) if 'Pack' not in step['type']]
+    if steps[0]['type'] != 'LoadRSImage':
+        raise CMIDError(f'the test pipeline of {cfg.filename} begins with '
+                        f"{steps[0]['type']}: it must begin with LoadRSImage, which returns "
+                        'the bands in the order of the pre-training')
+    with scope_of(cfg):
+        return _Prepare(Compose([TRANSFORMS.build(step) for step in steps]), bands)
+
+
+def list_inputs(inputs: str | Sequence[str]) -> list[str]:
+    """Paths of the images of a folder tree, a packed data set, a file or a list of them.
+
+    Raises:
+        MissingFileError: A path does not exist.
+        CMIDError: A folder holds no image.
+    """
+    files = []
+    for entry in [inputs] if isinstance(inputs, (str, Path)) else inputs:
+        path = Path(entry)
+        if path.is_dir() or path.suffix == '.lmdb':
+            files += [str(path / name) for name in list_images(str(path))]
+        elif path.is_file() or '.lmdb' in str(path):
+            files.append(str(path))
+        else:
+            raise MissingFileError(f'no such file or folder: {path}')
+    return files

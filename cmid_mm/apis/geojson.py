@@ -1,4 +1,4 @@
-"""Boxes of a raster as GeoJSON (RFC 7946), which every GIS opens."""
+"""Boxes of a raster as GeoJSON (RFC 7946)."""
 import json
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from rasterio.warp import transform as change_coordinates
 from ..checkpoints.files import atomic_write
 from .raster_file import Georeference
 
-# The only coordinates that GeoJSON has: longitude and latitude on WGS 84.
+# the only coordinates of GeoJSON: longitude and latitude on WGS 84
 _LONGITUDE_LATITUDE = 'EPSG:4326'
 
 
@@ -54,10 +54,10 @@ def to_longitude_latitude(corners: np.ndarray, place: Georeference) -> np.ndarra
 
 def save_boxes(out: str, boxes: np.ndarray, labels: Sequence[str], scores: Sequence[float],
                place: Georeference) -> None:
-    """Write one polygon a box, with ``label``, ``score`` and ``pixels``, its corners.
+    """Write one polygon for each box, with ``label``, ``score`` and ``pixels``, its corners.
 
     Without a coordinate system the polygons themselves are in pixels, x to the right and y
-    down, and the file says so.
+    down, and the file states it.
 
     Args:
         out (str): File to write.
@@ -87,7 +87,7 @@ def save_boxes(out: str, boxes: np.ndarray, labels: Sequence[str], scores: Seque
 
 
 def counterclockwise(rings: np.ndarray) -> np.ndarray:
-    """Rings (N, 4, 2) turned round where they run clockwise, as RFC 7946 asks for."""
+    """Reverse those rings (N, 4, 2) that run clockwise, as RFC 7946 requires."""
     x, y = rings[..., 0], rings[..., 1]
     area = (x * np.roll(y, -1, axis=1) - np.roll(x, -1, axis=1) * y).sum(1)
     return np.where((area < 0)[:, None, None], rings[:, ::-1], rings)

@@ -1,28 +1,35 @@
 """Maps of classes and of change from rasters of any size."""
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
+import rasterio
 import torch
+from rasterio.enums import Resampling
+from rasterio.windows import Window
 from torch import Tensor
 
-from ..visualization.class_map import class_colours, save_class_map
+from ..checkpoints.files import atomic_write
+from ..engine.optimizers.auto_precision import best_precision
+from ..visualization.raster_pictures import class_colours, save_class_map
 from .raster_file import RasterFile
-from .raster_inferencer import RasterInferencer, fast_precision
-from .raster_writing import NODATA, georeferenced_tiff
+from .raster_inferencer import RasterInferencer
 from .tiles import Mosaic, Span, cut_axis
 
-# Longest side of the small picture, in pixels.
+NODATA = 255
+_BLOCK = 256
+# longest side of the small picture in pixels
 _PICTURE = 1000
 
 
 class SegmentationInferencer(RasterInferencer):
-    """A GeoTIFF of classes for a raster of any size, by any segmentor of mmseg's kind.
+    """Writes a GeoTIFF of classes for a raster of any size, by any segmentor of mmseg's kind.
 
-    The model sees overlapping tiles; in their overlap probabilities fade from one tile into
-    the next. Classes are numbered as in training, 255 is where the raster has no data. The
-    result has the georeference of the raster, the colours and names of the classes.
+    The model predicts overlapping tiles; in their overlap probabilities fade from one tile
+    into the next. Classes are numbered as in training, 255 is where the raster has no data.
+    The result has the georeference of the raster, the colours and names of the classes.
 
     Args: see :class:`RasterInferencer`.
     """
@@ -35,8 +42,8 @@ class SegmentationInferencer(RasterInferencer):
         Args:
             paths (tuple[str, ...]): Its file, of every date.
             out (str): GeoTIFF to write.
-            confidence (bool): Whether a second band holds the probability of the class that
-                was chosen, in percent. Defaults to False.
+            confidence (bool): Whether a second band holds the probability of the predicted
+                class, in percent. Defaults to False.
             picture (bool): Whether a small PNG of image and map is written beside it.
                 Defaults to True.
 
@@ -46,16 +53,14 @@ class SegmentationInferencer(RasterInferencer):
             data, ``seconds``.
 
         Raises:
-            ImageError: A raster is damaged, or does not suit the model.
+            ImageError: A raster is damaged, or does not fit the model.
         """
         started = time.perf_counter()
         with self.open(paths) as files:
             self.describe(files)
             names, palette = self.classes()
-            bands = ['class', 'probability, %'] if confidence else ['class']
             counts = np.zeros(256, np.int64)
-            with georeferenced_tiff(out, files[0], bands, palette,
-                                    dict(CLASSES=', '.join(names))) as writer:
+            with write_map(out, files[0], names, palette, confidence) as writer:
                 for rows in self._mapped_rows(files, confidence):
                     counts += np.bincount(rows[0].ravel(), minlength=256)
                     writer.write(rows)
@@ -75,23 +80,28 @@ class SegmentationInferencer(RasterInferencer):
                                            scale_factor=(1., 1.), img_path=''))
 
     def precision(self):
-        """Context manager: what the hardware computes fastest."""
-        return fast_precision(next(self.model.parameters()).device)
+        """Context manager: the precision that the hardware computes fastest."""
+        device = next(self.model.parameters()).device.type
+        name, _ = best_precision()
+        # where there is a GPU, it is that of the GPU
+        elsewhere = device == 'cpu' and torch.cuda.is_available()
+        if name == 'float32' or elsewhere:
+            return nullcontext()
+        return torch.autocast(device, getattr(torch, name))
 
     def classes(self) -> tuple[list[str], list]:
-        """Names and colours (R, G, B) of the classes, as the checkpoint has them."""
-        meta = self.model.dataset_meta
+        """Names and colours (R, G, B) of the classes, from the checkpoint where it has them."""
         count = max(self.model.decode_head.num_classes, 2)
-        names = list(meta.get('classes') or [f'class {number}' for number in range(count)])
-        return names, class_colours(count, meta.get('palette'))
+        palette = self.model.dataset_meta.get('palette')
+        return self.class_names(count), class_colours(count, palette)
 
     def probabilities(self, tiles: list) -> list[Tensor]:
         """float32 (classes, h, w) on the CPU of tiles of one size; (1, h, w) of a sigmoid."""
         maps = [sample.seg_logits.data.float() for sample in self.forward(tiles)]
-        # of one channel mmseg gives the sigmoid already
+        # mmseg returns the sigmoid of a single channel already
         return [(scores.softmax(0) if len(scores) > 1 else scores).cpu() for scores in maps]
 
-    def _mapped_rows(self, files: list[RasterFile], confidence: bool):
+    def _mapped_rows(self, files: list[RasterFile], confidence: bool) -> Iterator[np.ndarray]:
         """uint8 (1 or 2, rows, width) from top to bottom."""
         first = files[0]
         columns, rows = (cut_axis(length, self.tile, self.overlap)
@@ -100,7 +110,10 @@ class SegmentationInferencer(RasterInferencer):
         mosaic = Mosaic(columns, self.model.decode_head.out_channels)
         for row, tiles, masks in self.rows(files, columns, rows):
             out = np.full((1 + confidence, row.settled - row.low, first.width), NODATA, np.uint8)
-            valid = self._settled(row, columns, masks)
+            valid = np.concatenate([
+                mask[row.low - row.start:row.settled - row.start,
+                     span.low - span.start:span.settled - span.start]
+                for span, mask in zip(columns, masks)], axis=1)
             scores = self._row_scores(tiles, masks, progress)
             for place, means in mosaic.join(row, scores):
                 labels, shares = self._decide(means)
@@ -110,7 +123,8 @@ class SegmentationInferencer(RasterInferencer):
             out[:, ~valid] = NODATA
             yield out
 
-    def _row_scores(self, tiles: list, masks: list, progress: Callable[[int], None]):
+    def _row_scores(self, tiles: list, masks: list,
+                    progress: Callable[[int], None]) -> Iterator[Tensor | None]:
         """Probabilities of the tiles of a row, in their order; None of those without data."""
         full = [number for number, mask in enumerate(masks) if mask.any()]
         batches = iter(full[start:start + self.batch_size]
@@ -122,13 +136,6 @@ class SegmentationInferencer(RasterInferencer):
                 found = dict(zip(batch, self.probabilities([tiles[i] for i in batch])))
             progress(1)
             yield found.get(number)
-
-    def _settled(self, row: Span, columns: list[Span], masks: list) -> np.ndarray:
-        """bool (settled rows, width): where the raster has data."""
-        parts = [mask[row.low - row.start:row.settled - row.start,
-                      span.low - span.start:span.settled - span.start]
-                 for span, mask in zip(columns, masks)]
-        return np.concatenate(parts, axis=1)
 
     def _decide(self, means: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Classes uint8 (h, w) and their probabilities (h, w)."""
@@ -143,15 +150,85 @@ class SegmentationInferencer(RasterInferencer):
                       palette: list) -> str:
         path = str(Path(out).with_suffix('.png'))
         images = [file.small(_PICTURE)[0] for file in files]
-        save_class_map(images, out, images[0].shape[:2], names, palette, path)
+        with rasterio.open(out, driver='GTiff') as file:
+            labels = file.read(1, out_shape=images[0].shape[:2], resampling=Resampling.nearest)
+        save_class_map(images, labels, names, palette, path)
         return path
 
 
 class ChangeInferencer(SegmentationInferencer):
-    """A GeoTIFF of change from two dates of a place, by mmseg's or open-cd's models.
+    """Writes a GeoTIFF of change from two dates of a place, by mmseg's or open-cd's models.
 
     As :class:`SegmentationInferencer`, for configs that read pairs: inputs are pairs
     (earlier, later) of rasters on one grid, or two folders with equal names.
     """
     ending = '_change.tif'
     wanted_dates = 2
+
+
+class RowWriter:
+    """Takes rows in their order and writes them in whole blocks of the file.
+
+    A compressed block that is written in two parts would occupy its space in the file twice.
+
+    Args:
+        file (rasterio.io.DatasetWriter): Open for writing.
+    """
+
+    def __init__(self, file):
+        self.file = file
+        self.done = 0
+        self.pending = []
+
+    def write(self, rows: np.ndarray) -> None:
+        """Add uint8 (bands, rows, width)."""
+        self.pending.append(rows)
+        ready = sum(part.shape[1] for part in self.pending)
+        last = self.done + ready == self.file.height
+        count = ready if last else ready // _BLOCK * _BLOCK
+        if count:
+            rows = np.concatenate(self.pending, axis=1)
+            self.file.write(rows[:, :count],
+                            window=Window(0, self.done, self.file.width, count))
+            self.done += count
+            self.pending = [rows[:, count:]]
+
+
+@contextmanager
+def write_map(out: str, like: RasterFile, names: list[str], palette: list,
+              confidence: bool) -> Iterator[RowWriter]:
+    """Context manager: a uint8 GeoTIFF in tiles, compressed, with overviews.
+
+    The file gets its name when it is complete.
+
+    Args:
+        out (str): File to write.
+        like (RasterFile): Raster of the same size and georeference.
+        names (list[str]): Of the classes, written as metadata.
+        palette (list[tuple]): Colours (R, G, B), 0 to 255, of the classes.
+        confidence (bool): Whether a second band holds probabilities; a file of two bands has
+            no colours.
+    """
+    place = like.georeference
+    profile = dict(driver='GTiff', dtype='uint8', count=1 + confidence, width=like.width,
+                   height=like.height, nodata=NODATA, compress='deflate', tiled=True,
+                   blockxsize=_BLOCK, blockysize=_BLOCK, bigtiff='if_safer')
+    if place.gcps:
+        profile.update(gcps=place.gcps, crs=place.crs)
+    elif place.known:
+        profile.update(transform=place.transform, crs=place.crs)
+    with atomic_write(out) as path:
+        # the unfinished file has no ending that GDAL knows
+        with rasterio.open(path, 'w', **profile) as file:
+            file.set_band_description(1, 'class')
+            if confidence:
+                file.set_band_description(2, 'probability, %')
+            else:
+                file.write_colormap(1, dict(enumerate(map(tuple, palette))))
+            file.update_tags(CLASSES=', '.join(names))
+            yield RowWriter(file)
+        factors = [2**power for power in range(1, 8)
+                   if max(like.width, like.height) >> power >= _BLOCK]
+        if factors:
+            with rasterio.open(path, 'r+') as file:
+                file.build_overviews(factors, Resampling.nearest)

@@ -1,27 +1,28 @@
-"""How a config reads images."""
+"""The test pipeline of a config, as the inferencers use it."""
 import copy
 
 from mmengine.config import Config, ConfigDict
 
 from ..datasets.transforms.loading import LoadRSImage
+from ..utils.errors import CMIDError
 
 _PAIR_LOADERS = ('LoadRSImagePair', 'MultiImgLoadImageFromFile')
 _OUR_LOADERS = ('LoadRSImage', 'LoadRSImagePair')
 _BGR_LOADERS = ('LoadImageFromFile', 'MultiImgLoadImageFromFile')
-# where a config says nothing of the size of its images
+# for configs without the size of their images
 _SIZE = 224
 
 
 def test_pipeline(config: Config) -> list:
-    """Transforms of the test of a config; the first data set's, where there are several.
+    """Transforms of the test of a config; of the first data set where there are several.
 
     Raises:
-        ValueError: The config has none.
+        CMIDError: The config has none.
     """
     pipeline = _pipeline(config.get('test_dataloader'))
     if not pipeline:
-        raise ValueError(f'{config.filename} has no test_dataloader with a pipeline, which '
-                         'says how images are read: give the config of a training or test')
+        raise CMIDError(f'{config.filename} has no test_dataloader with a pipeline to read '
+                        'images: give the config of a training or test')
     return pipeline
 
 
@@ -32,11 +33,11 @@ def raster_loading(loader: ConfigDict) -> tuple[LoadRSImage, bool, int]:
         loader (ConfigDict): First transform of the test pipeline.
 
     Returns:
-        tuple: The loading of one date; whether its bands are to be turned round, to BGR; and
-        the number of dates.
+        tuple: The loading of one date; whether its bands must be reversed, to BGR; and the
+        number of dates.
 
     Raises:
-        ValueError: The loader is an unknown one.
+        CMIDError: The loader is unknown.
     """
     name = loader['type'].rpartition('.')[2]
     dates = 2 if name in _PAIR_LOADERS else 1
@@ -45,23 +46,35 @@ def raster_loading(loader: ConfigDict) -> tuple[LoadRSImage, bool, int]:
         return LoadRSImage(**settings), False, dates
     if name in _BGR_LOADERS:
         return LoadRSImage(bands=3), True, dates
-    raise ValueError(f'the test pipeline begins with {name}, which tiles of a raster cannot '
-                     f'stand in for: use one of {", ".join(_OUR_LOADERS + _BGR_LOADERS)}')
+    raise CMIDError(f'the test pipeline begins with {name}, which cannot read tiles of a '
+                    f'raster: use one of {", ".join(_OUR_LOADERS + _BGR_LOADERS)}')
+
+
+def resized_to(config: Config) -> str:
+    """Size to which the test pipeline of a config resizes images; '' where it does not."""
+    for step in test_pipeline(config):
+        if step['type'].endswith('Resize'):
+            if step.get('scale'):
+                return '{} x {} px'.format(*(step['scale'] if isinstance(
+                    step['scale'], (list, tuple)) else (step['scale'], ) * 2))
+            return f'{step.get("scale_factor")} times their size'
+    return ''
 
 
 def trained_size(config: Config) -> int | None:
-    """Side of the images in training, in pixels, as far as the config tells."""
+    """Side of the images in training, in pixels; None where the config does not define it."""
     found = []
 
-    def look(node):
+    def search(node):
         if isinstance(node, dict):
-            found.extend(node[key] for key in ('crop_size', ) if node.get(key))
+            if node.get('crop_size'):
+                found.append(node['crop_size'])
             node = list(node.values())
         if isinstance(node, (list, tuple)):
             for child in node:
-                look(child)
+                search(child)
 
-    look(config.get('train_dataloader'))
+    search(config.get('train_dataloader'))
     resize = [step['scale'] for step in test_pipeline(config)
               if step['type'].endswith('Resize') and step.get('scale')]
     preprocessor = config.model.get('data_preprocessor') or {}
@@ -83,10 +96,10 @@ def read_at(cfg: Config, size: int | None = None) -> Config:
         Config: A copy; the config itself where nothing has to be changed.
 
     Raises:
-        ValueError: No pipeline of the config reads images, or the size is not positive.
+        CMIDError: No pipeline of the config reads images, or the size is not positive.
     """
     if size is not None and size < 1:
-        raise ValueError(f'a size of {size} px: give the side of the images in pixels')
+        raise CMIDError(f'a size of {size} px: give the side of the images in pixels')
     tested = cfg.get('test_dataloader') is not None
     if tested and size is None:
         return cfg
@@ -99,14 +112,14 @@ def read_at(cfg: Config, size: int | None = None) -> Config:
 
 
 def _loading(cfg: Config, tested: bool) -> dict:
-    """The step that reads a file, of the test where there is one, else of the training."""
+    """The step that loads an image, of the test where there is one, else of the training."""
     steps = _pipeline(cfg.get('test_dataloader' if tested else 'train_dataloader'))
     for step in steps:
         if step['type'] == 'LoadRSImage':
             # every pixel: JPEGs are decoded smaller where views are cut from them
             return {key: value for key, value in step.items() if key != 'shortest_side'}
-    raise ValueError(f'no pipeline of {cfg.filename} reads images with LoadRSImage: give the '
-                     'config of a pre-training or classification of this project')
+    raise CMIDError(f'no pipeline of {cfg.filename} reads images with LoadRSImage: give the '
+                    'config of a pre-training or classification of this project')
 
 
 def _pipeline(loader: dict | None) -> list:

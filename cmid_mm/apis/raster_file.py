@@ -1,4 +1,4 @@
-"""Reads windows of a raster of any size as a model was trained to see images."""
+"""Reads windows of a raster of any size, prepared as the model's training images."""
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +10,8 @@ from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
-from ..datasets.file_limits import bytes_of_a_number
-from ..datasets.image_reading import ImageError, Raster, is_mask, palette_colours
+from ..datasets.file_limits import ImageError
+from ..datasets.raster_reading import Raster, bytes_per_value, is_mask, palette_colours
 from ..datasets.transforms.loading import LoadRSImage
 
 # First bytes -> driver of GDAL, of formats whose files hold their own pixels: left to itself,
@@ -25,12 +25,12 @@ _CACHE_BYTES = 2**27
 
 
 class Georeference(NamedTuple):
-    """Where a raster lies.
+    """Georeference of a raster.
 
     Attributes:
         crs (rasterio.crs.CRS | None): Of ``transform``, or of ``gcps`` where there are some.
         transform (affine.Affine): From column and row to coordinates.
-        gcps (list): Ground control points; empty where ``transform`` tells it.
+        gcps (list): Ground control points; empty where ``transform`` defines the place.
     """
     crs: object
     transform: object
@@ -38,7 +38,7 @@ class Georeference(NamedTuple):
 
     @property
     def known(self) -> bool:
-        """Whether the raster says anything about its place."""
+        """Whether the raster has any georeference."""
         return self.crs is not None or bool(self.gcps) or not self.transform.is_identity
 
 
@@ -48,7 +48,7 @@ class RasterFile:
     Attributes:
         path (str): The file.
         width (int): In pixels; ``height`` alike.
-        georeference (Georeference): Where it lies.
+        georeference (Georeference): Of the raster.
     """
 
     def __init__(self, path: str, file: rasterio.DatasetReader, loading: LoadRSImage):
@@ -71,13 +71,13 @@ class RasterFile:
 
         Args:
             window (Window): Columns and rows, inside the raster.
-            size (tuple[int, int], optional): (rows, columns) of the result, shrunk by taking
-                pixels. Defaults to None: every pixel.
+            size (tuple[int, int], optional): (rows, columns) of the result, by nearest
+                neighbours. Defaults to None: every pixel.
 
         Returns:
             tuple[ndarray, ndarray]: uint8 (H, W, bands) as ``LoadRSImage`` gives them, and
-            bool (H, W), whether the pixel holds anything: false where it is nodata, not a
-            number in every band, or masked.
+            bool (H, W), whether the pixel has data: false where it is nodata, not a number
+            in every band, or masked.
 
         Raises:
             ImageError: The file is damaged there.
@@ -118,7 +118,7 @@ class RasterFile:
         """Whether the last band is marked as alpha and looks like a mask.
 
         GDAL marks the fourth band of every 8-bit TIFF so, and that is near infrared as often
-        as alpha (see ``is_mask``). A few thousand pixels tell.
+        as alpha (see ``is_mask``). A few thousand pixels suffice to distinguish them.
         """
         file = self._file
         if file.count < 2 or file.colorinterp[-1] != ColorInterp.alpha:
@@ -158,8 +158,8 @@ def open_raster(path: str, loading: LoadRSImage) -> Iterator[RasterFile]:
         loading (LoadRSImage): Which bands, and how raw values become 0..255.
 
     Raises:
-        ImageError: It cannot be read, has other bands than wanted, or no ``value_range``
-            although its numbers are not of 8 bits.
+        ImageError: It cannot be read, does not have the required bands, or there is no
+            ``value_range`` although its numbers are not of 8 bits.
     """
     with warnings.catch_warnings(), rasterio.Env(
             GDAL_DISABLE_READDIR_ON_OPEN='EMPTY_DIR', GDAL_CACHEMAX=_CACHE_BYTES):
@@ -174,7 +174,7 @@ def open_raster(path: str, loading: LoadRSImage) -> Iterator[RasterFile]:
                 raster = RasterFile(path, file, loading)
             except ValueError as error:
                 raise ImageError(f'{path} {error}') from error
-            # the first window tells what would be wrong with all
+            # fails for the same reasons as any later window
             raster.read(Window(0, 0, 1, 1))
             yield raster
 
@@ -191,8 +191,29 @@ def _driver(path: str) -> str:
 
 def _check_blocks(file: rasterio.DatasetReader) -> None:
     height, width = file.block_shapes[0]
-    size = height * width * file.count * bytes_of_a_number(file)
+    size = height * width * file.count * bytes_per_value(file)
     if size > _MOST_BLOCK_BYTES:
         raise ValueError(
             f'is stored in blocks of {width} x {height} pixels, {size / 2**30:.1f} GiB each: '
             'store it in tiles, gdal_translate -co TILED=YES')
+
+
+def require_same_grid(first: RasterFile, second: RasterFile) -> None:
+    """Raise ImageError where two rasters do not cover the same pixels of the ground."""
+    sizes = [f'{file.width} x {file.height}' for file in (first, second)]
+    if sizes[0] != sizes[1]:
+        raise ImageError(
+            f'{second.path} has {sizes[1]} pixels, but {first.path}, of the other date, has '
+            f'{sizes[0]}: bring the two onto one grid with gdalwarp -te ... -tr ...')
+    ours, theirs = first.georeference, second.georeference
+    if not (ours.known and theirs.known) or ours.gcps or theirs.gcps:
+        return
+    # corners of the second raster in pixels of the first
+    corners = np.array([(0, 0, 1), (first.width, 0, 1), (0, first.height, 1)], float).T
+    to_ground = [np.reshape(where.transform, (3, 3)) for where in (ours, theirs)]
+    moved = np.linalg.solve(to_ground[0], to_ground[1] @ corners)
+    if ours.crs != theirs.crs or np.abs(moved - corners).max() > 0.5:
+        raise ImageError(
+            f'{second.path} does not lie where {first.path} does (coordinates or their '
+            'system differ): bring the two onto one grid with gdalwarp -t_srs ... -te ... '
+            '-tr ...')

@@ -1,37 +1,35 @@
-"""What the inferencers of large rasters have in common."""
+"""Base of the inferencers for rasters of any size."""
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.infer import BaseInferencer
 from mmengine.logging import print_log
 from mmengine.utils import ProgressBar
 from rasterio.windows import Window
 
-from ..engine.optimizers.auto_precision import best_precision
-from ..utils.config_scope import scope_of
 from ..checkpoints.files import check_output
-from .inputs import check_names, list_rasters, require_same_grid
+from ..utils.config_scope import scope_of
+from ..utils.errors import CMIDError, MissingFileError
 from .model import as_config, build_model
-from .pipelines import raster_loading, test_pipeline, trained_size
-from .raster_file import RasterFile, open_raster
+from .pipelines import raster_loading, resized_to, test_pipeline, trained_size
+from .raster_file import RasterFile, open_raster, require_same_grid
 from .tiles import Span, cut_axis
 
-# Where a config says nothing of the size it was trained with.
+RASTER_EXTENSIONS = ('.tif', '.tiff', '.jp2', '.png', '.jpg', '.jpeg')
+# for configs without the size of their training images
 _TILE = 512
 
 
-class RasterInferencer(BaseInferencer):
-    """Base of what goes through rasters of any size tile by tile.
+class RasterInferencer:
+    """Applies a model to rasters of any size tile by tile and writes a file for each raster.
 
-    Every subclass writes a file a raster and keeps no more of it in memory than a row of
-    tiles.
+    It keeps no more than two rows of tiles in memory.
 
     Args:
         model (str | Config): Config of the training.
@@ -50,14 +48,14 @@ class RasterInferencer(BaseInferencer):
         dates (int): Rasters that belong to one input.
 
     Raises:
-        FileNotFoundError: There is no such config or checkpoint.
-        ValueError: The checkpoint is of another model or lacks its head, the config is for
-            another task, or the overlap does not suit the tile.
+        MissingFileError: The config or the checkpoint does not exist.
+        CMIDError: The checkpoint is of another model or lacks its head, the config is for
+            another task, or the overlap does not fit the tile.
     """
 
-    #: What the files that are written end in, behind the name of the raster.
+    #: Appended to the name of the raster to name the result.
     ending: str
-    #: Dates that an input has.
+    #: Dates of an input.
     wanted_dates = 1
 
     def __init__(self,
@@ -69,27 +67,31 @@ class RasterInferencer(BaseInferencer):
                  overlap: int | None = None,
                  batch_size: int = 4,
                  show_progress: bool = True):
-        config = as_config(model, cfg_options)
-        loader = test_pipeline(config)[0]
-        self.loading, self.bgr, self.dates = raster_loading(loader)
+        self.cfg = as_config(model, cfg_options)
+        self.loading, self.bgr, self.dates = raster_loading(test_pipeline(self.cfg)[0])
         if self.dates != self.wanted_dates:
-            raise ValueError(
-                f'{config.filename} reads {self.dates} date(s) at a time, but '
-                f'{type(self).__name__} takes {self.wanted_dates}: take ChangeInferencer for '
+            raise CMIDError(
+                f'{self.cfg.filename} reads {self.dates} date(s) at a time, but '
+                f'{type(self).__name__} takes {self.wanted_dates}: use ChangeInferencer for '
                 'change detection and SegmentationInferencer for one date')
-        self.tile = tile or trained_size(config) or _TILE
+        self.tile = tile or trained_size(self.cfg) or _TILE
         self.overlap = self.tile // 4 if overlap is None else overlap
         cut_axis(self.tile, self.tile, self.overlap)  # checks
         # open-cd's data preprocessor tests one image at a time
-        self.batch_size = 1 if config.get('default_scope') == 'opencd' else batch_size
-        super().__init__(config, weights, device or get_device(), config.default_scope,
-                         show_progress)
+        self.batch_size = 1 if self.cfg.get('default_scope') == 'opencd' else batch_size
+        self.show_progress = show_progress
+        self.model = build_model(self.cfg, weights, device or get_device())
+        scale = resized_to(self.cfg)
+        if scale:
+            self.say(f'{self.cfg.filename} resizes images to {scale} before the model, but '
+                     'rasters are not resized: if the resolution of the raster is not that of '
+                     'the resized images, resample it with gdalwarp -tr')
 
     def __call__(self, inputs, out_dir: str, **kwargs) -> dict:
-        """Go through rasters, one file of results for each.
+        """Predict rasters, one file of results for each.
 
-        Every raster is opened and checked before the first is worked on. What is finished
-        stays, whatever happens to the next one.
+        Every raster is opened and checked before the first prediction. Results that are
+        complete stay, whatever happens to the next raster.
 
         Args:
             inputs (str | Sequence): A raster, a folder or a list of rasters; of two dates a
@@ -98,27 +100,35 @@ class RasterInferencer(BaseInferencer):
             **kwargs: Of :meth:`predict`.
 
         Returns:
-            dict: ``predictions``, one dict a raster, see :meth:`predict`.
+            dict: ``predictions``, one dict for each raster, see :meth:`predict`.
 
         Raises:
-            FileNotFoundError: A raster does not exist, or a folder holds none.
-            ImageError: A raster cannot be read or does not suit the model.
-            ValueError: Two results would have one name, or that of a raster.
+            MissingFileError: A raster does not exist, or a folder holds none.
+            ImageError: A raster cannot be read or does not fit the model.
+            CMIDError: Two results would have one name, or that of a raster.
         """
-        rasters = self._inputs_to_list(inputs)
+        rasters = list_rasters(inputs) if self.dates == 1 else list_pairs(inputs)
         outs = [str(Path(out_dir) / (Path(paths[0]).stem + self.ending)) for paths in rasters]
         for paths, out in zip(rasters, outs):
             for path in paths:
                 check_output(out, path)
         twice = {out for out in outs if outs.count(out) > 1}
         if twice:
-            raise ValueError(f'{len(outs)} rasters would write {min(twice)} more than once: '
-                             'give them names that differ, or call for each by itself')
+            raise CMIDError(f'{len(outs)} rasters would write {min(twice)} more than once: '
+                            'give them names that differ, or predict them one by one')
         for paths in rasters:
             with self.open(paths):
                 pass
         return dict(predictions=[self.predict(paths, out, **kwargs)
                                  for paths, out in zip(rasters, outs)])
+
+    def predict(self, paths: tuple[str, ...], out: str, **kwargs) -> dict:
+        """Predict one raster, of all dates, and write ``out``."""
+        raise NotImplementedError
+
+    def sample(self, shape: tuple):
+        """A data sample of the model's framework for a tile of (rows, columns) pixels."""
+        raise NotImplementedError
 
     @contextmanager
     def open(self, paths: Sequence[str]) -> Iterator[list[RasterFile]]:
@@ -135,7 +145,7 @@ class RasterInferencer(BaseInferencer):
 
     def rows(self, files: list[RasterFile], columns: list[Span],
              rows: list[Span]) -> Iterator[tuple[Span, list, list]]:
-        """Tiles, row by row; the next row is read while this one is worked on.
+        """Tiles, row by row; the next row is read while this one is predicted.
 
         Args:
             files (list[RasterFile]): Of all dates.
@@ -143,8 +153,8 @@ class RasterInferencer(BaseInferencer):
             rows (list[Span]): Rows of tiles.
 
         Yields:
-            tuple: The row; its tiles, uint8 (h, w, dates * bands) in the order of the
-            bands that the model wants; bool (h, w) of each, where every date has pixels.
+            tuple: The row; its tiles, uint8 (h, w, dates * bands) in the model's order of
+            bands; bool (h, w) of each, where every date has data.
         """
         with ThreadPoolExecutor(1) as pool:
             ahead = pool.submit(self._read_row, files, columns, rows[0])
@@ -154,27 +164,39 @@ class RasterInferencer(BaseInferencer):
                     ahead = pool.submit(self._read_row, files, columns, rows[number + 1])
                 yield row, tiles, valid
 
-    @torch.no_grad()
-    def forward(self, inputs: list, **_) -> list:
-        """Data samples with predictions of tiles, uint8 (h, w, bands) of one size."""
-        tensors = [torch.from_numpy(tile).permute(2, 0, 1).contiguous() for tile in inputs]
-        samples = [self.sample(tile.shape[:2]) for tile in inputs]
-        with scope_of(self.cfg), self.precision():
-            return self.model.test_step(dict(inputs=tensors, data_samples=samples))
+    def _read_row(self, files: list[RasterFile], columns: list[Span], row: Span) -> tuple:
+        tiles, masks = [], []
+        for span in columns:
+            window = Window(span.start, row.start, span.stop - span.start, row.stop - row.start)
+            pixels, valid = zip(*(file.read(window) for file in files))
+            if self.bgr:
+                pixels = [image[..., ::-1] for image in pixels]
+            tiles.append(np.concatenate(pixels, axis=2))
+            masks.append(np.logical_and.reduce(valid))
+        return tiles, masks
 
-    def sample(self, shape: tuple):
-        """A data sample of the model's framework for a tile of (rows, columns) pixels."""
-        raise NotImplementedError
+    @torch.no_grad()
+    def forward(self, tiles: list) -> list:
+        """Data samples with predictions of tiles, uint8 (h, w, bands) of one size."""
+        inputs = [torch.from_numpy(tile).permute(2, 0, 1).contiguous() for tile in tiles]
+        samples = [self.sample(tile.shape[:2]) for tile in tiles]
+        with scope_of(self.cfg), self.precision():
+            return self.model.test_step(dict(inputs=inputs, data_samples=samples))
 
     def precision(self):
-        """Context manager: float32; subclasses may take less."""
-        return ExitStack()
+        """Context manager: float32; subclasses may use less."""
+        return nullcontext()
+
+    def class_names(self, count: int) -> list[str]:
+        """Names of the checkpoint, filled up to ``count`` classes."""
+        names = list(self.model.dataset_meta.get('classes') or [])
+        return names + [f'class {number}' for number in range(len(names), count)]
 
     def progress(self, tiles: int) -> Callable[[int], None]:
-        """What is told of so many tiles when they are done; it draws a bar with the time left."""
+        """Function that takes numbers of predicted tiles and draws a bar with the time left."""
         if not self.show_progress:
             return lambda done: None
-        # a bar that moves at most a hundred times keeps a log file readable
+        # at most a hundred updates keep a log file readable
         bar, step, waiting = ProgressBar(tiles, file=sys.stderr), max(1, tiles // 100), 0
 
         def update(done: int) -> None:
@@ -190,76 +212,65 @@ class RasterInferencer(BaseInferencer):
         return update
 
     def say(self, line: str) -> None:
-        """One line for the user."""
+        """Log one line."""
         print_log(line, 'current')
 
     def describe(self, files: list[RasterFile]) -> None:
-        """Say what is about to be done, and what is special about the rasters."""
+        """Log size and tiles of a raster, and what is special about it."""
         first = files[0]
         self.say(f'{" and ".join(file.path for file in files)}: {first.width} x {first.height} '
                  f'px, tiles of {self.tile} px that overlap by {self.overlap} px or more')
         if not first.georeference.known:
             self.say(f'{first.path} has no georeference, so the result has none either')
         if min(first.width, first.height) < self.tile:
-            self.say(f'{first.path} is smaller than a tile and is seen as it is')
-
-    def visualize(self, *args, **kwargs):
-        """Predictions of rasters are files; a small picture of each lies beside it."""
-        raise NotImplementedError(self.visualize.__doc__)
-
-    def postprocess(self, *args, **kwargs):
-        """Predictions of rasters are files."""
-        raise NotImplementedError(self.postprocess.__doc__)
-
-    def _read_row(self, files: list[RasterFile], columns: list[Span], row: Span) -> tuple:
-        windows = [Window(span.start, row.start, span.stop - span.start, row.stop - row.start)
-                   for span in columns]
-        tiles, masks = [], []
-        for window in windows:
-            pixels, valid = zip(*(file.read(window) for file in files))
-            if self.bgr:
-                pixels = [image[..., ::-1] for image in pixels]
-            tiles.append(np.concatenate(pixels, axis=2))
-            masks.append(np.logical_and.reduce(valid))
-        return tiles, masks
-
-    def _inputs_to_list(self, inputs) -> list[tuple[str, ...]]:
-        """Paths of the dates of every raster."""
-        if self.dates == 1:
-            return [(path, ) for path in list_rasters(inputs)]
-        if len(inputs) == 2 and all(isinstance(entry, (str, Path)) for entry in inputs):
-            inputs = [inputs]
-        pairs = []
-        for pair in inputs:
-            if len(pair) != 2:
-                raise ValueError(f'{pair} are no two dates: give (earlier, later)')
-            sides = [list_rasters(side) for side in pair]
-            if Path(pair[0]).is_dir():
-                check_names(*pair, *sides)
-            pairs += zip(*sides)
-        return pairs
-
-    def _init_model(self, cfg: Config, weights: str, device: str) -> torch.nn.Module:
-        return build_model(cfg, weights, device)
-
-    def _init_pipeline(self, cfg):
-        return None
-
-    def _init_collate(self, cfg):
-        return None
-
-    def _init_visualizer(self, cfg):
-        return None
+            self.say(f'{first.path} is smaller than a tile and is not enlarged')
 
 
-@contextmanager
-def fast_precision(device: torch.device) -> Iterator[None]:
-    """Context manager: the precision that the hardware computes fastest."""
-    name, _ = best_precision()
-    # it speaks of a GPU where there is one
-    elsewhere = device.type == 'cpu' and torch.cuda.is_available()
-    if name == 'float32' or elsewhere:
-        yield
-        return
-    with torch.autocast(device.type, getattr(torch, name)):
-        yield
+def list_rasters(inputs: str | Sequence[str]) -> list[tuple[str]]:
+    """Paths of a raster, a folder of rasters (without sub-folders) or a list of them.
+
+    Raises:
+        MissingFileError: A path does not exist, or a folder holds no raster.
+    """
+    files = []
+    for entry in [inputs] if isinstance(inputs, (str, Path)) else inputs:
+        path = Path(entry)
+        if path.is_dir():
+            found = sorted(str(child) for child in path.iterdir()
+                           if child.suffix.lower() in RASTER_EXTENSIONS)
+            if not found:
+                raise MissingFileError(f'{path} holds no raster ({", ".join(RASTER_EXTENSIONS)}'
+                                       '): give a file, or the folder that holds them')
+            files += found
+        elif path.is_file():
+            files.append(str(path))
+        else:
+            raise MissingFileError(f'no such raster: {path}')
+    return [(path, ) for path in files]
+
+
+def list_pairs(inputs: Sequence) -> list[tuple[str, str]]:
+    """Paths of both dates of every raster.
+
+    Args:
+        inputs (Sequence): A pair (earlier, later) of rasters or of folders with equal names,
+            or a list of pairs.
+
+    Raises:
+        MissingFileError: A path does not exist, or a folder holds no raster.
+        CMIDError: Something is no pair, or the names of two folders differ.
+    """
+    if len(inputs) == 2 and all(isinstance(entry, (str, Path)) for entry in inputs):
+        inputs = [inputs]
+    pairs = []
+    for pair in inputs:
+        if len(pair) != 2:
+            raise CMIDError(f'{pair} are not two dates: give (earlier, later)')
+        sides = [[path for path, in list_rasters(side)] for side in pair]
+        alone = sorted(set.symmetric_difference(*({Path(path).stem for path in side}
+                                                  for side in sides)))
+        if Path(pair[0]).is_dir() and alone:
+            raise CMIDError(f'{alone[0]} is in one of {pair[0]} and {pair[1]} only: both dates '
+                            'of a place must have the same name')
+        pairs += zip(*sides)
+    return pairs

@@ -11,6 +11,7 @@ from mmpretrain.registry import TRANSFORMS
 
 from ..checkpoints.files import load_checkpoint_file
 from ..utils.config_scope import scope_of
+from ..utils.errors import CMIDError
 from ..utils.keyed_random import view_key
 from ..visualization.reconstruction import reconstruction_panels
 from .model import build_from
@@ -26,20 +27,20 @@ class Reconstructor:
         device (str, optional): Defaults to None: a GPU where there is one.
 
     Raises:
-        FileNotFoundError: There is no such checkpoint.
-        ValueError: The config is of another training, or the checkpoint of another model or
+        MissingFileError: The checkpoint does not exist.
+        CMIDError: The config is of another training, or the checkpoint of another model or
             of the backbone alone.
     """
 
     def __init__(self, cfg: Config, checkpoint: str, device: str | None = None):
         if cfg.get('model', {}).get('type') != 'CMID':
-            raise ValueError(f'the model of {cfg.filename} is no CMID and reconstructs nothing: '
-                             'give the config of the pre-training (work_dirs/.../config.py)')
+            raise CMIDError(f'the model of {cfg.filename} is no CMID and reconstructs nothing: '
+                            'give the config of the pre-training (work_dirs/.../config.py)')
         content = load_checkpoint_file(checkpoint)
         if not any('decoder.' in key for key in content.get('state_dict', content)):
-            raise ValueError(f'{checkpoint} holds no decoder, it is of a backbone alone: give '
-                             'the checkpoint that the pre-training wrote '
-                             '(work_dirs/.../epoch_N.pth)')
+            raise CMIDError(f'{checkpoint} holds no decoder, it is of a backbone alone: give '
+                            'the checkpoint that the pre-training wrote '
+                            '(work_dirs/.../epoch_N.pth)')
         self.model = build_from(cfg, content, Path(checkpoint).name, device or get_device())
         with scope_of(cfg):
             # masks are for squares of the size of the views
@@ -51,7 +52,7 @@ class Reconstructor:
 
         Args:
             paths (Sequence[str]): Files.
-            seed (int): By which masks are drawn. Defaults to 0.
+            seed (int): Of the masks. Defaults to 0.
         """
         images = [self.pipeline(dict(img_path=path))['img'] for path in paths]
         # resizing drops the axis of a single band

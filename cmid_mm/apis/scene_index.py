@@ -1,10 +1,11 @@
-"""Finds the scenes of a collection that look like a given one."""
+"""Retrieval of the scenes of a collection that are similar to a query."""
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ..checkpoints.files import atomic_write
+from ..utils.errors import CMIDError, MissingFileError
 from .feature_inferencer import FeatureInferencer
 
 
@@ -14,15 +15,15 @@ class SceneIndex:
     Args:
         paths (Sequence[str]): Images.
         vectors (ndarray): float32 (N, C), of :class:`FeatureInferencer`.
-        model (str): What the vectors were made with; queries must be made with the same.
+        model (str): Name of the model of the vectors; queries must be of the same.
 
     Raises:
-        ValueError: Paths and vectors are not as many.
+        CMIDError: The numbers of paths and vectors differ.
     """
 
     def __init__(self, paths: Sequence[str], vectors: np.ndarray, model: str = ''):
         if len(paths) != len(vectors):
-            raise ValueError(f'{len(paths)} paths and {len(vectors)} vectors do not go together')
+            raise CMIDError(f'{len(paths)} paths, but {len(vectors)} vectors')
         self.paths = list(paths)
         self.vectors = np.asarray(vectors, np.float32)
         self.model = model
@@ -36,20 +37,20 @@ class SceneIndex:
 
     @classmethod
     def load(cls, path: str) -> 'SceneIndex':
-        """An index that was saved; the file can run no code.
+        """Read a saved index; nothing in the file is executed.
 
         Raises:
-            FileNotFoundError: There is no such file.
-            ValueError: It is no index.
+            MissingFileError: The file does not exist.
+            CMIDError: It is no index.
         """
         if not Path(path).is_file():
-            raise FileNotFoundError(f'no such index: {path}')
+            raise MissingFileError(f'no such index: {path}')
         try:
             with np.load(path, allow_pickle=False) as content:
                 return cls(content['paths'].tolist(), content['vectors'], str(content['model']))
         except (KeyError, ValueError, OSError) as error:
-            raise ValueError(f'{path} is no index of scenes ({error}): make one with '
-                             'tools/inference/retrieve_scenes.py --save') from error
+            raise CMIDError(f'{path} is no index of scenes ({error}): make one with '
+                            'tools/inference/retrieve_scenes.py --save') from error
 
     def save(self, path: str) -> None:
         """Write the index, ``.npz``."""
@@ -63,19 +64,19 @@ class SceneIndex:
 
         Args:
             vectors (ndarray): (M, C).
-            count (int): Scenes a query, at most all. Defaults to 8.
-            leave_out (Sequence[str]): Paths that are no answer, such as the queries'.
+            count (int): Scenes for each query, at most all. Defaults to 8.
+            leave_out (Sequence[str]): Paths that are not returned, such as those of the queries.
 
         Returns:
             list[list[tuple[str, float]]]: M lists of (path, cosine), the most similar first.
 
         Raises:
-            ValueError: The vectors are of another length than the index's.
+            CMIDError: The vectors and those of the index differ in length.
         """
         if vectors.shape[1] != self.vectors.shape[1]:
-            raise ValueError(f'the queries have {vectors.shape[1]} features, the index '
-                             f'{self.vectors.shape[1]}: it was made with another model '
-                             f'({self.model})')
+            raise CMIDError(f'the queries have {vectors.shape[1]} features, the index '
+                            f'{self.vectors.shape[1]}: it was made with another model '
+                            f'({self.model})')
         similarity = _unit(vectors) @ _unit(self.vectors).T
         similarity[:, np.isin(self.paths, list(leave_out))] = -np.inf
         best = np.argsort(-similarity, axis=1, kind='stable')[:, :count]

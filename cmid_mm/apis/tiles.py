@@ -1,8 +1,8 @@
-"""Cuts a raster of any size into overlapping tiles and joins what was found in them.
+"""Cuts a raster of any size into overlapping tiles and joins their predictions.
 
 Between two neighbours one fades into the other over half of their overlap; a quarter on
-either side, where a tile lacks what surrounds it, is not used. The weights of a pixel sum
-to one, so that what both tiles agree on is not changed by being cut.
+either side, where a tile lacks context, is not used. The weights of a pixel sum to one, so
+that equal predictions of both tiles are not changed.
 """
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -10,17 +10,19 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..utils.errors import CMIDError
+
 
 class Span(NamedTuple):
     """A tile along one axis, in pixels of the raster.
 
     Attributes:
         start (int): First pixel of the tile.
-        stop (int): Pixel behind its last.
+        stop (int): Pixel after its last.
         low (int): First pixel for which the tile has a weight.
-        high (int): Pixel behind the last of these.
-        fade_in (int): As many from ``low`` on are shared with the tile before.
-        fade_out (int): As many up to ``high`` are shared with the next one.
+        high (int): Pixel after the last of these.
+        fade_in (int): Number of pixels from ``low`` on that are shared with the tile before.
+        fade_out (int): Number of pixels before ``high`` that are shared with the next tile.
     """
     start: int
     stop: int
@@ -31,7 +33,7 @@ class Span(NamedTuple):
 
     @property
     def settled(self) -> int:
-        """Pixel behind the last that no further tile adds to."""
+        """Pixel after the last to which no further tile contributes."""
         return self.high - self.fade_out
 
     def weights(self) -> Tensor:
@@ -57,11 +59,11 @@ def cut_axis(length: int, tile: int, overlap: int) -> list[Span]:
         overlap (int): Least overlap of neighbours, at most half a tile.
 
     Raises:
-        ValueError: The overlap does not fit the tile.
+        CMIDError: The overlap does not fit the tile.
     """
     if not 0 <= overlap <= tile // 2:
-        raise ValueError(f'an overlap of {overlap} px does not suit tiles of {tile} px: give '
-                         f'0 to {tile // 2}')
+        raise CMIDError(f'an overlap of {overlap} px does not fit tiles of {tile} px: give '
+                        f'0 to {tile // 2}')
     if length <= tile:
         return [Span(0, length, 0, length, 0, 0)]
     steps = -(-(length - tile) // (tile - overlap))
@@ -80,8 +82,8 @@ def cut_axis(length: int, tile: int, overlap: int) -> list[Span]:
 class Mosaic:
     """Joins score maps of tiles, one row of tiles after the other.
 
-    Of what is joined it keeps only the seam to the next row, so that the memory grows with
-    the width of the raster, not with its height.
+    Between two rows it stores only the seam, so that the memory grows with the width of the
+    raster, not with its height.
 
     Args:
         columns (list[Span]): Tiles of a row.
@@ -95,12 +97,12 @@ class Mosaic:
 
     def join(self, row: Span,
              tiles: Iterable[Tensor | None]) -> Iterator[tuple[slice, Tensor]]:
-        """What a row of tiles settles.
+        """Add a row of tiles and return the pixels that are final.
 
         Args:
-            row (Span): Its place; the row before was that of the last call.
+            row (Span): Its place; rows must be given in their order.
             tiles (Iterable[Tensor | None]): (classes, h, w) float32 on the CPU, from left to
-                right; None where a tile has nothing to tell.
+                right; None where a tile has no data.
 
         Yields:
             tuple[slice, Tensor]: Columns of the raster and the weighted means of the scores,

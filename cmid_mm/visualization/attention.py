@@ -1,7 +1,6 @@
-"""Where the attention of a transformer goes, read off the inputs of its attention modules.
+"""Attention maps of transformers, computed from the inputs of their attention modules.
 
-The weights are computed again from what enters a module, so that it does not matter by
-which kernel the module itself attends.
+The weights are recomputed, so that they do not depend on the kernel of the module.
 """
 from collections.abc import Sequence
 
@@ -10,20 +9,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .grid import save_grid
-from .panels import to_rgb
+from ..utils.errors import CMIDError
+from .panels import save_grid, to_rgb
 
-#: Of ``attention_maps``: whose attention is shown.
+#: Argument ``query`` of ``attention_maps``.
 QUERIES = ('cls', 'mean')
 
 
 def attention_maps(model: nn.Module, images: Tensor, query: str | None = None) -> dict:
-    """Attention of images as maps, in equal shares: 1 is what all places alike would get.
+    """Attention of images as maps; 1 is the share of a cell under uniform attention.
 
-    VisionTransformer: attention that the class token, or the mean place, pays to every place
-    in the last layer, the mean of the heads and each head. Swin: attention that a place
-    receives within its window, mean of the heads, and mean of the last two blocks of a stage,
-    of which one has shifted windows; of each stage.
+    VisionTransformer: attention of the class token, or of all cells on average, to every cell
+    in the last layer; the mean of the heads and each head. Swin: attention that a cell
+    receives within its window, averaged over the heads and the last two blocks of a stage, of
+    which one has shifted windows; of each stage.
 
     Args:
         model (nn.Module): Backbone of mmpretrain, in evaluation mode.
@@ -36,7 +35,7 @@ def attention_maps(model: nn.Module, images: Tensor, query: str | None = None) -
         dict[str, ndarray]: Name of the map -> (B, h, w) float32.
 
     Raises:
-        ValueError: The backbone has no attention that is known here.
+        CMIDError: The backbone is neither a VisionTransformer nor a Swin.
     """
     windows = [module for module in model.modules() if _has_windows(module)]
     if windows:
@@ -45,9 +44,9 @@ def attention_maps(model: nn.Module, images: Tensor, query: str | None = None) -
     last = getattr(layers[-1], 'attn', None) if isinstance(layers, nn.ModuleList) else None
     if type(last).__name__ == 'MultiheadAttention' and hasattr(model, 'patch_embed'):
         return _of_tokens(model, last, images, query)
-    raise ValueError(
-        f'{type(model).__name__} has no attention of the kinds of VisionTransformer and Swin: '
-        'tools/visualization/feature_pca.py shows what its places look like to it')
+    raise CMIDError(
+        f'{type(model).__name__} has no attention like VisionTransformer or Swin: use '
+        'tools/visualization/feature_pca.py to show its features')
 
 
 def token_weights(attention: nn.Module, tokens: Tensor) -> Tensor:
@@ -55,7 +54,7 @@ def token_weights(attention: nn.Module, tokens: Tensor) -> Tensor:
 
     Args:
         attention (nn.Module): With ``qkv`` and ``num_heads``.
-        tokens (Tensor): (B, N, C), what enters it.
+        tokens (Tensor): (B, N, C), its input.
 
     Returns:
         Tensor: (B, heads, N, N), rows sum to 1.
@@ -92,7 +91,7 @@ def _query_and_key(attention: nn.Module, x: Tensor) -> tuple:
 
 
 def join_windows(received: Tensor, size: tuple, side: int, shift: int) -> Tensor:
-    """Put what the cells of windows received back to where the cells lie.
+    """Rearrange values of the cells of windows into a map.
 
     Args:
         received (Tensor): (B * M, N), M windows an image, N = side * side cells.
@@ -148,8 +147,8 @@ def _of_tokens(model: nn.Module, attention: nn.Module, images: Tensor,
     has_class = getattr(model, 'cls_token', None) is not None
     query = query or ('cls' if has_class and model.out_type == 'cls_token' else 'mean')
     if query == 'cls' and not has_class:
-        raise ValueError(f'{type(model).__name__} has no class token: show the mean over '
-                         'places (--query mean)')
+        raise CMIDError(f'{type(model).__name__} has no class token: show the mean over '
+                        'cells (--query mean)')
     handles = [
         attention.register_forward_pre_hook(lambda module, args: seen.update(tokens=args[0])),
         model.patch_embed.register_forward_hook(
@@ -176,7 +175,7 @@ def _run(model: nn.Module, images: Tensor, handles: list) -> None:
 
 
 def overlay(image: np.ndarray, heat: np.ndarray, strength: float = 0.6) -> np.ndarray:
-    """A map as colours over an image, dark = its least value, yellow = its largest.
+    """A map as colours over an image, from dark (minimum) to yellow (maximum).
 
     Args:
         image (ndarray): (H, W, 3) uint8.
@@ -197,9 +196,9 @@ def overlay(image: np.ndarray, heat: np.ndarray, strength: float = 0.6) -> np.nd
 
 def save_attention(images: Sequence[np.ndarray], maps: Sequence[dict], path: str,
                    title: str = '', heads: int = 6) -> None:
-    """Write images with their maps over them, a row an image.
+    """Write images with their maps over them, a row for each image.
 
-    Above a map stands its range, in equal shares.
+    The title of a map is its range.
 
     Args:
         images (Sequence[ndarray]): (H, W, bands) uint8.

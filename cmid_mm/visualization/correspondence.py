@@ -1,19 +1,18 @@
-"""Which place of one image a model takes for which place of another."""
+"""Cells of two images with matching features."""
 import cv2
 import numpy as np
 
 from .panels import dot, enlarge, hues, to_rgb
 
 _GAP = 12
-# pixels of a picture's height: smaller images are enlarged, so that dots hide little
+# height of the images in pixels; smaller ones are enlarged, so that dots cover little
 _SIDE = 360
 
 
 def mutual_matches(first: np.ndarray, second: np.ndarray, number: int) -> tuple:
     """Cells that are each other's nearest neighbours, by the cosine of their features.
 
-    The mean over all cells of both maps, which tells no place from another, is taken off
-    before.
+    The mean over all cells of both maps, which all cells share, is subtracted first.
 
     Args:
         first (ndarray): (C, h, w) features of an image.
@@ -44,7 +43,7 @@ def mutual_matches(first: np.ndarray, second: np.ndarray, number: int) -> tuple:
 
 
 def displacements(first: np.ndarray, second: np.ndarray, grids: tuple) -> np.ndarray:
-    """(K,) distances of matched places, as shares of the image's side.
+    """(K,) distances of matched cells, as shares of the image's side.
 
     Args:
         first (ndarray): (K, 2) rows and columns.
@@ -80,7 +79,7 @@ def draw_matches(images: list, cells: tuple, grids: tuple) -> np.ndarray:
     for one, other, colour in zip(*centres, colours.tolist()):
         ends = [tuple(int(v) for v in np.rint(end[::-1])) for end in (one, other)]
         cv2.line(lines, *ends, colour, 1, cv2.LINE_AA)
-    # lines let the image through, the places themselves do not
+    # lines are transparent, dots are not
     picture = cv2.addWeighted(lines, 0.6, picture, 0.4, 0)
     for one, other, colour in zip(*centres, colours):
         dot(picture, one, colour)

@@ -1,9 +1,10 @@
-"""Scene features as a map on which images lie, those beside each other that are alike."""
+"""Scene features in the plane, with the images at their places."""
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from ..utils.errors import CMIDError
 from .feature_pca import components
 from .panels import colours_for, fit, outline, to_rgb
 
@@ -16,22 +17,22 @@ def embed(vectors: np.ndarray, method: str = 'tsne', seed: int = 0) -> np.ndarra
 
     Args:
         vectors (ndarray): (N, C) float.
-        method (str): ``'tsne'`` needs scikit-learn, ``'umap'`` umap-learn, ``'pca'``, the
-            first two principal components, nothing. Defaults to 'tsne'.
+        method (str): ``'tsne'`` (needs scikit-learn), ``'umap'`` (needs umap-learn) or
+            ``'pca'``, the first two principal components. Defaults to 'tsne'.
         seed (int): Of the random choices of the first two. Defaults to 0.
 
     Returns:
         ndarray: (N, 2) float64.
 
     Raises:
-        ValueError: Too few images, or the library is missing.
+        CMIDError: Too few images, or the library is missing.
     """
     if method not in METHODS:
-        raise ValueError(f'method={method!r}: there are {", ".join(METHODS)}')
+        raise CMIDError(f'method={method!r}: there are {", ".join(METHODS)}')
     if len(vectors) < _FEWEST:
-        raise ValueError(f'{len(vectors)} images are too few for a map of them: give at least '
-                         f'{_FEWEST}')
-    # between unit vectors, the nearer the larger the cosine
+        raise CMIDError(f'{len(vectors)} images are too few for an embedding: give at least '
+                        f'{_FEWEST}')
+    # the distance of unit vectors decreases with their cosine
     units = vectors.astype(np.float64)
     units = units / np.maximum(np.linalg.norm(units, axis=1, keepdims=True), 1e-12)
     if method == 'pca':
@@ -43,10 +44,10 @@ def embed(vectors: np.ndarray, method: str = 'tsne', seed: int = 0) -> np.ndarra
 
 
 def library(method: str) -> type | None:
-    """The class of a library that arranges points; None where a method needs none.
+    """The estimator class of a method; None for ``'pca'``.
 
     Raises:
-        ValueError: The library is not installed.
+        CMIDError: The library is not installed.
     """
     try:
         if method == 'tsne':
@@ -57,8 +58,8 @@ def library(method: str) -> type | None:
             return UMAP
     except ImportError as error:
         name = dict(tsne='scikit-learn', umap='umap-learn')[method]
-        raise ValueError(f'{method} needs {name} ({error}): pip install {name}, or choose '
-                         '--method pca') from error
+        raise CMIDError(f'{method} needs {name} ({error}): pip install {name}, or choose '
+                        '--method pca') from error
     return None
 
 
@@ -71,7 +72,7 @@ def folder_classes(paths: Sequence[str], root: str) -> tuple[list, list] | None:
 
     Returns:
         tuple[list[str], list[int]] | None: Names, and the number of each image's class; None
-        where folders tell no classes apart.
+        where folders do not define classes.
     """
     root = Path(root)
     folders = [Path(path).parent for path in paths]
@@ -83,7 +84,7 @@ def folder_classes(paths: Sequence[str], root: str) -> tuple[list, list] | None:
 
 def scatter(places: np.ndarray, images: Sequence[np.ndarray], labels: Sequence | None = None,
             side: int = 1000, thumbnail: int = 44) -> np.ndarray:
-    """A picture with thumbnails at their places.
+    """A picture with thumbnails at the places of the images.
 
     Args:
         places (ndarray): (N, 2), x to the right and y upwards.

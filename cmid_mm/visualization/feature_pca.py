@@ -1,19 +1,18 @@
-"""Feature maps as colours: their first three principal components are red, green, blue."""
+"""Feature maps as colours: the first three principal components are red, green and blue."""
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
-from .grid import save_grid
-from .panels import to_rgb
+from ..utils.errors import CMIDError
+from .panels import save_grid, to_rgb
 
-# of the values of a component: what lies outside is clipped, so that a few cells do not
-# leave all others grey
+# percentiles of a component at which it is clipped: outliers would leave all others grey
 _BOUNDS = (1, 99)
 
 
 def pca_colours(maps: Sequence[np.ndarray]) -> list:
-    """Colours of the cells of maps; equal colours mean alike in every map.
+    """Colours of the cells of maps; equal colours mean similar features, in all maps.
 
     Args:
         maps (Sequence[ndarray]): (C, h, w) each, of one backbone, of any sizes.
@@ -22,11 +21,11 @@ def pca_colours(maps: Sequence[np.ndarray]) -> list:
         list[ndarray]: (h, w, 3) uint8 each. A component without variance is 128.
 
     Raises:
-        ValueError: Something is no map, or has fewer than 3 channels.
+        CMIDError: Features are no maps, or have fewer than 3 channels.
     """
     for features in maps:
         if features.ndim != 3 or len(features) < 3:
-            raise ValueError(
+            raise CMIDError(
                 f'principal components need feature maps (C, h, w) of at least 3 channels, '
                 f"not {features.shape}: a backbone that ends in vectors has none; "
                 "VisionTransformer needs --cfg-options model.backbone.out_type=featmap")
@@ -57,7 +56,7 @@ def components(cells: np.ndarray, number: int = 3) -> np.ndarray:
 
 def save_pca(images: Sequence[np.ndarray], colours: Sequence[np.ndarray], path: str,
              title: str = '') -> None:
-    """Write images with the colours of their places beside them, two images a row.
+    """Write images with the colours of their cells beside them, two images a row.
 
     Args:
         images (Sequence[ndarray]): (H, W, bands) uint8.

@@ -1,4 +1,4 @@
-"""A picture of which cell of one view is compared with which cell of the other."""
+"""A picture of the matched cells of two views."""
 import colorsys
 import math
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-# pixels of the picture: least side of a view, and the white between views and scenes
+# pixels of the picture: least side of a view, and the gap between views and scenes
 _SIDE = 400
 _GAP = 56
 _COLUMNS = 2
@@ -60,7 +60,7 @@ def draw_scene(first: np.ndarray, second: np.ndarray, source: np.ndarray, target
         cv2.line(lines, *map(centre, boxes), colour_of(number), 2, cv2.LINE_AA)
         for box in boxes:
             found.setdefault(box, []).append(number)
-    # the images shine through the lines, and lie under the numbers
+    # lines are transparent, numbers are not
     canvas = cv2.addWeighted(lines, _LINE_STRENGTH, canvas, 1 - _LINE_STRENGTH, 0)
     for box, numbers in found.items():
         cv2.rectangle(canvas, box[:2], box[2:], colour_of(numbers[0]), 2)

@@ -1,10 +1,11 @@
-"""What pictures are made of: colours, outlines, enlarged images."""
+"""Parts of pictures: colours, outlines, enlarged images, and grids of panels."""
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from PIL import Image
 
-#: Of what is told apart in a picture, in this order: views, classes.
+#: Of views and classes, in this order.
 COLOURS = ((255, 196, 0), (66, 133, 255), (230, 60, 60), (60, 190, 90), (171, 71, 188),
            (255, 112, 67), (38, 198, 218), (158, 157, 36), (236, 64, 122), (121, 85, 72),
            (120, 144, 156), (126, 87, 255))
@@ -17,7 +18,7 @@ def to_rgb(image: np.ndarray) -> np.ndarray:
 
 
 def colours_for(number: int) -> list:
-    """Colours that tell so many classes apart: of twelve and fewer the first of ``COLOURS``."""
+    """Distinct colours of so many classes; up to twelve are the first of ``COLOURS``."""
     if number <= len(COLOURS):
         return list(COLOURS[:number])
     # around the circle of hues, neighbours of different brightness
@@ -68,3 +69,50 @@ def hues(positions: np.ndarray) -> np.ndarray:
     wheel = np.stack([np.clip(positions, 0, 1) * 150, np.full(len(positions), 230),
                       np.full(len(positions), 255)], -1)
     return cv2.cvtColor(wheel[None].astype(np.uint8), cv2.COLOR_HSV2RGB)[0]
+
+
+def save_grid(rows: Sequence, path: str, *args, **kwargs) -> None:
+    """Write panels as one picture; all but ``path`` as in ``draw_grid``.
+
+    Args:
+        rows (Sequence[Sequence[ndarray]]): Panels.
+        path (str): File to write, PNG by its ending.
+    """
+    Image.fromarray(draw_grid(rows, *args, **kwargs)).save(path)
+
+
+def draw_grid(rows: Sequence, heads: Sequence[str] = (), title: str = '',
+              captions: Sequence | None = None) -> np.ndarray:
+    """Panels as one picture.
+
+    Args:
+        rows (Sequence[Sequence[ndarray]]): Panels, each (H, W, 3) uint8, RGB; rows of
+            equal length.
+        heads (Sequence[str]): Titles of the columns. Defaults to ().
+        title (str): Line above the picture. Defaults to ''.
+        captions (Sequence[Sequence[tuple[str, str]]], optional): Text and colour above
+            each panel, in place of ``heads``. Defaults to None.
+
+    Returns:
+        ndarray: (height, width, 3) uint8, RGB.
+    """
+    # the object interface: pyplot would look for a display
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    columns = len(rows[0])
+    figure = Figure(
+        figsize=(2.2 * columns, 2.2 * len(rows) + 0.6), dpi=110, layout='constrained')
+    axes = figure.subplots(len(rows), columns, squeeze=False)
+    for row, panels in zip(axes, rows):
+        for axis, panel in zip(row, panels):
+            axis.imshow(np.asarray(panel), interpolation='nearest')
+            axis.set_axis_off()
+    for axis, head in zip(axes[0], heads):
+        axis.set_title(head, fontsize=10)
+    for row, texts in zip(axes, captions or ()):
+        for axis, (text, colour) in zip(row, texts):
+            axis.set_title(text, fontsize=7, color=colour)
+    figure.suptitle(title, fontsize=11)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()

@@ -1,4 +1,4 @@
-"""What a model predicts beside what is true, for each downstream task.
+"""Pictures of predictions and ground truth for each downstream task.
 
 Every function takes data samples of its framework as ``model.test_step`` returns them,
 the entries of the data set (``get_data_info``) and the names of the classes, and writes
@@ -10,28 +10,27 @@ import cv2
 import numpy as np
 
 from ..datasets.transforms.loading import LoadRSImage
-from .grid import save_grid
-from .panels import to_rgb
+from .panels import save_grid, to_rgb
 
-#: Of a pair of changes: right, invented and overlooked.
-RIGHT, INVENTED, OVERLOOKED = (255, 255, 255), (230, 60, 60), (70, 130, 255)
+#: Colours of true positives, false positives and false negatives of change.
+TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = (255, 255, 255), (230, 60, 60), (70, 130, 255)
 TRUE_BOX, FOUND_BOX = (60, 220, 60), (255, 200, 0)
 LEAST_SCORE = 0.3
 
 
 def read_rgb(path: str, loading: dict | None = None) -> np.ndarray:
-    """An image as a person sees it: (H, W, 3) uint8, its first three bands or grey.
+    """An image in colours: (H, W, 3) uint8, its first three bands or grey.
 
     Args:
         path (str): File.
-        loading (dict, optional): Arguments of ``LoadRSImage``, where it is no photograph.
+        loading (dict, optional): Arguments of ``LoadRSImage``, for other than photographs.
     """
     return to_rgb(LoadRSImage(**(loading or {})).transform(dict(img_path=path))['img'])
 
 
 def classification_picture(samples, infos, meta: dict, path: str, title: str,
                            loading: dict | None = None) -> None:
-    """A grid of images, truth and prediction in words above each."""
+    """A grid of images with prediction and truth as titles."""
     names = meta['classes']
     panels, captions = [], []
     for sample, info in zip(samples, infos):
@@ -49,7 +48,7 @@ def classification_picture(samples, infos, meta: dict, path: str, title: str,
 
 def segmentation_picture(samples, infos, meta: dict, path: str, title: str,
                          loading: dict | None = None) -> None:
-    """Rows of image, true classes and predicted classes; what is ignored is black."""
+    """Rows of image, true classes and predicted classes; ignored pixels are black."""
     rows = []
     for sample, info in zip(samples, infos):
         true, found = (getattr(sample, name).data[0].cpu().numpy()
@@ -92,23 +91,23 @@ def draw_boxes(image: np.ndarray, boxes: Sequence, colour: tuple) -> np.ndarray:
 
 def change_picture(samples, infos, meta: dict, path: str, title: str,
                    loading: dict | None = None) -> None:
-    """Rows of both dates, the true change, and the prediction judged pixel by pixel."""
+    """Rows of both dates, the true change, and the predicted change compared with it."""
     rows = []
     for sample, info in zip(samples, infos):
         true, found = (getattr(sample, name).data[0].cpu().numpy()
                        for name in ('gt_sem_seg', 'pred_sem_seg'))
         dates = [read_rgb(info[name], loading) for name in ('img_path', 'img_path2')]
-        rows.append([*dates, judge(true, true), judge(true, found)])
+        rows.append([*dates, compare_change(true, true), compare_change(true, found)])
     save_grid(rows, path, ('first date', 'second date', 'truth', 'prediction'),
-              f'{title}\nred: invented, blue: overlooked')
+              f'{title}\nred: false positive, blue: false negative')
 
 
-def judge(true: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """Change (H, W), 1 where changed, as colours: right, invented, overlooked, else black."""
+def compare_change(true: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Change (H, W), 1 where changed, as colours; true negatives are black."""
     picture = np.zeros((*true.shape, 3), np.uint8)
-    picture[(true == 1) & (found == 1)] = RIGHT
-    picture[(true == 0) & (found == 1)] = INVENTED
-    picture[(true == 1) & (found == 0)] = OVERLOOKED
+    picture[(true == 1) & (found == 1)] = TRUE_POSITIVE
+    picture[(true == 0) & (found == 1)] = FALSE_POSITIVE
+    picture[(true == 1) & (found == 0)] = FALSE_NEGATIVE
     return picture
 
 

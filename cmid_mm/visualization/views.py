@@ -1,4 +1,4 @@
-"""What a config makes of images before the student sees them: views, masks, matches."""
+"""Views, masks and matched cells that a config makes of images."""
 import numpy as np
 import torch
 from mmengine.config import Config
@@ -6,49 +6,48 @@ from mmengine.dataset import default_collate
 from mmpretrain.registry import DATASETS, MODELS
 from torch import Tensor
 
+from ..datasets.inspection import mean_and_std, view_moments
 from ..datasets.transforms.two_views import CMIDTwoViews
 from ..models.selfsup.backbone_probe import probe_backbone
-from ..models.preprocessing.block_mask import upsample_mask
 from ..models.selfsup.cell_matching import location_grid, match_cells
 from ..utils.config_scope import scope_of
+from ..utils.errors import CMIDError
 from ..utils.keyed_random import SampleIndex, view_key
-from .grid import save_grid
-from .panels import COLOURS, dot, enlarge, fit, hues, outline, to_rgb
-from .reconstruction import to_rgb as levels_to_rgb
+from .panels import COLOURS, dot, enlarge, fit, hues, outline, save_grid, to_rgb
+from .reconstruction import tensor_to_rgb
 
-HEADS = ('image and both crops', 'view 1 (yellow)', 'view 2 (blue)', 'student sees of view 1',
-         'student sees of view 2')
-# of the picture: a view of fewer pixels is enlarged
+HEADS = ('image and both crops', 'view 1 (yellow)', 'view 2 (blue)', 'view 1, masked',
+         'view 2, masked')
+# pixels of a view in the picture; smaller ones are enlarged
 _SIDE = 192
 _LINE_ON_LIGHT, _LINE_ON_DARK = (40, 40, 40), (150, 150, 150)
-# images of which statistics are measured where the config leaves them open
+# number of images for the statistics that the config does not set
 _MEASURED = 50
 
 
 class ViewBrowser:
-    """Makes the views of a pre-training's images and draws them.
+    """Draws the views of a pre-training's images.
 
-    Everything comes from the config: data set, pipeline, data preprocessor, the cells that
-    are matched.
+    Data set, pipeline, data preprocessor and number of matches are those of the config.
 
     Args:
         cfg (Config): Of a pre-training.
 
     Raises:
-        ValueError: The config is of another training, or its pipeline makes no views.
+        CMIDError: The config is of another training, or its pipeline makes no views.
     """
 
     def __init__(self, cfg: Config):
         loader = cfg.get('train_dataloader')
         model = cfg.get('model', {})
         if loader is None or 'data_preprocessor' not in model or 'image_size' not in model:
-            raise ValueError('the config has no train_dataloader or its model is no CMID: '
-                             'views are made by the configs of configs/cmid/')
+            raise CMIDError('the config has no train_dataloader or its model is no CMID: '
+                            'views are made by the configs of configs/cmid/')
         with scope_of(cfg):
             self.dataset = DATASETS.build(loader.dataset)
             self.preprocessor = MODELS.build(model.data_preprocessor)
             backbone = MODELS.build(model.backbone)
-        self.seen = _watch_views(self.dataset)
+        self.last = _record_views(self.dataset)
         self.num_matches = model.get('num_matches', 20)
         shape = probe_backbone(
             backbone, self.preprocessor.bands, model.image_size, model.get('mask_stem'))
@@ -60,22 +59,22 @@ class ViewBrowser:
         return len(self.dataset)
 
     def rows(self, samples: list, seed: int = 0, epoch: int = 0, matches: bool = False) -> list:
-        """Pictures of the views that a run has of images.
+        """Pictures of the views of images in a run.
 
         Args:
             samples (list[int]): Numbers of the images in the data set.
             seed (int): Of the run. Defaults to 0.
             epoch (int): Of the run. Defaults to 0.
-            matches (bool): Whether the cells that are matched are marked, in both views in
-                the same colour: those of view 1 that find theirs in view 2.
+            matches (bool): Whether cells of view 1 and their matches in view 2 are marked in
+                the same colour.
 
         Returns:
-            list[list[ndarray]]: A row an image, a panel for each of ``HEADS``, uint8 RGB.
+            list[list[ndarray]]: For each image a panel for each of ``HEADS``, uint8 RGB.
         """
         items, originals = [], []
         for sample in samples:
             items.append(self.dataset[SampleIndex(sample, seed, epoch)])
-            image, sample_key, cutter = self.seen['last']
+            image, sample_key, cutter = self.last['view']
             originals.append(outlined(image, sample_key, cutter))
         inputs = self.preprocessor(default_collate(items), True)['inputs']
         columns = [[fit(image, _SIDE) for image in originals]]
@@ -85,7 +84,8 @@ class ViewBrowser:
             self._mark(columns[1:], inputs['boxes'])
         shade = self.preprocessor.mask_fill is None
         for view in range(2):
-            pairs = zip(inputs['masked_images'][view], inputs['masks'][view])
+            cell = self.preprocessor.mask_cell
+            pairs = zip(inputs['masked_images'][view], inputs['masks'][view][:, ::cell, ::cell])
             columns.append([cells_outlined(self._picture(image), mask, shade)
                             for image, mask in pairs])
         return [list(row) for row in zip(*columns)]
@@ -94,7 +94,7 @@ class ViewBrowser:
         """A normalised image (C, S, S) in its grey levels, enlarged."""
         mean, std = (level[:, None, None] for level in (
             self.preprocessor.mean, self.preprocessor.std))
-        return enlarge(levels_to_rgb(image * std + mean), _SIDE)
+        return enlarge(tensor_to_rgb(image * std + mean), _SIDE)
 
     def _mark(self, columns: list, boxes: list) -> None:
         grids = [location_grid(box, self.cells) for box in boxes]
@@ -108,19 +108,19 @@ class ViewBrowser:
     def _measure(self) -> None:
         """As ``MeasureStatisticsHook`` does before a training, on fewer images."""
         places = np.linspace(0, len(self) - 1, min(_MEASURED, len(self))).astype(int)
-        views = torch.stack([self.dataset[SampleIndex(place, 0, 0)]['inputs']
-                             for place in places]).double()
-        self.preprocessor.mean.copy_(views.mean((0, 1, 3, 4)))
-        self.preprocessor.std.copy_(views.std((0, 1, 3, 4), correction=0).clamp(min=1))
+        moments = view_moments(self.dataset, places, self.preprocessor.bands) / len(places)
+        mean, std = map(torch.from_numpy, mean_and_std(moments))
+        self.preprocessor.mean.copy_(mean)
+        self.preprocessor.std.copy_(std)
 
 
 def outlined(image: np.ndarray, sample_key: tuple, cutter: CMIDTwoViews) -> np.ndarray:
     """A copy of an image with both crops outlined, each in the colour of its view.
 
     Args:
-        image (ndarray): (H, W, bands) uint8, as it is cut.
+        image (ndarray): (H, W, bands) uint8, from which views are cut.
         sample_key (tuple[int, int, int]): Seed, epoch and sample.
-        cutter (CMIDTwoViews): What cuts it.
+        cutter (CMIDTwoViews): Transform that cuts the views.
     """
     drawn = to_rgb(image).copy()
     # wide enough to be seen when the picture is made smaller
@@ -137,12 +137,12 @@ def cells_outlined(image: np.ndarray, mask: Tensor, shade: bool = False) -> np.n
     Args:
         image (ndarray): (S, S, 3) uint8.
         mask (Tensor): (rows, columns) bool, true = masked; they divide S.
-        shade (bool): Whether their pixels are made paler too, for where nothing is filled
-            in and only tokens are masked. Defaults to False.
+        shade (bool): Whether their pixels are made paler too, for configs that mask tokens
+            and no pixels. Defaults to False.
     """
     rows, columns = (side // cells for side, cells in zip(image.shape, mask.shape))
     if shade:
-        fine = upsample_mask(mask[None], image.shape[:2])[0].numpy()
+        fine = mask.repeat_interleave(rows, 0).repeat_interleave(columns, 1).numpy()
         image[fine] = image[fine] // 2 + 96
     for row, column in mask.nonzero().tolist():
         cell = image[row * rows:(row + 1) * rows, column * columns:(column + 1) * columns]
@@ -162,36 +162,35 @@ def save_views(rows: list, path: str, title: str = '') -> None:
     save_grid(rows, path, HEADS, title)
 
 
-def _watch_views(dataset) -> dict:
-    """Let every pipeline of a data set note the image that it cuts views from.
+def _record_views(dataset) -> dict:
+    """Let every pipeline of a data set record the image from which it cuts views.
 
     Returns:
-        dict: ``last``: the image, its ``sample_key`` and what cuts it, of the sample that
-        was made last.
+        dict: ``view``: image, ``sample_key`` and ``CMIDTwoViews`` of the last sample.
 
     Raises:
-        ValueError: No views are cut.
+        CMIDError: No views are cut.
     """
-    seen = {}
+    last = {}
     for part in _innermost(dataset):
         steps = part.pipeline.transforms
         place = next((i for i, step in enumerate(steps) if isinstance(step, CMIDTwoViews)), None)
         if place is None:
-            raise ValueError('the train pipeline has no CMIDTwoViews: views are made by the '
-                             'configs of configs/cmid/')
-        steps.insert(place, _Note(seen, steps[place]))
-    return seen
+            raise CMIDError('the train pipeline has no CMIDTwoViews: views are made by the '
+                            'configs of configs/cmid/')
+        steps.insert(place, _Record(last, steps[place]))
+    return last
 
 
-class _Note:
+class _Record:
     """A step of a pipeline that changes nothing."""
 
-    def __init__(self, seen: dict, cutter: CMIDTwoViews):
-        self.seen, self.cutter = seen, cutter
+    def __init__(self, last: dict, cutter: CMIDTwoViews):
+        self.last, self.cutter = last, cutter
 
     def __call__(self, results: dict) -> dict:
-        if 'sample_key' in results:  # else CMIDTwoViews will complain
-            self.seen['last'] = results['img'], results['sample_key'], self.cutter
+        if 'sample_key' in results:  # else CMIDTwoViews raises
+            self.last['view'] = results['img'], results['sample_key'], self.cutter
         return results
 
 

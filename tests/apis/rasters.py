@@ -31,7 +31,7 @@ def landscape(height, width, bands=3, seed=0):
 
 
 def segmentation_config(pair=False, classes=4, loader=None):
-    """A segmentor that sees one pixel around each, so that no tile lacks what it needs."""
+    """A segmentor whose receptive field is 3 x 3, so that no tile lacks context."""
     kind = 'LoadRSImagePair' if pair else 'LoadRSImage'
     preprocessor = dict(type='BandsSegDataPreProcessor', mean=MEAN, std=STD,
                         dates=2 if pair else 1)
@@ -105,7 +105,7 @@ def detection_config():
                 if self.rotated:
                     boxes = torch.stack([left + width / 2, top + height / 2, width, height,
                                          torch.zeros(count - 1)], dim=1)
-                # surer of what it sees more of
+                # a higher score for larger visible parts
                 sample.pred_instances = InstanceData(
                     bboxes=boxes, scores=(area / 1000).clamp(max=1),
                     labels=(image[1, top.long() + 1, left.long() + 1] > 100).long())
@@ -123,7 +123,7 @@ def detection_config():
             dict(type='mmpretrain.LoadRSImage', bands=3)]))))
 
 
-def save_detector(path):
+def save_detector(path, classes=('house', 'ship')):
     torch.save(dict(state_dict=dict(scale=torch.ones(())), meta=dict(
-        dataset_meta=dict(classes=('house', 'ship')))), path)
+        dataset_meta=dict(classes=classes))), path)
     return str(path)

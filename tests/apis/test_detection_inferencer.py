@@ -1,4 +1,5 @@
 import json
+import os
 
 import numpy as np
 import pytest
@@ -27,10 +28,10 @@ def field_of_objects(height, width, seed=0, largest=16):
     return pixels, boxes
 
 
-def infer(tmp_path, raster, rotated=False, **kwargs):
+def infer(tmp_path, raster, rotated=False, classes=('house', 'ship'), **kwargs):
     config = detection_config()
     config.model.rotated = rotated
-    inferencer = DetectionInferencer(config, save_detector(tmp_path / 'detector.pth'),
+    inferencer = DetectionInferencer(config, save_detector(tmp_path / 'detector.pth', classes),
                                      device='cpu', tile=96, overlap=32, show_progress=False)
     return inferencer(raster, tmp_path / 'out', min_score=0., **kwargs)['predictions'][0]
 
@@ -67,6 +68,16 @@ def test_the_file_holds_what_was_found(tmp_path):
         assert feature['properties']['label'] == label
         assert feature['properties']['pixels'][0] == box[:2].tolist()
         assert feature['properties']['pixels'][2] == box[2:].tolist()
+
+
+@pytest.mark.parametrize('classes', [('house', ), ()])
+def test_classes_without_a_name_are_numbered(tmp_path, classes):
+    pytest.importorskip('mmcv.ops')
+    pixels, boxes = field_of_objects(60, 60)
+    found = infer(tmp_path, write_raster(tmp_path / 'scene.tif', pixels), classes=classes)
+    names = [*classes, 'class 0', 'class 1'][:1] + ['class 1']
+    assert sorted(found['labels']) == sorted(names[kind] for *_, kind in boxes)
+    assert len(set(found['labels'])) == 2 and os.path.getsize(found['picture']) > 1000
 
 
 def test_nothing_to_find(tmp_path):

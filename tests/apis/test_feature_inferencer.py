@@ -8,8 +8,8 @@ from rasters import landscape
 from small_models import cmid_config
 
 from cmid_mm.apis import FeatureInferencer, SceneIndex
-from cmid_mm.datasets.image_reading import ImageError
 from cmid_mm.checkpoints.backbone import export_backbone
+from cmid_mm.datasets.file_limits import ImageError
 
 THIN = dict(type='ResNet', depth=18, stem_channels=8, base_channels=8)
 MEAN, STD = [90., 100., 110.], [40., 50., 60.]
@@ -66,7 +66,7 @@ def test_features_are_those_of_the_encoder(model, images, encoder):
 def test_an_exported_file_gives_the_same(model, images, tmp_path):
     config, path, _ = model
     export_backbone(path, str(tmp_path / 'backbone.pth'), 'teacher')
-    # what the checkpoint says of normalisation counts, whatever the config says
+    # the normalisation of the checkpoint counts, not that of the config
     config.model.data_preprocessor = dict(mean=[1.] * 3, std=[2.] * 3)
     found = [FeatureInferencer(config, *which, device='cpu', show_progress=False)(str(images))
              for which in [(path, 'teacher'), (str(tmp_path / 'backbone.pth'), )]]
@@ -80,7 +80,7 @@ def test_progress_ends_its_line(model, images, capsys):
 
 
 def test_images_of_several_sizes(model, images):
-    """Each is seen as if it were alone."""
+    """Each has the features that it has alone."""
     config, path, _ = model
     del config.test_dataloader.dataset.datasets[0].pipeline[1:3]
     inferencer = FeatureInferencer(config, path, device='cpu', show_progress=False)
@@ -107,7 +107,7 @@ def test_wrong_inputs(model, images, tmp_path):
     config, path, _ = model
     inferencer = FeatureInferencer(config, path, device='cpu', show_progress=False)
     (tmp_path / 'empty').mkdir()
-    with pytest.raises(FileNotFoundError, match='holds no JPEG'):
+    with pytest.raises(ValueError, match='holds no image'):
         inferencer(str(tmp_path / 'empty'))
     with pytest.raises(FileNotFoundError, match='no such file or folder'):
         inferencer([str(images / 'none.png')])
@@ -118,7 +118,7 @@ def test_wrong_inputs(model, images, tmp_path):
     config.test_dataloader.dataset.datasets[0].pipeline[0].bands = 1
     inferencer = FeatureInferencer(config, path, device='cpu', show_progress=False)
     cv2.imwrite(str(images / 'grey.png'), landscape(70, 70, bands=1))
-    with pytest.raises(ImageError, match='1 bands out of the pipeline, the checkpoint was'):
+    with pytest.raises(ImageError, match='1 bands after the pipeline, the checkpoint was'):
         inferencer(str(images / 'grey.png'))
 
 

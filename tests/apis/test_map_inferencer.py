@@ -20,7 +20,7 @@ from rasters import (
 
 pytest.importorskip('mmseg')
 
-from cmid_mm.apis import ChangeInferencer, SegmentationInferencer  # noqa: E402
+from cmid_mm.apis import ChangeInferencer, SegmentationInferencer, map_inferencer  # noqa: E402
 from cmid_mm.datasets.image_reading import ImageError  # noqa: E402
 from cmid_mm.utils.config_scope import scope_of  # noqa: E402
 
@@ -28,6 +28,12 @@ CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'change_detection'
 
 # keys of GeoTIFF: scale of a pixel, tie point, directory of the coordinate system
 GEOTIFF_TAGS = (33550, 33922, 34735)
+
+
+@pytest.fixture(autouse=True)
+def float32(monkeypatch):
+    """Results are compared with float32; in bfloat16 some pixels get another class."""
+    monkeypatch.setattr(map_inferencer, 'best_precision', lambda: ('float32', ''))
 
 
 @pytest.fixture
@@ -58,7 +64,20 @@ def test_tiles_make_the_map_that_one_pass_makes(model, tmp_path, shape):
     assert np.abs(difference).max() <= 1  # of a percent that is rounded
 
 
-def test_one_pass_is_what_the_model_itself_says(model, tmp_path):
+@pytest.mark.parametrize('precision', ['float32', 'bfloat16'])
+def test_maps_are_computed_in_the_fastest_precision(model, tmp_path, monkeypatch, precision):
+    monkeypatch.setattr(map_inferencer, 'best_precision', lambda: (precision, ''))
+    inferencer = SegmentationInferencer(*model, device='cpu', show_progress=False)
+    found = []
+    inferencer.model.backbone.register_forward_hook(
+        lambda module, args, output: found.append(output[0].dtype))
+    inferencer(write_raster(tmp_path / 'scene.tif', landscape(40, 50)), tmp_path / 'out')
+    # a GPU's precision is not that of the CPU beside it
+    expected = 'float32' if torch.cuda.is_available() else precision
+    assert found == [getattr(torch, expected)]
+
+
+def test_one_pass_is_the_prediction_of_the_model(model, tmp_path):
     pixels = landscape(80, 90)
     raster = write_raster(tmp_path / 'scene.tif', pixels)
     found, = infer(model, raster, tmp_path / 'out', tile=512)
@@ -101,7 +120,7 @@ def test_ground_control_points_are_kept(model, tmp_path):
 
 @pytest.fixture
 def said(monkeypatch):
-    """Lines that inferencers told the user."""
+    """Lines that inferencers have logged."""
     lines = []
     monkeypatch.setattr(SegmentationInferencer, 'say', lambda self, line: lines.append(line))
     return lines
@@ -192,13 +211,13 @@ def test_two_dates_must_lie_on_one_grid(tmp_path):
 
 @pytest.mark.parametrize(('bands', 'dtype', 'complaint'), [
     (5, np.uint8, r'5 band\(s\), but bands=3'), (3, np.uint16, 'value_range')])
-def test_a_raster_that_does_not_suit_the_model(model, tmp_path, bands, dtype, complaint):
+def test_a_raster_that_does_not_fit_the_model(model, tmp_path, bands, dtype, complaint):
     raster = write_raster(tmp_path / 'scene.tif', np.ones((40, 50, bands), dtype))
     good = write_raster(tmp_path / 'good.tif', landscape(40, 50))
     with pytest.raises(ImageError, match=complaint) as error:
         infer(model, [good, raster], tmp_path / 'out')
     assert raster in str(error.value)
-    # known before the first raster was worked on
+    # known before the first raster was predicted
     assert not (tmp_path / 'out').exists()
 
 
@@ -212,7 +231,7 @@ def test_near_infrared_that_is_marked_as_alpha_is_a_band(model, tmp_path):
     found, = infer((config, model[1]), raster, tmp_path / 'out')
     plain, = infer(model, write_raster(tmp_path / 'rgb.tif', pixels[..., :3]), tmp_path / 'out')
     np.testing.assert_array_equal(read(found['map']), read(plain['map']))
-    # a real mask hides
+    # a real mask excludes pixels
     pixels[..., 3] = 255
     pixels[:30, :, 3] = 0
     raster = write_raster(tmp_path / 'masked.tif', pixels, photometric='RGB',
@@ -222,7 +241,7 @@ def test_near_infrared_that_is_marked_as_alpha_is_a_band(model, tmp_path):
 
 
 def test_bgr_models_of_mmseg(model, tmp_path):
-    """A config that reads with OpenCV is given what OpenCV would give."""
+    """A config that reads with OpenCV gets the order of bands of OpenCV."""
     pixels = landscape(60, 70)
     config = segmentation_config(loader=dict(type='LoadImageFromFile'))
     found, = infer((config, model[1]), write_raster(tmp_path / 'rgb.tif', pixels),
@@ -238,12 +257,12 @@ def test_wrong_checkpoints(model, tmp_path):
     state = content['state_dict']
     backbone = {key: value for key, value in state.items() if key.startswith('backbone.')}
     torch.save(dict(state_dict=backbone), tmp_path / 'backbone.pth')
-    with pytest.raises(ValueError, match='backbone.pth lacks decode_head .* not the head'):
+    with pytest.raises(ValueError, match='backbone.pth .* missing .decode_head.* without the rest'):
         SegmentationInferencer(config, str(tmp_path / 'backbone.pth'), device='cpu')
     torch.save(dict(state_dict={'other.weight': torch.ones(2)}), tmp_path / 'other.pth')
-    with pytest.raises(ValueError, match='other.pth lacks backbone .* another model'):
+    with pytest.raises(ValueError, match='other.pth .* missing .backbone.* another model'):
         SegmentationInferencer(config, str(tmp_path / 'other.pth'), device='cpu')
-    with pytest.raises(ValueError, match='conv_seg.weight is 4 x 6 x 1 x 1 there and 5 x 6'):
+    with pytest.raises(ValueError, match=r'conv_seg.weight \(4, 6, 1, 1\) -> \(5, 6'):
         SegmentationInferencer(segmentation_config(classes=5), good, device='cpu')
     with pytest.raises(FileNotFoundError, match='no such checkpoint'):
         SegmentationInferencer(config, str(tmp_path / 'none.pth'), device='cpu')
@@ -283,11 +302,31 @@ def test_a_damaged_raster_names_the_place_and_leaves_no_map(model, tmp_path):
     assert not list((tmp_path / 'out').iterdir())
 
 
-def test_progress_is_told(model, tmp_path, capsys):
-    register_plain_convolution()
+def test_progress_is_shown(model, tmp_path, capsys):
     raster = write_raster(tmp_path / 'scene.tif', landscape(200, 200))
     infer(model, raster, tmp_path / 'out', show_progress=True)
     assert '9/9' in capsys.readouterr().err
+
+
+def test_classes_without_a_name_are_numbered(tmp_path):
+    config = segmentation_config()
+    model = config, save_segmentor(config, tmp_path / 'segmentor.pth', classes=['a', 'b'],
+                                   palette=[[1, 2, 3]])
+    found, = infer(model, write_raster(tmp_path / 'scene.tif', landscape(90, 90)),
+                   tmp_path / 'out')
+    assert list(found['shares']) == ['a', 'b', 'class 2', 'class 3']
+    assert sum(found['shares'].values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize('step, words', [
+    (dict(type='Resize', scale=(512, 512), keep_ratio=True), '512 x 512 px'),
+    (dict(type='mmseg.Resize', scale_factor=2.), '2.0 times their size'),
+    (dict(type='PackSegInputs'), None)])
+def test_another_scale_in_the_test_pipeline_is_reported(model, said, step, words):
+    config = model[0]
+    config.test_dataloader.dataset.pipeline.append(step)
+    SegmentationInferencer(config, model[1], device='cpu')
+    assert [words in line and 'gdalwarp -tr' in line for line in said] == [True] * bool(words)
 
 
 def test_models_of_open_cd(tmp_path):

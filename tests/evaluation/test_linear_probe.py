@@ -6,8 +6,8 @@ from mmpretrain.registry import METRICS
 from cmid_mm.evaluation.metrics.linear_probe import (
     LinearProbe,
     fit_logistic,
+    rotate_to_principal_axes,
     standardise,
-    turn,
 )
 
 
@@ -20,7 +20,7 @@ def clouds(number, noise, dims=12, seed=0):
 
 
 def test_the_fit_is_the_optimum():
-    """scipy, in numbers of twice the length and with the gradient written out by hand."""
+    """scipy, in double precision and with the gradient written out by hand."""
     features, labels = clouds(90, 2.)
     features, l2 = features.double(), 0.03
     weight, bias = fit_logistic(features, labels, l2, tolerance=1e-9)
@@ -47,64 +47,64 @@ def test_the_fit_is_the_optimum():
 
 
 def test_separable_classes_are_separated_and_noise_is_not():
-    bank, labels = clouds(60, 0.1)
+    gallery, labels = clouds(60, 0.1)
     queries, truth = clouds(30, 0.1, seed=1)
-    assert torch.equal(LinearProbe().rank(bank, labels, queries)[:, 0], truth)
+    assert torch.equal(LinearProbe().rank(gallery, labels, queries)[:, 0], truth)
     queries = torch.randn(300, 12, generator=torch.Generator().manual_seed(2))
-    hits = LinearProbe().rank(bank, labels, queries)[:, 0] == torch.arange(300) % 3
+    hits = LinearProbe().rank(gallery, labels, queries)[:, 0] == torch.arange(300) % 3
     assert hits.float().mean() < 0.6
 
 
 def test_unit_place_and_rotation_of_features_do_not_matter():
-    bank, labels = clouds(120, 3.)
+    gallery, labels = clouds(120, 3.)
     queries, _ = clouds(60, 3., seed=1)
-    expected = LinearProbe().rank(bank, labels, queries)
+    expected = LinearProbe().rank(gallery, labels, queries)
     assert 0.4 < (expected[:, 0] == torch.arange(60) % 3).float().mean() < 1
     scale, shift = torch.logspace(-3, 3, 12), torch.linspace(-5, 5, 12)
-    moved = LinearProbe().rank(bank * scale + shift * scale, labels, queries * scale
+    moved = LinearProbe().rank(gallery * scale + shift * scale, labels, queries * scale
                                + shift * scale)
     assert torch.equal(moved[:, 0], expected[:, 0])
-    # neither does the order of the columns, nor one that says nothing
+    # neither does the order of the columns, nor one that is constant
     order = torch.randperm(12)
-    bank, queries = (torch.cat([x[:, order], torch.full((len(x), 1), 7.3)], 1)
-                     for x in (bank, queries))
-    assert torch.equal(LinearProbe().rank(bank, labels, queries)[:, 0], expected[:, 0])
+    gallery, queries = (torch.cat([x[:, order], torch.full((len(x), 1), 7.3)], 1)
+                     for x in (gallery, queries))
+    assert torch.equal(LinearProbe().rank(gallery, labels, queries)[:, 0], expected[:, 0])
 
 
-def test_standardised_by_the_bank_alone():
-    bank, queries = standardise(torch.tensor([[1., 5.], [3., 5.]]), torch.tensor([[4., 6.]]))
-    assert bank.tolist() == [[-1, 0], [1, 0]] and queries.tolist() == [[2, 0]]
+def test_standardised_by_the_gallery_alone():
+    gallery, queries = standardise(torch.tensor([[1., 5.], [3., 5.]]), torch.tensor([[4., 6.]]))
+    assert gallery.tolist() == [[-1, 0], [1, 0]] and queries.tolist() == [[2, 0]]
 
 
 @pytest.mark.parametrize('kind,best', [('noisy', 10), ('hidden', 1e-4)])
-def test_the_penalty_is_chosen_on_a_part_of_the_bank(kind, best):
+def test_the_penalty_is_chosen_on_a_part_of_the_gallery(kind, best):
     generator = torch.Generator().manual_seed(3)
     labels = torch.arange(200) % 2
     signs = 2. * labels[:, None] - 1
     if kind == 'noisy':
-        # many features that say little: a weak penalty learns the bank by heart
-        bank = torch.randn(200, 160, generator=generator)
-        bank[:, :40] += 0.15 * signs
+        # many features with little signal: a weak penalty overfits
+        gallery = torch.randn(200, 160, generator=generator)
+        gallery[:, :40] += 0.15 * signs
     else:
-        # a small difference of two large numbers: a strong penalty does not see it
-        bank = torch.randn(200, 1, generator=generator)
-        bank = torch.cat([bank, bank + 0.05 * signs], 1)
-    bank, _ = standardise(bank, bank)
+        # a small difference of two large numbers: a strong penalty misses it
+        gallery = torch.randn(200, 1, generator=generator)
+        gallery = torch.cat([gallery, gallery + 0.05 * signs], 1)
+    gallery, _ = standardise(gallery, gallery)
     probe, held_out, right = LinearProbe(l2=(1e-4, 0.1, 10)), torch.arange(200) % 5 == 0, {}
     for l2 in probe.l2:
-        weight, bias = fit_logistic(bank[~held_out], labels[~held_out], l2)
-        found = (bank[held_out] @ weight + bias).argmax(1)
+        weight, bias = fit_logistic(gallery[~held_out], labels[~held_out], l2)
+        found = (gallery[held_out] @ weight + bias).argmax(1)
         right[l2] = int((found == labels[held_out]).sum())
     assert list(right) == [10, 0.1, 1e-4]
-    assert max(right, key=right.get) == probe.choose(bank, labels) == best
-    assert LinearProbe(l2=(0.5, )).choose(bank, labels) == 0.5
+    assert max(right, key=right.get) == probe.choose(gallery, labels) == best
+    assert LinearProbe(l2=(0.5, )).choose(gallery, labels) == 0.5
 
 
 def test_principal_axes_are_a_rotation():
-    bank, queries = standardise(*(torch.randn(number, 6) for number in (50, 20)))
-    turned = turn(bank, queries)
-    torch.testing.assert_close(torch.cdist(turned[1], turned[0]), torch.cdist(queries, bank))
-    products = turned[0].T @ turned[0]
+    gallery, queries = standardise(*(torch.randn(number, 6) for number in (50, 20)))
+    rotated = rotate_to_principal_axes(gallery, queries)
+    torch.testing.assert_close(torch.cdist(rotated[1], rotated[0]), torch.cdist(queries, gallery))
+    products = rotated[0].T @ rotated[0]
     torch.testing.assert_close(products, products.diagonal().diag(), rtol=0, atol=1e-4)
 
 
@@ -118,6 +118,6 @@ def test_features_that_are_not_finite_are_named():
     metric = METRICS.build(dict(type='LinearProbe'))
     metric.process(None, [
         dict(feature=torch.tensor([1., number]), gt_label=i % 2, split=split)
-        for split in ('bank', 'query') for i, number in enumerate((0., torch.inf, 2.))])
+        for split in ('gallery', 'query') for i, number in enumerate((0., torch.inf, 2.))])
     with pytest.raises(ValueError, match='LinearProbe: 2 of 6 features are not finite'):
         metric.evaluate(6)

@@ -169,11 +169,12 @@ def test_time_is_assigned_to_its_phase(trainee, monkeypatch, owner, name, phase)
         moment[0] += 1
         return method(*args, **kwargs)
 
+    batch = trainee.batch()
+    trainee.step(batch)
     monkeypatch.setattr(step, 'clock_of', lambda device: lambda: moment[0])
+    monkeypatch.setattr(target, name, slow)
     before = set(vars(trainee.model)), set(vars(trainee.wrapper))
-    with monkeypatch.context() as patched:
-        patched.setattr(target, name, slow)
-        found = step.measure_breakdown(trainee, trainee.batch(), 1)
+    found = step.measure_breakdown(trainee, batch, 1)
     assert {name: numbers['share'] for name, numbers in found.items()} == {
         name: float(name == phase) for name in step.PHASES}
     assert (set(vars(trainee.model)), set(vars(trainee.wrapper))) == before

@@ -121,5 +121,5 @@ def test_errors_are_one_line(segmentor, student, tmp_path):
     assert '1 raster(s) were given' in end_of('predict_raster', 'change.py', checkpoint, 'a.tif')
     assert 'no config of a pre-training' in end_of('extract_features', config, checkpoint, 'images')
     (tmp_path / 'empty').mkdir()
-    assert 'holds no JPEG' in end_of('extract_features', *student, 'empty')
-    assert 'lacks backbone' in end_of('predict_raster', config, student[1], 'none.tif')
+    assert 'holds no image' in end_of('extract_features', *student, 'empty')
+    assert 'missing (backbone' in end_of('predict_raster', config, student[1], 'none.tif')

@@ -75,7 +75,7 @@ def test_features_are_embedded(call, capsys):
     assert '4 images are too few' in flat
 
 
-def test_a_missing_library_is_told(call, monkeypatch):
+def test_a_missing_library_is_reported(call, monkeypatch):
     monkeypatch.setitem(sys.modules, 'umap', None)
     line = call('embed_features', 'model.py', 'model.pth', 'images', '--method', 'umap')
     assert 'pip install umap-learn' in line
@@ -137,15 +137,15 @@ def test_views_are_browsed(call, tmp_path):
     call('browse_views', 'model.py', '--rows', 3, '--pictures', 2, out='folder')
     first, second = (picture(tmp_path / 'folder' / f'views_{i:03}.png') for i in (1, 2))
     assert first.shape == second.shape and (first != second).any()
-    assert '--rows count from 1' in call('browse_views', 'model.py', '--rows', 0, out='folder')
+    assert '--rows must be 1 at least' in call('browse_views', 'model.py', '--rows', 0, out='folder')
 
 
 @pytest.mark.parametrize('name, arguments, words', [
     ('feature_pca', ('model.py', 'gone.pth', 'images'), 'no such checkpoint: gone.pth'),
     ('feature_pca', ('model.py', 'model.pth', 'gone'), 'no such file or folder: gone'),
-    ('attention_maps', ('model.py', 'model.pth', 'empty'), 'holds no JPEG'),
-    ('reconstruct', ('model.py', 'model.pth', 'five.tif'), 'but bands=3 are wanted'),
-    ('attention_maps', ('model.py', 'model.pth', 'five.tif'), 'but bands=3 are wanted'),
+    ('attention_maps', ('model.py', 'model.pth', 'empty'), 'holds no image'),
+    ('reconstruct', ('model.py', 'model.pth', 'five.tif'), 'bands=3'),
+    ('attention_maps', ('model.py', 'model.pth', 'five.tif'), 'bands=3'),
     ('feature_pca', ('model.py', 'resnet.pth', 'images'), 'resnet.pth'),
     ('reconstruct', ('model.py', 'resnet.pth', 'images'), 'resnet.pth')])
 def test_mistakes_are_one_line(call, name, arguments, words):

@@ -8,12 +8,12 @@ from PIL import Image
 
 from cmid_mm.visualization import PREDICTION_PICTURES, draw_grid, save_grid
 from cmid_mm.visualization.prediction import (
+    FALSE_NEGATIVE,
+    FALSE_POSITIVE,
     FOUND_BOX,
-    INVENTED,
-    OVERLOOKED,
-    RIGHT,
+    TRUE_POSITIVE,
+    compare_change,
     draw_boxes,
-    judge,
     paint,
     read_rgb,
 )
@@ -38,12 +38,12 @@ def test_images_are_shown_in_their_colours(photograph):
     assert np.array_equal(read_rgb(path), pixels)
 
 
-def test_change_is_judged_pixel_by_pixel():
+def test_change_is_compared_pixel_by_pixel():
     true = np.array([[1, 1], [0, 0]])
     found = np.array([[1, 0], [1, 0]])
-    picture = judge(true, found)
+    picture = compare_change(true, found)
     assert [tuple(pixel) for pixel in picture.reshape(-1, 3)] == [
-        RIGHT, OVERLOOKED, INVENTED, (0, 0, 0)]
+        TRUE_POSITIVE, FALSE_NEGATIVE, FALSE_POSITIVE, (0, 0, 0)]
 
 
 def test_ignored_places_are_black_in_truth_and_prediction():

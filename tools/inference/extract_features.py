@@ -1,7 +1,7 @@
-"""Features of images for a program of your own: extract_features.py CONFIG CHECKPOINT IMAGES
+"""Saves features of images: extract_features.py CONFIG CHECKPOINT IMAGES
 
 IMAGES is a folder tree, a packed data set or files. The result is an .npz file with `paths`
-and `vectors` (one row an image, float32) and, with --dense, `maps` (images, channels, rows,
+and `vectors` (a float32 row for each image) and, with --dense, `maps` (images, channels, rows,
 columns). Read it with numpy.load(file).
 """
 import argparse
@@ -22,10 +22,10 @@ def parse_args(arguments=None):
     parser.add_argument('images', nargs='+', help='folder trees or files')
     parser.add_argument('--out', default='features.npz', help='default: features.npz')
     parser.add_argument('--dense', action='store_true',
-                        help='keep the feature maps too (all of them in memory)')
+                        help='save the feature maps too (all of them in memory)')
     parser.add_argument('--batch-size', type=int, default=32)
-    parser.add_argument('--size', type=int, help='side of the images in pixels (default: what '
-                        'the test pipeline of the config makes)')
+    parser.add_argument('--size', type=int, help='side of the images in pixels (default: as '
+                        'in the test pipeline of the config)')
     return parser.parse_args(arguments)
 
 
@@ -39,8 +39,8 @@ def main(arguments=None):
         shapes = {features.shape for features in found['maps']}
         if len(shapes) > 1:
             raise _errors.UserError(
-                f'the maps have {len(shapes)} sizes and make no array: let the test pipeline of '
-                'the config bring images to one size (ResizeEdge, CenterCrop)')
+                f'the maps have {len(shapes)} sizes and make no array: give one size with '
+                '--size, or by ResizeEdge and CenterCrop in the test pipeline of the config')
         arrays['maps'] = np.stack(found['maps'])
     with atomic_write(args.out) as path, path.open('wb') as file:
         np.savez(file, **arrays)

@@ -1,9 +1,9 @@
 """Classes, change or objects in rasters of any size: predict_raster.py CONFIG CHECKPOINT RASTER
 
-The config decides what is done: one of segmentation writes a GeoTIFF of classes, one of change
-detection takes two dates (two rasters, or two folders with equal names) and writes a GeoTIFF of
-change, one of detection writes the boxes as GeoJSON. Results lie in --out-dir, and a
-small picture of each is made. Several rasters, or a folder of them, are done one after the other.
+The config decides the task: segmentation writes a GeoTIFF of classes, change detection takes two
+dates (two rasters, or two folders with equal names) and writes a GeoTIFF of change, detection
+writes the boxes as GeoJSON. Results and a small picture of each go to --out-dir. Several rasters,
+or a folder of them, are processed one after the other.
 """
 import argparse
 import sys
@@ -20,7 +20,7 @@ def parse_args(arguments=None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config of the training')
-    parser.add_argument('checkpoint', help='what the training has written')
+    parser.add_argument('checkpoint', help='checkpoint of the training')
     parser.add_argument('rasters', nargs='+', metavar='RASTER',
                         help='GeoTIFF, JPEG 2000, PNG or JPEG files, or folders of them; of '
                         'change detection the earlier and the later one')

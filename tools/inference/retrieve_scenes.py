@@ -1,7 +1,7 @@
-"""Scenes of a collection that look like given ones: retrieve_scenes.py CONFIG CHECKPOINT QUERY
+"""Finds similar scenes in a collection: retrieve_scenes.py CONFIG CHECKPOINT QUERY
 
-The collection is a folder (--collection) or an index that was saved before (--index). Every query
-is shown in a picture beside what was found; queries are not found themselves.
+The collection is a folder (--collection) or a saved index of it (--index). A picture shows every
+query beside the scenes that were found; the queries themselves are left out.
 """
 import argparse
 import sys
@@ -10,6 +10,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import _errors  # noqa: E402
 from _model_options import add_model_options, load_features  # noqa: E402
+
+ROWS = 12
 
 
 def parse_args(arguments=None):
@@ -20,18 +22,42 @@ def parse_args(arguments=None):
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument('--collection', help='folder tree to search')
     where.add_argument('--index', help='index of a collection, made with --save')
-    parser.add_argument('--save', metavar='FILE', help='keep the index of --collection, .npz')
-    parser.add_argument('--count', type=int, default=6, help='scenes a query (default: 6)')
+    parser.add_argument('--save', metavar='FILE', help='save the index of --collection, .npz')
+    parser.add_argument('--count', type=int, default=6, help='scenes for each query (default: 6)')
     parser.add_argument('--out', default='retrieval.png', help='picture (default: retrieval.png)')
-    parser.add_argument('--size', type=int, help='side of the images in pixels (default: what '
-                        'the test pipeline of the config makes)')
+    parser.add_argument('--size', type=int, help='side of the images in pixels (default: as '
+                        'in the test pipeline of the config)')
     return parser.parse_args(arguments)
+
+
+def save_retrieval(queries, answers, read, out):
+    """Writes a picture: a row for each query with folder and similarity as titles.
+
+    Args:
+        queries (list[str]): Images; the first twelve are shown.
+        answers (list[list[tuple[str, float]]]): Path and similarity of the scenes found.
+        read (Callable): From a path to the image, (H, W, bands) uint8.
+        out (str): File to write, PNG by its ending.
+    """
+    import numpy as np
+    from cmid_mm.visualization.panels import save_grid, to_rgb
+    columns = 1 + max(len(found) for found in answers)
+    panels, captions = [], []
+    for query, found in list(zip(queries, answers))[:ROWS]:
+        row = [to_rgb(read(path)) for path in (query, *(path for path, _ in found))]
+        blank = np.full_like(row[0], 255)
+        panels.append(row + [blank] * (columns - len(row)))
+        texts = [(f'query: {Path(query).parent.name}', 'tab:blue')]
+        # the folder often names the class
+        texts += [(f'{similarity:.2f} {Path(path).parent.name}', 'black')
+                  for path, similarity in found]
+        captions.append(texts + [('', 'black')] * (columns - len(row)))
+    save_grid(panels, out, captions=captions)
 
 
 def main(arguments=None):
     args = parse_args(arguments)
     from cmid_mm.apis import SceneIndex
-    from cmid_mm.visualization.retrieval import save_retrieval
     inferencer = load_features(args, args.size, show_progress=True)
     if args.index:
         index = SceneIndex.load(args.index)

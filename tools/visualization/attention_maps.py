@@ -1,8 +1,8 @@
-"""Draws where attention goes: attention_maps.py CONFIG CHECKPOINT FOLDER_OR_IMAGES
+"""Draws attention maps: attention_maps.py CONFIG CHECKPOINT FOLDER_OR_IMAGES
 
-VisionTransformer: what the last layer looks at, the mean of its heads and single heads.
-Swin: what the places of each stage receive from their windows. Of other backbones
-feature_pca.py shows what places look like to them.
+VisionTransformer: attention of the last layer, the mean of its heads and single heads.
+Swin: attention that the cells of each stage receive within their windows. For other backbones
+feature_pca.py shows features.
 """
 import argparse
 import sys
@@ -13,9 +13,9 @@ import _errors  # noqa: E402
 from _model_options import (  # noqa: E402
     add_model_options,
     add_picture_options,
-    choose,
+    choose_images,
     load_features,
-    make_room,
+    prepare_output,
 )
 
 
@@ -28,7 +28,7 @@ def parse_args(arguments=None):
     parser.add_argument('--size', type=int, help='side of the images in pixels; larger ones '
                         'make finer maps (default: as the config tests)')
     parser.add_argument('--query', choices=['cls', 'mean'], help='of a ViT: attention of the '
-                        'class token, or the mean over all places (default: the class token '
+                        'class token, or the mean over all cells (default: the class token '
                         'where it is the output)')
     parser.add_argument('--heads', type=int, default=6,
                         help='of a ViT: show at most so many (default: 6)')
@@ -39,8 +39,8 @@ def main(arguments=None):
     args = parse_args(arguments)
     inferencer = load_features(args, args.size)
     from cmid_mm.visualization.attention import attention_maps, save_attention
-    out = make_room(args.out)
-    paths = choose(args.inputs, args.max_images)
+    out = prepare_output(args.out)
+    paths = choose_images(args.inputs, args.max_images)
     images, found = [], []
     # one by one: images may differ in size, and weights of many windows are large
     for path in paths:

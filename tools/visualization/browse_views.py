@@ -1,8 +1,8 @@
 """Draws the views and masks that a config makes: browse_views.py CONFIG [--out FOLDER]
 
-A row an image: the image with both crops outlined, both views (the second with its
-photometric change), and what the student sees of them, masked cells outlined. No checkpoint
-is needed, and nothing is trained.
+A row for each image: the image with both crops outlined, both views (the second with its
+photometric change), and both masked views with masked cells outlined. It needs no checkpoint
+and trains nothing.
 """
 import argparse
 import sys
@@ -21,10 +21,10 @@ def parse_args(arguments=None):
     parser.add_argument('--out', type=Path, default=Path('views'),
                         help='folder for the pictures (default: views)')
     parser.add_argument('--pictures', type=int, default=1,
-                        help='how many (default: 1)')
+                        help='number of pictures (default: 1)')
     parser.add_argument('--rows', type=int, default=5, help='images a picture (default: 5)')
     parser.add_argument('--matches', action='store_true',
-                        help='mark cells that are matched, in both views in one colour')
+                        help='mark matched cells in both views, in one colour')
     parser.add_argument('--seed', type=int, default=0, help='of the run (default: 0)')
     parser.add_argument('--epoch', type=int, default=0, help='of the run (default: 0)')
     add_cfg_options(parser)
@@ -35,7 +35,7 @@ def main(arguments=None):
     args = parse_args(arguments)
     cfg = read_config(args.config, args.cfg_options)
     if min(args.pictures, args.rows) < 1:
-        raise _errors.UserError('--pictures and --rows count from 1')
+        raise _errors.UserError('--pictures and --rows must be 1 at least')
     from cmid_mm.visualization.views import ViewBrowser, save_views
     browser = ViewBrowser(cfg)
     number = min(args.pictures * args.rows, len(browser))

@@ -1,8 +1,8 @@
-"""Finds places of one image in another: correspondence.py CONFIG CHECKPOINT IMAGE1 IMAGE2
+"""Matches cells of two images: correspondence.py CONFIG CHECKPOINT IMAGE1 IMAGE2
 
-Of two images of one place, say of two dates: cells of the feature maps that are each
-other's nearest neighbours, the strongest of them joined by lines. Says how many of them
-were found where they lie in the first image.
+For two images of one place, for example of two dates: lines join cells of the feature maps that
+are each other's nearest neighbours, those with the largest cosine. The tool counts the matches
+at the same position in both images.
 """
 import argparse
 import sys
@@ -15,7 +15,7 @@ from _model_options import (  # noqa: E402
     add_model_options,
     dense_features,
     load_features,
-    make_room,
+    prepare_output,
 )
 
 
@@ -28,7 +28,7 @@ def parse_args(arguments=None):
     parser.add_argument('--out', default='correspondence.png',
                         help='picture to write (default: correspondence.png)')
     parser.add_argument('--matches', type=int, default=40,
-                        help='at most so many, the strongest (default: 40)')
+                        help='at most so many, those with the largest cosine (default: 40)')
     add_dense_options(parser)
     return parser.parse_args(arguments)
 
@@ -36,7 +36,7 @@ def parse_args(arguments=None):
 def main(arguments=None):
     args = parse_args(arguments)
     if args.matches < 1:
-        raise _errors.UserError(f'--matches {args.matches}: it counts from 1')
+        raise _errors.UserError(f'--matches must be 1 at least, not {args.matches}')
     inferencer = load_features(args, args.size)
     from cmid_mm.visualization.correspondence import (
         displacements,
@@ -44,7 +44,7 @@ def main(arguments=None):
         mutual_matches,
         save_matches,
     )
-    out = make_room(args.out)
+    out = prepare_output(args.out)
     for path in (args.first, args.second):
         if not Path(path).is_file():
             raise _errors.UserError(f'no such image: {path}')

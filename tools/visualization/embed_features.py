@@ -1,8 +1,8 @@
-"""Draws images where their features lie: embed_features.py CONFIG CHECKPOINT FOLDER
+"""Draws an embedding of scene features: embed_features.py CONFIG CHECKPOINT FOLDER
 
-Scene features of a folder, arranged by t-SNE (pip install scikit-learn), UMAP (pip install
-umap-learn) or their first two principal components, with the images at their places. Where
-folders are classes, they colour the frames.
+Images of a folder at the places of their scene features in the plane, by t-SNE (pip install
+scikit-learn), UMAP (pip install umap-learn) or the first two principal components. Where folders
+are classes, the frames have their colours.
 """
 import argparse
 import sys
@@ -13,10 +13,10 @@ import _errors  # noqa: E402
 from _model_options import (  # noqa: E402
     add_model_options,
     add_picture_options,
-    choose,
+    choose_images,
     load_features,
-    make_room,
-    tell_failed,
+    prepare_output,
+    print_unreadable,
 )
 
 
@@ -46,9 +46,9 @@ def main(arguments=None):
     )
     # before the features, which take a while
     library(args.method)
-    out = make_room(args.out)
-    result = inferencer(choose(args.folder, args.max_images))
-    tell_failed(result['failed'])
+    out = prepare_output(args.out)
+    result = inferencer(choose_images(args.folder, args.max_images))
+    print_unreadable(result['failed'])
     places = embed(result['vectors'], args.method, args.seed)
     classes = folder_classes(result['paths'], args.folder)
     names, labels = classes or (None, None)

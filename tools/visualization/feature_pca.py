@@ -1,9 +1,9 @@
-"""Colours places by their features: feature_pca.py CONFIG CHECKPOINT FOLDER_OR_IMAGES
+"""Draws feature maps in colours: feature_pca.py CONFIG CHECKPOINT FOLDER_OR_IMAGES
 
 The first three principal components of the feature maps of all images are red, green and
-blue: places of one colour look alike to the backbone, in one image as in all of them.
-Images are enlarged to --size pixels, which makes the maps finer; --stage takes an earlier,
-finer map (1 to 4; of a ViT a layer).
+blue: cells of one colour have similar features, across images too. Images are enlarged to
+--size pixels, which makes the maps finer; --stage takes an earlier, finer map (1 to 4; of a
+ViT a layer).
 """
 import argparse
 import sys
@@ -15,10 +15,10 @@ from _model_options import (  # noqa: E402
     add_dense_options,
     add_model_options,
     add_picture_options,
-    choose,
+    choose_images,
     dense_features,
     load_features,
-    make_room,
+    prepare_output,
 )
 
 
@@ -36,8 +36,9 @@ def main(arguments=None):
     args = parse_args(arguments)
     inferencer = load_features(args, args.size)
     from cmid_mm.visualization.feature_pca import pca_colours, save_pca
-    out = make_room(args.out)
-    maps, images = dense_features(inferencer, choose(args.inputs, args.max_images), args.stage)
+    out = prepare_output(args.out)
+    paths = choose_images(args.inputs, args.max_images)
+    maps, images = dense_features(inferencer, paths, args.stage)
     save_pca(images, pca_colours(maps), out,
              f'{" x ".join(map(str, maps[0].shape[1:]))} features of '
              f'{inferencer.name}')

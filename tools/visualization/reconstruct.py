@@ -1,6 +1,6 @@
 """Draws reconstructions: reconstruct.py CONFIG CHECKPOINT FOLDER_OR_IMAGES
 
-A row an image: the image, what the student sees of it, and what it makes of that. Needs a
+A row for each image: the image, the masked image and the student's reconstruction. It needs a
 checkpoint of the pre-training, because a backbone alone has no decoder.
 """
 import argparse
@@ -12,9 +12,9 @@ import _errors  # noqa: E402
 from _model_options import (  # noqa: E402
     add_model_options,
     add_picture_options,
-    choose,
+    choose_images,
     load_config,
-    make_room,
+    prepare_output,
 )
 
 
@@ -33,9 +33,9 @@ def main(arguments=None):
     cfg = load_config(args)
     from cmid_mm.apis.reconstructor import Reconstructor
     from cmid_mm.visualization import save_reconstructions
-    out = make_room(args.out)
+    out = prepare_output(args.out)
     reconstructor = Reconstructor(cfg, args.checkpoint, args.device)
-    rows = reconstructor(choose(args.inputs, args.max_images), args.seed)
+    rows = reconstructor(choose_images(args.inputs, args.max_images), args.seed)
     save_reconstructions(rows, out, f'reconstruction of {Path(args.checkpoint).name}')
     print(f'written to {out}')
 

@@ -1,9 +1,11 @@
-"""How well change was found, counted over all pixels of the set."""
+"""Accuracy of change detection, counted over all pixels of the set."""
 from collections.abc import Sequence
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmpretrain.registry import METRICS
+
+from ...utils.errors import CMIDError
 
 
 @METRICS.register_module()
@@ -18,7 +20,7 @@ class ChangeMetric(BaseMetric):
     open-cd make them; ``type='mmpretrain.ChangeMetric'`` names it in their configs.
 
     A ratio without pixels is 100 where the set has no mistake at all (nothing changed and
-    nothing was said to have), else 0.
+    no change was predicted), else 0.
 
     Args:
         ignore_index (int): Label of pixels that are not scored. Defaults to 255.
@@ -26,7 +28,7 @@ class ChangeMetric(BaseMetric):
         prefix (str, optional): Defaults to 'change'.
 
     Raises:
-        ValueError: A label or a prediction is of a third class, or no pixel is labelled.
+        CMIDError: A label or a prediction is of a third class, or no pixel is labelled.
     """
     default_prefix = 'change'
 
@@ -46,8 +48,8 @@ class ChangeMetric(BaseMetric):
             truth, prediction = truth[scored], prediction[scored].astype(truth.dtype)
             for values, what in ((truth, 'label'), (prediction, 'prediction')):
                 if values.size and not 0 <= values.min() <= values.max() <= 1:
-                    raise ValueError(
-                        f'ChangeMetric knows 0 and 1, but a {what} has values from '
+                    raise CMIDError(
+                        f'ChangeMetric takes 0 and 1, but a {what} has values from '
                         f'{values.min()} to {values.max()}: load masks with '
                         'LoadChangeMask, and give the model two classes')
             self.results.append(np.bincount(2 * truth + prediction, minlength=4))
@@ -56,8 +58,8 @@ class ChangeMetric(BaseMetric):
         """``precision``, ``recall``, ``f1`` and ``iou``."""
         counts = np.sum(results, axis=0)
         if not counts.sum():
-            raise ValueError('ChangeMetric has no labelled pixel to score: every label is '
-                             f'{self.ignore_index}')
+            raise CMIDError('ChangeMetric has no labelled pixel to score: every label is '
+                            f'{self.ignore_index}')
         _, false_alarms, missed, found = (int(count) for count in counts)
         mistakes = false_alarms + missed
 

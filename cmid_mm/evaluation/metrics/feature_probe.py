@@ -1,4 +1,4 @@
-"""What probes of frozen features share: a bank answers, held-out queries ask."""
+"""Base of the probes of frozen features: a gallery is fitted, held-out queries are scored."""
 from abc import abstractmethod
 from collections.abc import Sequence
 
@@ -6,23 +6,26 @@ import torch
 from mmengine.evaluator import BaseMetric
 from torch import Tensor
 
+from ...utils.errors import CMIDError
+
 
 class FeatureProbe(BaseMetric):
-    """Accuracy on the queries of a classifier that knows the bank.
+    """Accuracy on the queries of a classifier that was fitted to the gallery.
 
-    Samples say in ``split`` whether they are of the ``'bank'`` or a ``'query'`` (see
-    ``ImageFolder``) and carry a feature and ``gt_label``.
+    Samples have ``split``, ``'gallery'`` or ``'query'`` (see ``ImageFolder``), a feature and
+    ``gt_label``.
 
     Args:
-        topk (Sequence[int]): Accuracies to report. Defaults to (1, 5).
+        topk (Sequence[int]): Accuracies to report. A number that is not below the number of
+            classes is left out, except 1: it would always be 100 %. Defaults to (1, 5).
         feature (str): Field of the samples that holds the feature, (D,) float32. Defaults
             to 'feature'.
         collect_device (str): Where processes exchange results. Defaults to 'cpu'.
         prefix (str, optional): Of the names of the results; that of the class where None.
 
     Raises:
-        ValueError: There are no bank or no query images, or samples lack the feature, or it
-            is not finite.
+        CMIDError: There are no gallery or no query images, samples lack the feature, it is
+            not finite, or no accuracy of ``topk`` is left.
     """
 
     def __init__(self,
@@ -35,10 +38,10 @@ class FeatureProbe(BaseMetric):
         self.feature = feature
 
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:
-        """Keep feature, label and split of every sample."""
+        """Store feature, label and split of every sample."""
         for sample in data_samples:
             if self.feature not in sample:
-                raise ValueError(
+                raise CMIDError(
                     f'{type(self).__name__} finds no {self.feature!r} in the samples: '
                     "model.feature_of='both' gives student_feature and teacher_feature, "
                     'any other gives feature alone')
@@ -54,29 +57,34 @@ class FeatureProbe(BaseMetric):
         """Accuracies in percent, as ``top1`` and so on."""
         query = torch.tensor([result['query'] for result in results])
         if not query.any() or query.all():
-            raise ValueError(
-                f'{type(self).__name__} needs bank and query images, but of {len(results)} '
-                f"images {int(query.sum())} are queries: use ImageFolder(split='bank') and "
+            raise CMIDError(
+                f'{type(self).__name__} needs gallery and query images, but of {len(results)} '
+                f"images {int(query.sum())} are queries: use ImageFolder(split='gallery') and "
                 "ImageFolder(split='query')")
         features = torch.stack([result['feature'] for result in results])
         broken = len(features) - int(features.isfinite().all(1).sum())
         if broken:
-            raise ValueError(f'{type(self).__name__}: {broken} of {len(features)} features are '
-                             'not finite: the weights or the images of the probe are broken')
+            raise CMIDError(f'{type(self).__name__}: {broken} of {len(features)} features are '
+                            'not finite: the weights or the images of the probe are broken')
         labels = torch.tensor([result['label'] for result in results])
+        classes = len(labels.unique())
+        numbers = [n for n in self.topk if n == 1 or n < classes]
+        if not numbers:
+            raise CMIDError(f'{type(self).__name__}: topk={self.topk} of {classes} classes is '
+                            'always 100 %: give smaller numbers')
         ranking = self.rank(features[~query], labels[~query], features[query])
         hits = ranking == labels[query][:, None]
-        return {f'top{n}': 100 * hits[:, :n].any(1).float().mean().item() for n in self.topk}
+        return {f'top{n}': 100 * hits[:, :n].any(1).float().mean().item() for n in numbers}
 
     @abstractmethod
-    def rank(self, bank: Tensor, labels: Tensor, queries: Tensor) -> Tensor:
+    def rank(self, gallery: Tensor, labels: Tensor, queries: Tensor) -> Tensor:
         """Classes of every query, the most likely first.
 
         Args:
-            bank (Tensor): (N, D) float32 features.
-            labels (Tensor): (N,) int64 classes of the bank.
+            gallery (Tensor): (N, D) float32 features.
+            labels (Tensor): (N,) int64 classes of the gallery.
             queries (Tensor): (M, D) float32 features.
 
         Returns:
-            Tensor: (M, number of classes) int64.
+            Tensor: (M, number of classes) int64; -1 stands for no further class.
         """

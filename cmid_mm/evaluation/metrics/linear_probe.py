@@ -7,10 +7,11 @@ from mmengine.device import get_device
 from mmpretrain.registry import METRICS
 from torch import Tensor
 
+from ...utils.errors import CMIDError
 from .feature_probe import FeatureProbe
 
 _HELD_OUT_EVERY = 5
-# of what makes a number in float32: a feature that changes less than its rounding is constant
+# relative rounding of float32, below which the changes of a feature mean nothing
 _ROUNDING = 1e-6
 
 
@@ -18,14 +19,14 @@ _ROUNDING = 1e-6
 class LinearProbe(FeatureProbe):
     r"""Accuracy of multinomial logistic regression.
 
-    The features are standardised by the bank's mean and deviation. The weights minimise
+    The features are standardised by the gallery's mean and deviation. The weights minimise
 
     .. math:: \frac1N \sum_i -\log p(y_i \mid x_i) + \frac{\lambda}{2} \lVert W \rVert^2,
 
     the bias is free. :math:`\lambda` is the one of ``l2`` with the best accuracy on every
-    fifth image of the bank after a fit to the others, the strongest of equals; then all of
-    the bank is fitted. The queries have no part in it. Nothing is random. The fit runs on
-    the accelerator where there is one.
+    fifth image of the gallery after a fit to the others, the strongest of equals; then the
+    whole gallery is fitted. The queries are not used for it. Nothing is random. The fit runs
+    on the accelerator where there is one.
 
     Args:
         l2 (Sequence[float]): Positive values of :math:`\lambda` to choose from. Defaults
@@ -33,69 +34,70 @@ class LinearProbe(FeatureProbe):
         **kwargs: Of ``FeatureProbe``. The prefix is 'linear' by default.
 
     Raises:
-        ValueError: There is no :math:`\lambda`, or one is not positive.
+        CMIDError: There is no :math:`\lambda`, or one is not positive.
     """
     default_prefix = 'linear'
 
     def __init__(self, l2: Sequence[float] = (1., 0.1, 0.01, 0.001), **kwargs):
         super().__init__(**kwargs)
         if not l2 or min(l2) <= 0:
-            raise ValueError(f'l2 needs at least one number, all positive, not {l2}')
+            raise CMIDError(f'l2 needs at least one number, all positive, not {l2}')
         # from strong to weak, so that each fit starts near its end
         self.l2 = sorted(l2, reverse=True)
 
-    def rank(self, bank: Tensor, labels: Tensor, queries: Tensor) -> Tensor:
-        """Fit the bank and order the classes of the queries by their scores."""
+    def rank(self, gallery: Tensor, labels: Tensor, queries: Tensor) -> Tensor:
+        """Fit the gallery and order the classes of the queries by their scores."""
         device = get_device()
-        bank, queries = turn(*standardise(bank.to(device), queries.to(device)))
+        gallery, queries = rotate_to_principal_axes(
+            *standardise(gallery.to(device), queries.to(device)))
         labels = labels.to(device)
-        weight, bias = fit_logistic(bank, labels, self.choose(bank, labels))
+        weight, bias = fit_logistic(gallery, labels, self.choose(gallery, labels))
         scores = queries @ weight + bias
         return scores.argsort(dim=1, descending=True, stable=True).cpu()
 
-    def choose(self, bank: Tensor, labels: Tensor) -> float:
-        """The L2 weight that does best on a held-out part of the standardised bank."""
-        held_out = torch.arange(len(bank), device=bank.device) % _HELD_OUT_EVERY == 0
+    def choose(self, gallery: Tensor, labels: Tensor) -> float:
+        """The L2 weight of the best accuracy on a held-out part of the standardised gallery."""
+        held_out = torch.arange(len(gallery), device=gallery.device) % _HELD_OUT_EVERY == 0
         if len(self.l2) == 1 or held_out.all():
             return self.l2[0]
         best, most, start = self.l2[0], -1, None
         for l2 in self.l2:
-            start = fit_logistic(bank[~held_out], labels[~held_out], l2,
+            start = fit_logistic(gallery[~held_out], labels[~held_out], l2,
                                  int(labels.max()) + 1, start)
-            found = (bank[held_out] @ start[0] + start[1]).argmax(1)
+            found = (gallery[held_out] @ start[0] + start[1]).argmax(1)
             right = int((found == labels[held_out]).sum())
             if right > most:
                 best, most = l2, right
         return best
 
 
-def standardise(bank: Tensor, queries: Tensor) -> tuple[Tensor, Tensor]:
-    """Zero mean and unit deviation of the bank; what is constant in it becomes 0.
+def standardise(gallery: Tensor, queries: Tensor) -> tuple[Tensor, Tensor]:
+    """Zero mean and unit deviation of the gallery; a constant feature becomes 0.
 
     Args:
-        bank (Tensor): (N, D).
+        gallery (Tensor): (N, D).
         queries (Tensor): (M, D), by the same mean and deviation.
 
     Returns:
         tuple[Tensor, Tensor]: Both, float32.
     """
-    bank, queries = bank.float(), queries.float()
-    std, mean = torch.std_mean(bank, dim=0, correction=0)
+    gallery, queries = gallery.float(), queries.float()
+    std, mean = torch.std_mean(gallery, dim=0, correction=0)
     scale = torch.where(std > _ROUNDING * mean.abs(), 1 / std, 0)
-    return (bank - mean) * scale, (queries - mean) * scale
+    return (gallery - mean) * scale, (queries - mean) * scale
 
 
-def turn(bank: Tensor, queries: Tensor) -> tuple[Tensor, Tensor]:
-    """Both in the principal axes of the bank, in which a fit needs a fraction of the steps.
+def rotate_to_principal_axes(gallery: Tensor, queries: Tensor) -> tuple[Tensor, Tensor]:
+    """Rotate both to the principal axes of the gallery, where a fit needs fewer steps.
 
-    A rotation changes neither the penalty nor what weights can say.
+    A rotation changes neither the penalty nor the functions that weights can express.
 
     Args:
-        bank (Tensor): (N, D), zero mean.
+        gallery (Tensor): (N, D), zero mean.
         queries (Tensor): (M, D).
     """
-    axes = torch.linalg.eigh(bank.T @ bank / len(bank)).eigenvectors
-    return bank @ axes, queries @ axes
+    axes = torch.linalg.eigh(gallery.T @ gallery / len(gallery)).eigenvectors
+    return gallery @ axes, queries @ axes
 
 
 @torch.enable_grad()
