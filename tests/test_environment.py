@@ -214,8 +214,8 @@ def test_schemas_are_declared_only_where_they_are_missing(monkeypatch):
     loads = environment.compiled_part_loads(Path(torchvision.__file__).parent)
     assert hasattr(torch.ops.torchvision, 'qnms')
     assert hasattr(torch.ops.torchvision, 'roi_align') == loads
-    for loads in (True, False):
-        monkeypatch.setattr(environment, 'compiled_part_loads', lambda folder: loads)
+    for found in (True, False):
+        monkeypatch.setattr(environment, 'compiled_part_loads', lambda folder, x=found: x)
         assert environment.declare_torchvision_schemas() == []
 
 
