@@ -31,7 +31,7 @@ def labelled_config(folder, work_dir='run', options=None):
     cfg.test_cfg = dict()
     cfg.test_dataloader.update(num_workers=0, persistent_workers=False)
     for part in cfg.test_dataloader.dataset.datasets:
-        part.update(data_root=str(folder / 'labelled'), remember=False)
+        part.update(data_root=str(folder / 'labelled'))
         part.pipeline = [
             dict(type='LoadRSImage', bands=3), dict(type='ResizeEdge', scale=64, edge='short'),
             dict(type='CenterCrop', crop_size=64),

@@ -43,7 +43,6 @@ def tiny_config(folder, work_dir='run', options=None):
         'train_dataloader.persistent_workers': False,
         'train_dataloader.pin_memory': False,
         'train_dataloader.dataset.data_root': str(folder / 'images'),
-        'train_dataloader.dataset.remember': False,
         'train_dataloader.dataset.pipeline': [
             dict(type='LoadRSImage', bands=3), dict(type='CMIDTwoViews', size=64),
             dict(type='PackViews')],

@@ -1,50 +1,42 @@
 """Checks every image of a data set before training: check_dataset.py FOLDER
 
-Reads all images, in parallel, and prints how many there are, of which formats, bands, types
-and sizes; which cannot be used, and why; and which are worth a look: equal files, images of
-one colour, without a valid pixel, or smaller than a view. Ends with status 0 where all
-images can be used; with 1 where some cannot, or where an error kept it from checking.
+Reads all images in parallel and prints their number, formats, bands, number types and sizes;
+which of them cannot be used, and why; and which deserve attention: equal files, images of one
+colour, without a valid pixel, or smaller than a view. Ends with status 0 if all images can be
+used, and with 1 if some cannot or an error prevented the check.
 
     python tools/check_dataset.py FOLDER --out report.json --good good.txt
 """
-import argparse
 import json
 import os
 import sys
 
 import _errors
+from _image_options import image_parser
 
 NAMES_SHOWN = 10
 
 
 def parse_args(arguments=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('folder', help='folder tree of JPEG, PNG, TIFF, BMP, WebP images')
+    parser = image_parser(__doc__)
     parser.add_argument('--list', default='', metavar='FILE',
-                        help='check the images of this list only; as ann_file of a data set, '
-                        'it is looked for in FOLDER')
+                        help='check only the images of this list; like ann_file of a data set, '
+                        'its path is relative to FOLDER')
     parser.add_argument('--allow-outside', action='store_true',
-                        help='the list may name files outside of FOLDER')
-    parser.add_argument('--bands', type=int, help='bands wanted (default: what most have)')
-    parser.add_argument('--band-indices', type=int, nargs='+',
-                        help='bands to take from each file, counted from 0')
+                        help='the list may name files outside FOLDER')
     parser.add_argument('--value-range', type=float, nargs=2, metavar=('LOW', 'HIGH'),
                         help='range that becomes 0..255 where images are not 8-bit')
     parser.add_argument('--size', type=int, default=224,
                         help='side of a view in pixels; smaller images are counted '
                         '(default: %(default)s)')
-    parser.add_argument('--max-pixels', type=int, default=2**28,
-                        help='images with more pixels are refused (default: 2^28)')
-    parser.add_argument('--workers', type=int, help='processes (default: one per core)')
-    parser.add_argument('--out', metavar='FILE', help='JSON file for all that was found')
+    parser.add_argument('--out', metavar='FILE', help='JSON file for the whole report')
     parser.add_argument('--good', metavar='FILE',
                         help='list of the usable images, an ann_file for training')
     return parser.parse_args(arguments)
 
 
 def table(report):
-    """Lines of text for people."""
+    """Lines of text for the terminal."""
     def several(counts):
         return ', '.join(f'{count:,} {name}' for name, count in counts)
 
@@ -67,7 +59,7 @@ def table(report):
                    [' = '.join(group) for group in report['duplicates']])
     lines += names('of one colour', report['constant'])
     lines += names('with a band of NaN or nodata only', report['empty_bands'])
-    lines += names(f'smaller than {report["size"]} px', report['small'])
+    lines += names(f'smaller than {report["min_side"]} px', report['small'])
     lines += names('with a name that no list can hold', report['unlistable'])
     return '\n'.join(lines)
 
@@ -85,15 +77,21 @@ def names(title, entries):
 
 def main():
     args = parse_args()
-    from cmid_mm.datasets.dataset_check import check_images, list_files, listable
-    from cmid_mm.checkpoints.files import check_output, atomic_write
+    from cmid_mm.checkpoints.files import atomic_write, check_output
+    from cmid_mm.datasets.folder_scan import IMAGE_EXTENSIONS
+    from cmid_mm.datasets.inspection import inspect_images
+    from cmid_mm.datasets.list_file import is_listable, read_list
+    list_path = os.path.join(args.folder, args.list)
     for out in filter(None, (args.out, args.good)):
-        check_output(out, os.path.join(args.folder, args.list))
-    files = list_files(args.folder, args.list, args.allow_outside)
-    report, good = check_images(
+        check_output(out, list_path)
+    files = None
+    if args.list:
+        files, _ = read_list(list_path, args.folder, IMAGE_EXTENSIONS, with_label=False,
+                             allow_outside=args.allow_outside)
+    report, good = inspect_images(
         args.folder, files, args.bands, args.band_indices, args.value_range, args.size,
-        args.max_pixels, args.workers)
-    # names of files may hold what the terminal's encoding does not
+        args.max_pixels, workers=args.workers)
+    # file names may contain characters that the terminal's encoding lacks
     sys.stdout.reconfigure(errors='backslashreplace')
     print(table(report))
     if args.out:
@@ -102,7 +100,7 @@ def main():
         print(f'report written to {args.out}')
     if args.good:
         with atomic_write(args.good) as path:
-            path.write_text(''.join(f'{file}\n' for file in good if listable(file)),
+            path.write_text(''.join(f'{file}\n' for file in good if is_listable(file)),
                             encoding='utf-8', errors='surrogateescape')
         print(f'train on the usable images with --cfg-options '
               f'train_dataloader.dataset.data_root={args.folder} '

@@ -1,44 +1,37 @@
-"""Statistics of a folder of images, with a piece of config that uses them.
+"""Prints statistics of a folder of images and a piece of config that uses them.
 
     python tools/dataset_statistics.py FOLDER [--out statistics.json]
 
-Prints bands, sizes, range, mean and standard deviation of each band. Images that are
-not 8-bit need a range of values; one is proposed.
+Prints bands, sizes, and range, mean and standard deviation of each band. For images that are
+not 8-bit it proposes a range of values.
 """
-import argparse
 import json
-from pathlib import Path
 
 import _errors
+from _image_options import image_parser
 
 
 def parse_args(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('folder', help='folder tree of JPEG, PNG, TIFF, BMP, WebP images')
+    parser = image_parser(__doc__)
     parser.add_argument('--max-images', type=int, default=2000,
                         help='read at most so many, evenly spaced (default: 2000)')
-    parser.add_argument('--bands', type=int, help='bands wanted (default: what most have)')
-    parser.add_argument('--band-indices', type=int, nargs='+',
-                        help='bands to take from each file, counted from 0')
     parser.add_argument('--value-range', type=float, nargs=2, metavar=('LOW', 'HIGH'),
                         help='range that becomes 0..255 (default: proposed per band)')
-    parser.add_argument('--max-pixels', type=int, default=2**28,
-                        help='images with more pixels are refused (default: 2^28)')
-    parser.add_argument('--workers', type=int, help='processes (default: one per core)')
     parser.add_argument('--out', help='JSON file for the result')
     return parser.parse_args(arguments)
 
 
-def table(statistics):
+def table(report):
     """Lines of text: the folder, its images, one row per band."""
     def spread(name):
-        low, median, high = statistics[name]
+        low, median, high = report[name]
         return f'{name} {low} to {high} px (median {median})'
 
-    lines = [f'{statistics["images"]:,} images in {statistics["root"]}, '
-             f'{statistics["read"]:,} read, {statistics["used"]:,} used']
-    lines += [f'  {count:,} x {bands} band(s), {dtype}'
-              for bands, dtype, count in statistics['kinds']]
+    statistics = report['statistics']
+    lines = [f'{report["found"]:,} images in {report["root"]}, '
+             f'{report["images"]:,} read, {report["measured"]:,} used']
+    lines += [f'  {count:,} x {bands - alpha} band(s){" and alpha" if alpha else ""}, {dtype}'
+              for bands, alpha, dtype, count in report['kinds']]
     lines += [f'  {spread("width")}, {spread("height")}', '']
     deep = statistics['percentiles'] is not None
     head = ['band', 'min', 'max', *(['0.1 %', '99.9 %'] if deep else []),
@@ -50,15 +43,15 @@ def table(statistics):
                *(statistics[name][band]
                  for name in ('mean', 'std', 'mean_fraction', 'std_fraction'))]
         lines.append(f'{band:>13}' + ''.join(f'{value:>13.6g}' for value in row))
-    for _, reason in statistics['unusable'][:5]:
-        lines.append(f'unusable: {reason}')
-    if len(statistics['unusable']) > 5:
-        lines.append(f'... and {len(statistics["unusable"]) - 5:,} more unusable images')
+    for file, reason in report['unusable'][:5]:
+        lines.append(f'unusable: {file} {reason}')
+    if len(report['unusable']) > 5:
+        lines.append(f'... and {len(report["unusable"]) - 5:,} more unusable images')
     return '\n'.join(lines)
 
 
 def config_snippet(statistics, band_indices=None):
-    """Lines of a config that read and normalise these images."""
+    """Lines of a config that load and normalise these images."""
     def numbers(values):
         return '[' + ', '.join(f'{value:.2f}' for value in values) + ']'
 
@@ -80,15 +73,18 @@ def config_snippet(statistics, band_indices=None):
 
 def main():
     args = parse_args()
-    from cmid_mm.datasets.image_statistics import folder_statistics
-    statistics = folder_statistics(
-        args.folder, args.max_images, args.bands, args.band_indices, args.value_range,
-        args.max_pixels, args.workers)
-    print(table(statistics))
-    print('\n' + config_snippet(statistics, args.band_indices))
+    from cmid_mm.checkpoints.files import atomic_write
+    from cmid_mm.datasets.inspection import folder_statistics
+    from cmid_mm.utils.one_line import one_line
+    report = folder_statistics(
+        args.folder, bands=args.bands, band_indices=args.band_indices,
+        value_range=args.value_range, max_pixels=args.max_pixels, max_images=args.max_images,
+        max_measured=args.max_images, workers=args.workers)
+    print('\n'.join(map(one_line, table(report).split('\n'))))
+    print('\n' + config_snippet(report['statistics'], args.band_indices))
     if args.out:
-        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-        Path(args.out).write_text(json.dumps(statistics, indent=2))
+        with atomic_write(args.out) as path:
+            path.write_text(json.dumps(report, indent=2))
         print(f'\nwritten to {args.out}')
 
 

@@ -1,14 +1,14 @@
 """Packs a folder of images into one file to train on: pack_dataset.py FOLDER OUT.lmdb
 
-For folders whose many small files are slow to open, and for large images that are decoded in
-every epoch again: the file is memory-mapped, its images may be shrunk or decoded beforehand,
-and a checksum guards each of them. Images that cannot be used are named and left out. Ends
-with status 0 where all are packed; with 1 where some are left out, or where an error kept it
-from packing, and then OUT.lmdb is not written.
+For folders whose many small files are slow to open, and for large images that are decoded
+again in every epoch: the file is memory-mapped, its images may be shrunk or written without
+compression, and each has a checksum. Images that cannot be used are named and left out. Ends
+with status 0 if all are packed, and with 1 if some are left out or an error prevented the
+packing; in that case OUT.lmdb is not written.
 
     python tools/pack_dataset.py FOLDER OUT.lmdb                          # the files as they are
     python tools/pack_dataset.py FOLDER OUT.lmdb --shortest-side 473      # large ones shrunk
-    python tools/pack_dataset.py FOLDER OUT.lmdb --shortest-side 473 --raw    # and decoded
+    python tools/pack_dataset.py FOLDER OUT.lmdb --shortest-side 473 --raw    # and uncompressed
 """
 import argparse
 import sys
@@ -29,9 +29,9 @@ def parse_args(arguments=None):
                         '224 px, as in configs/_base_/datasets (default: none)')
     form = parser.add_mutually_exclusive_group()
     form.add_argument('--quality', type=int, default=95,
-                      help='of the JPEGs of shrunk images, 1 to 100 (default: %(default)s)')
+                      help='quality of the JPEGs of shrunk images (default: %(default)s)')
     form.add_argument('--raw', action='store_true',
-                      help='write pixels, which need no decoding but much room')
+                      help='write uncompressed images, which load faster but take much space')
     parser.add_argument('--max-pixels', type=int, default=2**28,
                         help='images with more pixels are refused (default: 2^28)')
     parser.add_argument('--workers', type=int, help='processes (default: one per core)')
@@ -39,19 +39,19 @@ def parse_args(arguments=None):
 
 
 def table(report, args, seconds):
-    """Lines of text for people."""
+    """Lines of text for the terminal."""
     from cmid_mm.utils.one_line import one_line
     lines = [f'{report["packed"]:,} of {report["images"]:,} images packed in {args.out} '
              f'({seconds:,.0f} s): {report["packed_bytes"] / 1e6:,.1f} MB of images, '
              f'{report["bytes"] / 1e6:,.1f} MB in the folder']
-    said = dict(original='as they were', JPEG=f'as JPEG of quality {args.quality}',
-                pixels='as pixels')
-    lines += ['  ' + ', '.join([f'{count:,} {said[how]}' for how, count
-                                in report['how'].items()]
+    forms = dict(original='as they were', JPEG=f'as JPEG of quality {args.quality}',
+                 uncompressed='uncompressed')
+    lines += ['  ' + ', '.join([f'{count:,} {forms[form]}' for form, count
+                                in report['forms'].items()]
                                + [f'{report["shrunk"]:,} of them shrunk'])]
     if report['not_shrunk']:
         lines += [f'  {report["not_shrunk"]:,} are too large but cannot be shrunk: not 8-bit '
-                  'or of other than 1 or 3 bands (--raw shrinks most), or with nodata']
+                  'or of other than 1 or 3 bands (--raw shrinks most), or with alpha or nodata']
     if report['unusable']:
         lines += [f'left out: {len(report["unusable"]):,}']
         lines += [f'  {one_line(f"{file} {reason}")}'
@@ -69,7 +69,7 @@ def main():
     start = time.monotonic()
     report = pack_folder(args.folder, args.out, args.shortest_side, args.quality, args.raw,
                          args.max_pixels, args.workers)
-    # names of files may hold what the terminal's encoding does not
+    # file names may contain characters that the terminal's encoding lacks
     sys.stdout.reconfigure(errors='backslashreplace')
     print(table(report, args, time.monotonic() - start))
     sys.exit(1 if report['unusable'] else 0)

@@ -1,4 +1,4 @@
-"""mmdet's COCO data set, after a look at what its annotation file holds."""
+"""mmdet's COCO data set, with its annotation file checked first."""
 import json
 import os
 from collections import Counter
@@ -6,6 +6,8 @@ from collections import Counter
 import numpy as np
 from mmengine.logging import print_log
 from mmpretrain.registry import DATASETS
+
+from cmid_mm.utils.errors import CMIDError
 
 from .list_file import leaves_root
 
@@ -23,14 +25,14 @@ def CheckedCocoDataset(ann_file: str,
                        oriented: bool = False,
                        allow_outside: bool = False,
                        **kwargs):
-    """Build mmdet's ``CocoDataset``; what would fail late or silently fails here.
+    """Build mmdet's ``CocoDataset`` after checks of what would fail late or silently.
 
     Category ids are free. mmdet numbers the classes in the order of the file, so the
     order in ``metainfo`` must be the same. Boxes below one pixel and boxes outside of
-    their image are left out by mmdet; the log says how many.
+    their image are left out by mmdet; the log states how many.
 
     Args:
-        ann_file (str): COCO json file, relative to ``data_root`` or absolute.
+        ann_file (str): COCO JSON file, relative to ``data_root`` or absolute.
         metainfo (dict): ``classes``, the names to detect.
         data_root (str): Folder of the set. Defaults to ''.
         data_prefix (dict): ``img``, where images lie, relative to ``data_root``.
@@ -44,8 +46,8 @@ def CheckedCocoDataset(ann_file: str,
         mmdet.datasets.CocoDataset: The data set.
 
     Raises:
-        ValueError: In one line: the file is absent or no COCO file, has no images or no
-            usable boxes, names images that are absent or lie outside of the folder, its
+        CMIDError: In one line: the file is absent or no COCO file, has no images or no
+            usable boxes, names images that do not exist or lie outside the folder, its
             categories are not the classes, or an annotation belongs to no image or
             category or, where ``oriented``, has no quadrilateral with an area.
     """
@@ -63,59 +65,59 @@ def CheckedCocoDataset(ann_file: str,
 
 
 def _read(path):
-    """Content of a COCO file, of which every part and key is there."""
+    """Content of a COCO file; every required part and key is present."""
     try:
         with open(path, encoding='utf-8') as file:
             content = json.load(file)
     except FileNotFoundError as error:
-        raise ValueError(f'{path} does not exist: set data_root and ann_file of the data '
-                         'set to where your COCO json file is') from error
+        raise CMIDError(f'{path} does not exist: set data_root and ann_file of the data '
+                        'set to where your COCO JSON file is') from error
     except ValueError as error:
-        raise ValueError(f'{path} is no json file ({error}): is it cut off?') from error
+        raise CMIDError(f'{path} is no valid JSON file ({error}): is it cut off?') from error
     for part, keys in _NEEDED.items():
         if not isinstance(content, dict) or not isinstance(content.get(part), list):
-            raise ValueError(f'{path} is no COCO file: it has no list "{part}"')
+            raise CMIDError(f'{path} is no COCO file: it has no list "{part}"')
         for entry in content[part]:
             absent = [key for key in keys if key not in entry]
             if absent:
-                raise ValueError(f'{path}: an entry of "{part}" has no {absent[0]}: '
-                                 f'{json.dumps(entry)[:200]}')
+                raise CMIDError(f'{path}: an entry of "{part}" has no {absent[0]}: '
+                                f'{json.dumps(entry)[:200]}')
         repeated = [key for key, count in
                     Counter(entry['id'] for entry in content[part]).items() if count > 1]
         if repeated:
-            raise ValueError(f'{path}: "{part}" has {len(repeated)} id(s) twice, such as '
-                             f'{repeated[0]}: every id must be unique')
+            raise CMIDError(f'{path}: "{part}" has {len(repeated)} id(s) twice, such as '
+                            f'{repeated[0]}: every id must be unique')
     if not content['images']:
-        raise ValueError(f'{path} lists no images')
+        raise CMIDError(f'{path} lists no images')
     return content
 
 
 def _check_classes(path, classes, names):
     if not classes:
-        raise ValueError(f'the data set of {path} names no classes: set metainfo='
-                         f'dict(classes=...); the file has {tuple(names)}')
+        raise CMIDError(f'the data set of {path} names no classes: set metainfo='
+                        f'dict(classes=...); the file has {tuple(names)}')
     classes = (classes,) if isinstance(classes, str) else tuple(classes)
     absent = [name for name in classes if name not in names]
     if absent:
-        raise ValueError(f'the classes {absent} are no categories of {path}, which has '
-                         f'{tuple(names)}: set metainfo=dict(classes=...)')
+        raise CMIDError(f'the classes {absent} are no categories of {path}, which has '
+                        f'{tuple(names)}: set metainfo=dict(classes=...)')
     ordered = tuple(name for name in names if name in classes)
     if ordered != classes:
-        raise ValueError(f'the classes must stand in the order of {path}, by which they '
-                         f'are numbered: set metainfo=dict(classes={ordered})')
+        raise CMIDError(f'the classes must be in the order of {path}, by which they '
+                        f'are numbered: set metainfo=dict(classes={ordered})')
 
 
 def _check_names(path, images):
     for image in images:
         name = image['file_name']
         if not isinstance(name, str) or leaves_root(name):
-            raise ValueError(f'{path}: the file_name {json.dumps(name)[:200]} is no path '
-                             'inside of the image folder: write paths relative to it, or '
-                             'set allow_outside=True if you trust the file')
+            raise CMIDError(f'{path}: the file_name {json.dumps(name)[:200]} is no path '
+                            'inside the image folder: write paths relative to it, or '
+                            'set allow_outside=True if you trust the file')
 
 
 def _check_files(path, images, folder):
-    """Every image is there; one listing of each folder, however many images it has."""
+    """Check that every image exists, with one listing per folder."""
     listed, absent = {}, []
     for image in images:
         place, name = os.path.split(os.path.join(folder, image['file_name']))
@@ -124,9 +126,9 @@ def _check_files(path, images, folder):
         if name not in listed[place]:
             absent.append(os.path.join(place, name))
     if absent:
-        raise ValueError(f'{path} lists {len(images):,} images, of which {len(absent):,} '
-                         f'do not exist, such as {absent[0]}: check data_root and '
-                         'data_prefix')
+        raise CMIDError(f'{path} lists {len(images):,} images, of which {len(absent):,} '
+                        f'do not exist, such as {absent[0]}: check data_root and '
+                        'data_prefix')
 
 
 def _check_annotations(path, content, classes, oriented):
@@ -138,11 +140,11 @@ def _check_annotations(path, content, classes, oriented):
         image = images.get(annotation['image_id'])
         if image is None or annotation['category_id'] not in names:
             key = 'category_id' if image else 'image_id'
-            raise ValueError(f'{where} has {key}={annotation[key]}, which the file does '
-                             'not list')
+            raise CMIDError(f'{where} has {key}={annotation[key]}, which the file does '
+                            'not list')
         if len(annotation['bbox']) != 4:
-            raise ValueError(f'{where} has a bbox of {len(annotation["bbox"])} numbers '
-                             'instead of x, y, width, height')
+            raise CMIDError(f'{where} has a bbox of {len(annotation["bbox"])} numbers '
+                            'instead of x, y, width, height')
         if names[annotation['category_id']] not in classes:
             other += 1
         elif annotation.get('ignore') or not _usable(annotation, image):
@@ -150,12 +152,12 @@ def _check_annotations(path, content, classes, oriented):
         else:
             used[annotation['image_id']] += 1
             if oriented and not _has_area(annotation.get('segmentation')):
-                raise ValueError(f'{where} ({image["file_name"]}) has no quadrilateral '
-                                 'with an area in its segmentation: repair or remove it')
+                raise CMIDError(f'{where} ({image["file_name"]}) has no quadrilateral '
+                                'with an area in its segmentation: repair or remove it')
     if not used:
-        raise ValueError(f'{path} holds no usable box of the classes {tuple(classes)} '
-                         f'({len(content["annotations"]):,} annotations, {left_out:,} '
-                         'without area or outside of their image)')
+        raise CMIDError(f'{path} holds no usable box of the classes {tuple(classes)} '
+                        f'({len(content["annotations"]):,} annotations, {left_out:,} '
+                        'without area or outside of their image)')
     line = (f'{path}: {len(images):,} images, {len(images) - len(used):,} of them without '
             f'boxes; {sum(used.values()):,} boxes')
     if left_out:

@@ -1,30 +1,31 @@
-"""Opens image files that nobody vouches for: no pipes, no bombs, no foreign formats.
+"""Limits on untrusted image files: regular files only, known formats only, bounded size.
 
-Every limit is tested before the memory that it protects is asked for, and grows with the
-``max_pixels`` of the loading transform.
+Every limit is tested before the memory that it protects is allocated. The messages lack the
+file's name; the callers put it before them and raise :class:`ImageError`.
 """
 import os
 import stat
-import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import BinaryIO
 
-import numpy as np
-import rasterio
-from rasterio.enums import Interleaving
-from rasterio.errors import NotGeoreferencedWarning
-from rasterio.io import MemoryFile
+from PIL import Image
 
-# Of 16-bit RGBA a pixel has half of it, of four bands of 32 bits all of it.
-_BYTES_PER_PIXEL = 16
+from cmid_mm.utils.errors import CMIDError
+
+# Limit on width times height; 16384 x 16384.
+MAX_PIXELS = 2**28
+# 16-bit RGBA needs 8 bytes per pixel, four bands of 32 bits need 16.
+BYTES_PER_PIXEL = 16
 # Cameras and programs write previews and colour profiles beside the pixels.
 _BYTES_BESIDE_PIXELS = 2**26
-# No sensor has more, and GDAL needs hours for the 65,535 bands of a TIFF of kilobytes.
-_MOST_BANDS = 4096
 
-_CURE = ('if you trust it, set a higher max_pixels in LoadRSImage (for a mask in LoadMask or '
-         'LoadChangeMask), or cut it into tiles')
+FIX_PIXELS = ('if you trust it, set a higher max_pixels in LoadRSImage (for a mask in LoadMask '
+              'or LoadChangeMask), or cut it into tiles')
+
+
+class ImageError(CMIDError):
+    """An image file cannot be used; the message names the file and the fix."""
 
 
 @contextmanager
@@ -33,11 +34,11 @@ def open_file(path: str, max_pixels: int) -> Iterator[BinaryIO]:
 
     Args:
         path (str): The file; links are followed.
-        max_pixels (int): Limit on width times height. A file of more than 16 bytes for
-            each, and 64 MiB, holds something else.
+        max_pixels (int): Limit on width times height. A file of more than 16 bytes per
+            pixel plus 64 MiB is refused.
 
     Raises:
-        OSError: It cannot be opened.
+        OSError: The file cannot be opened.
         ValueError: It is a pipe or a device, whose reading may never end, or too large.
     """
     with open(path, 'rb', opener=_open_without_waiting) as file:
@@ -48,46 +49,16 @@ def open_file(path: str, max_pixels: int) -> Iterator[BinaryIO]:
         yield file
 
 
-def check_file_size(size: int, max_pixels: int) -> None:
-    """Raise ValueError for a file of more bytes than an image of ``max_pixels`` can have."""
-    if size > _BYTES_PER_PIXEL * max_pixels + _BYTES_BESIDE_PIXELS:
-        raise ValueError(
-            f'has {size:,} bytes, too many for max_pixels={max_pixels}: {_CURE}')
-
-
 def _open_without_waiting(path: str, flags: int) -> int:
-    # Without the flag, a pipe would hold up the process until someone writes to it.
+    # Without the flag, opening a pipe would block until another process writes to it.
     return os.open(path, flags | getattr(os, 'O_NONBLOCK', 0))
 
 
-@contextmanager
-def open_tiff(source: str | bytes, max_pixels: int) -> Iterator[rasterio.DatasetReader]:
-    """Context manager: a TIFF of at most ``max_pixels``.
-
-    Args:
-        source (str | bytes): Its path, or its content.
-        max_pixels (int): Limit on width times height.
-
-    Raises:
-        RasterioError: It cannot be read.
-        ValueError: It has no pixels, or too many of them or of bands.
-    """
-    # Left to itself, GDAL lists the file's whole folder to look for companions, which
-    # takes seconds beside a million images. Naming the driver keeps other formats,
-    # some of which name further files, from being opened under a TIFF's name.
-    with warnings.catch_warnings(), \
-            rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN='EMPTY_DIR'), ExitStack() as stack:
-        warnings.simplefilter('ignore', NotGeoreferencedWarning)
-        if isinstance(source, str):
-            file = stack.enter_context(rasterio.open(source, driver='GTiff'))
-        else:
-            memory = stack.enter_context(MemoryFile(source))
-            file = stack.enter_context(memory.open(driver='GTiff'))
-        check_pixels(file.width, file.height, max_pixels)
-        if file.count > _MOST_BANDS:
-            raise ValueError(f'has {file.count} bands, more than {_MOST_BANDS}: save '
-                             'those that you need')
-        yield file
+def check_file_size(size: int, max_pixels: int) -> None:
+    """Raise ValueError for a file of more bytes than an image of ``max_pixels`` can have."""
+    if size > BYTES_PER_PIXEL * max_pixels + _BYTES_BESIDE_PIXELS:
+        raise ValueError(
+            f'has {size:,} bytes, too many for max_pixels={max_pixels}: {FIX_PIXELS}')
 
 
 def check_pixels(width: int, height: int, max_pixels: int) -> None:
@@ -96,32 +67,55 @@ def check_pixels(width: int, height: int, max_pixels: int) -> None:
         raise ValueError(f'has no pixels ({width} x {height})')
     if width * height > max_pixels:
         raise ValueError(f'has {width} x {height} pixels, more than max_pixels='
-                         f'{max_pixels}: {_CURE}')
+                         f'{max_pixels}: {FIX_PIXELS}')
 
 
-def check_bytes(file: rasterio.DatasetReader, bands: int, max_pixels: int) -> None:
-    """Raise ValueError where reading some bands of a TIFF takes too much memory.
-
-    Width and height do not tell it: there may be thousands of bands, and a small image
-    may lie in one huge tile.
+def file_format(data: bytes) -> str:
+    """Name of the format: 'JPEG', 'PNG', 'BMP', 'WEBP' or 'TIFF' (BigTIFF included).
 
     Args:
-        file (rasterio.DatasetReader): The open file.
-        bands (int): Number of bands to read.
-        max_pixels (int): 16 bytes are allowed for each.
+        data (bytes): The first twelve bytes of the file, or more.
+
+    Raises:
+        ValueError: The file is empty or of another format.
     """
-    height, width = file.block_shapes[0]
-    block = width * height
-    if file.interleaving == Interleaving.pixel:
-        block *= file.count
-    size = max(block, file.width * file.height * bands) * bytes_of_a_number(file)
-    if size > _BYTES_PER_PIXEL * max_pixels:
-        raise ValueError(
-            f'unfolds to {size:,} bytes, more than {_BYTES_PER_PIXEL} for each of '
-            f'max_pixels={max_pixels}: {_CURE}')
+    data = bytes(data[:12])
+    if not data:
+        raise ValueError('is empty (0 bytes)')
+    for name, starts in _SIGNATURES.items():
+        if data.startswith(starts):
+            return name
+    if data[:4] == b'RIFF' and data[8:12] == b'WEBP':
+        return 'WEBP'
+    raise ValueError('is not a JPEG, PNG, TIFF, BMP or WebP image')
 
 
-def bytes_of_a_number(file: rasterio.DatasetReader) -> int:
-    """That a number of a TIFF takes in memory."""
-    # rasterio names one type that NumPy does not have
-    return np.dtype({'complex_int16': 'complex64'}.get(file.dtypes[0], file.dtypes[0])).itemsize
+_SIGNATURES = dict(JPEG=b'\xff\xd8', PNG=b'\x89PNG\r\n\x1a\n', BMP=b'BM',
+                   TIFF=(b'II*\0', b'MM\0*', b'II+\0', b'MM\0+'))
+
+
+@contextmanager
+def open_picture(file: BinaryIO, name: str, max_pixels: int) -> Iterator[Image.Image]:
+    """Context manager: a JPEG, PNG, BMP or WebP file whose pixels are not decoded yet.
+
+    Args:
+        file (BinaryIO): The open file.
+        name (str): Its format, see :func:`file_format`. Pillow knows dozens of formats, and
+            some of them, for example EPS, start other programs.
+        max_pixels (int): Limit on width times height.
+
+    Raises:
+        ValueError: The header is damaged, or there are no or too many pixels.
+    """
+    # Pillow's own limit is lower, and holds for the whole process.
+    kept, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        picture = Image.open(file, formats=(name, ))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ValueError('is damaged or cut off (its header cannot be read): repair or remove '
+                         'it') from error
+    finally:
+        Image.MAX_IMAGE_PIXELS = kept
+    with picture:
+        check_pixels(picture.width, picture.height, max_pixels)
+        yield picture

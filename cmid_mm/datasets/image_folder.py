@@ -7,73 +7,72 @@ from typing import Any
 from mmpretrain.datasets import CustomDataset
 from mmpretrain.registry import DATASETS
 
+from cmid_mm.utils.errors import CMIDError
 from cmid_mm.utils.keyed_random import SampleIndex, generator, seed_globally, view_key
 
-from .folder_scan import IMAGE_EXTENSIONS, scan_folder
-from .image_reading import ImageError
+from .file_limits import ImageError
+from .folder_scan import IMAGE_EXTENSIONS, on_first_process, scan_folder
 from .list_file import read_list
 from .transforms.loading import LoadRSImage
 
 # Where one image in ten is broken, all of them fail for one sample in 10^11; where all are,
 # the error still comes at once.
 _REPLACEMENTS = 10
-# No view has this number, so the key of the replacement is the key of no view.
-_REPLACEMENT = -1
-_OTHER_TRANSFORMS = -2
+# Views count from 0, so the keys of these draws are the keys of no view.
+_REPLACEMENT_VIEW = -1
+_OTHER_TRANSFORMS_VIEW = -2
 
 
 @DATASETS.register_module()
 class ImageFolder(CustomDataset):
-    """Images under a folder, at any depth, in an order that no machine changes.
+    """Images under a folder, at any depth, in an order that is the same on every machine.
 
-    Without a list file the tree is scanned with progress lines, and the result is
-    remembered (``CMID_CACHE``, else ``~/.cache/cmid_mm``) until a folder changes.
+    Without a list file the first process scans the folder, with progress in the log, and
+    sends the result to the others.
 
     The data info of an image has ``img_path``; ``gt_label`` with labels; ``split``
-    ('bank' or 'query') with labels or a chosen split, so that a metric can tell the two
-    apart; ``sample_key`` (seed, epoch, sample) where the sampler says seed and epoch.
-    ``sample`` counts in the outermost data set, so that no two images of a
-    ``ConcatDataset`` and no two turns of a ``RepeatDataset`` share their views.
+    ('gallery' or 'query') with labels or a chosen split, for the probes; ``sample_key``
+    (seed, epoch, sample) where the sampler gives seed and epoch. ``sample`` counts in the
+    outermost data set, so that no two images of a ``ConcatDataset`` and no two repetitions
+    of a ``RepeatDataset`` share their views.
 
-    A broken image ends the run, unless ``replace_broken`` puts another one of this data
-    set in its place. Which one depends on seed, epoch and sample alone, and its views have
-    the key of the sample that was asked for; its data info then has ``broken``, the index
-    of that sample in the outermost data set, for ``BrokenImagesHook`` to count. Samples
-    without seed and epoch, those of a test, are never replaced.
+    A broken image ends the run, unless ``replace_broken`` replaces it by another one of
+    this data set. The choice depends on seed, epoch and sample alone, and the views have
+    the key of the requested sample; the data info then has ``broken``, the index of that
+    sample in the outermost data set, for ``BrokenImagesHook`` to count. Samples without
+    seed and epoch, those of a test, are never replaced.
 
-    ``metainfo['loading']`` says how the first ``LoadRSImage`` of the pipeline makes bytes
-    of raw values. mmengine writes it into checkpoints: who uses the weights needs it.
+    ``metainfo['loading']`` holds the settings of the first ``LoadRSImage`` of the pipeline.
+    mmengine writes it into checkpoints, for those who use the weights.
 
     Args:
         data_root (str): The folder, or a file ``*.lmdb`` that tools/pack_dataset.py made
             of it. Defaults to ''.
         data_prefix (str | dict): Sub-folder of ``data_root``. Defaults to ''.
-        ann_file (str): Optional list file, relative to ``data_root``: one path a line,
-            relative to ``data_prefix``, with labels an integer behind it. Its order is
+        ann_file (str): Optional list file, relative to ``data_root``: one path per line,
+            relative to ``data_prefix``, with labels followed by an integer. Its order is
             kept. Defaults to ''.
         with_label (bool): Whether images have labels, from folder names or from the
             list. Defaults to False.
         label_level (str): Which folder names the class: 'first', the one directly under
             the root, or 'parent', the one that holds the image. Defaults to 'first'.
-        split (str, optional): 'bank' keeps the images of a k-NN bank, 'query' the
-            held-out ones, None all. Defaults to None.
+        split (str, optional): 'gallery' keeps the images that probes learn from, 'query'
+            the held-out ones, None all. Defaults to None.
         query_every (int, optional): Every ``query_every``-th image of each class is a
-            query. None where the folder or list is one part as a whole, the one that
-            ``split`` names. Defaults to 5.
+            query. None where the whole folder or list is the part that ``split`` names.
+            Defaults to 5.
         allow_outside (bool): Whether the list may name files outside the folder.
             Defaults to False.
-        replace_broken (bool): Whether another image takes the place of a broken one in
-            training. Defaults to False.
-        remember (bool): Whether the scan is remembered. Defaults to True.
+        replace_broken (bool): Whether another image replaces a broken one in training.
+            Defaults to False.
         extensions (Sequence[str]): Endings of images, in any case.
         metainfo (dict, optional): ``classes`` fixes names and order of the classes.
-        lazy_init (bool): Whether the folder is read only when needed. Defaults to False.
-        **kwargs: Of mmpretrain's ``BaseDataset``: ``pipeline``, ``indices``, ...
+        **kwargs: Passed to mmpretrain's ``CustomDataset``: ``pipeline``, ``indices``, ...
 
     Raises:
-        FileNotFoundError: The folder, the list or an image of the list is missing.
-        ValueError: There is no image, an image lies in no class folder, or an argument
-            has no meaning.
+        MissingFileError: The folder, the list or an image of the list does not exist.
+        CMIDError: There is no image, an image lies in no class folder, or an argument is
+            invalid.
     """
 
     def __init__(self,
@@ -86,24 +85,21 @@ class ImageFolder(CustomDataset):
                  query_every: int | None = 5,
                  allow_outside: bool = False,
                  replace_broken: bool = False,
-                 remember: bool = True,
                  extensions: Sequence[str] = IMAGE_EXTENSIONS,
                  metainfo: dict | None = None,
-                 lazy_init: bool = False,
                  **kwargs) -> None:
         if label_level not in ('first', 'parent'):
-            raise ValueError(f"label_level is 'first' or 'parent', not {label_level!r}")
-        if split not in (None, 'bank', 'query'):
-            raise ValueError(f"split is None, 'bank' or 'query', not {split!r}")
+            raise CMIDError(f"label_level is 'first' or 'parent', not {label_level!r}")
+        if split not in (None, 'gallery', 'query'):
+            raise CMIDError(f"split is None, 'gallery' or 'query', not {split!r}")
         if query_every is not None and query_every < 2:
-            raise ValueError(f'query_every is {query_every}: from 2 on, some images stay '
-                             'in the bank')
+            raise CMIDError(f'query_every is {query_every}: only from 2 on is the gallery '
+                            'not empty')
         self.label_level = label_level
         self.split = split
         self.query_every = query_every
         self.allow_outside = allow_outside
         self.replace_broken = replace_broken
-        self.remember = remember
         super().__init__(
             data_root=os.path.expanduser(data_root),
             data_prefix=data_prefix,
@@ -111,7 +107,6 @@ class ImageFolder(CustomDataset):
             with_label=with_label,
             extensions=extensions,
             metainfo=metainfo,
-            lazy_init=lazy_init,
             **kwargs)
         loader = next((step for step in self.pipeline.transforms
                        if isinstance(step, LoadRSImage)), None)
@@ -121,65 +116,66 @@ class ImageFolder(CustomDataset):
     def load_data_list(self) -> list[dict]:
         """List the images, their labels and their part in the split."""
         if self.ann_file:
-            files, labels = read_list(self.ann_file, self.img_prefix, self.extensions,
-                                      self.with_label, self.allow_outside)
+            files, labels = on_first_process(
+                read_list, self.ann_file, self.img_prefix, self.extensions, self.with_label,
+                self.allow_outside)
             if self.with_label:
                 self._name_listed_classes(labels)
         else:
-            files = scan_folder(self.img_prefix, self.extensions, self.remember)
+            files = on_first_process(scan_folder, self.img_prefix, self.extensions)
             if not files:
                 endings = ', '.join(sorted(self.extensions))
-                raise ValueError(f'{self.img_prefix} holds no image ({endings}); check '
-                                 'data_root and data_prefix, or name other extensions')
+                raise CMIDError(f'{self.img_prefix} holds no image ({endings}); check '
+                                'data_root and data_prefix, or name other extensions')
             labels = self._labels_of_folders(files) if self.with_label else None
 
         data_list = []
-        seen = Counter()
+        counts = Counter()
         for position, file in enumerate(files):
             info = dict(img_path=os.path.join(self.img_prefix, file))
             label = None
             if labels is not None:
                 info['gt_label'] = label = labels[position]
             if labels is not None or self.split is not None:
-                seen[label] += 1
-                part = self._part(seen[label])
+                counts[label] += 1
+                part = self._part(counts[label])
                 if self.split not in (None, part):
                     continue
                 if part is not None:
                     info['split'] = part
             data_list.append(info)
         if not data_list:
-            raise ValueError(
+            raise CMIDError(
                 f'the {self.split} part of {self.img_prefix} is empty: no class has '
                 f'{self.query_every} images; choose a smaller query_every')
         return data_list
 
     def prepare_data(self, idx: int, broken: int | None = None) -> Any:
-        """Run the pipeline on one image; hand it the key where ``idx`` has one.
+        """Run the pipeline on one image, with the key of the sample where ``idx`` has one.
 
         Args:
             idx (int): Index of the image, perhaps a ``SampleIndex``.
-            broken (int, optional): The sample in whose place the image stands.
+            broken (int, optional): The sample that the image replaces.
         """
         info = self.get_data_info(idx)
         info['sample_idx'] = int(info['sample_idx'])
         if isinstance(idx, SampleIndex):
             info['sample_key'] = (idx.seed, idx.epoch, self._sample(idx))
-            # transforms of other packages draw from the global generators, and none of them
-            # on a device
-            seed_globally(view_key(*info['sample_key'], _OTHER_TRANSFORMS), devices=False)
+            # Transforms of other packages draw from the global generators, none of them on
+            # a device.
+            seed_globally(view_key(*info['sample_key'], _OTHER_TRANSFORMS_VIEW), devices=False)
         if broken is not None:
             info['broken'] = broken
         return self.pipeline(info)
 
     def __getitem__(self, idx: int) -> Any:
-        """Give the image that was asked for, or in training perhaps a replacement.
+        """Result of the pipeline for an image, in training perhaps for its replacement.
 
-        mmengine's own method puts a random image where a pipeline gives None.
+        mmengine's own method takes a random image where a pipeline returns None.
 
         Raises:
-            ImageError: The image cannot be used and is not to be replaced, or ten others
-                cannot be used either; the message names the file and the cure.
+            ImageError: The image cannot be used and must not be replaced, or ten others
+                cannot be used either; the message names the file and the fix.
         """
         try:
             data = self.prepare_data(idx)
@@ -188,20 +184,20 @@ class ImageFolder(CustomDataset):
                 raise
             data = self._replacement(idx, error)
         if data is None:
-            raise RuntimeError(f'the pipeline gives nothing for '
+            raise RuntimeError(f'the pipeline returns nothing for '
                                f'{self.get_data_info(idx)["img_path"]}')
         return data
 
     def _sample(self, idx: SampleIndex) -> int:
-        """The sample that is asked for; only this data set knows which is the last but n."""
+        """The requested sample; only this data set can resolve a negative one."""
         return idx.sample if idx.sample >= 0 else int(idx) % len(self)
 
     def _replacement(self, idx: SampleIndex, reason: ImageError) -> Any:
-        """What the pipeline makes of another image, under the key of this sample."""
+        """Result of the pipeline for another image, under the key of this sample."""
         count = len(self)
         place, sample = int(idx) % count, self._sample(idx)
-        draw = generator(view_key(idx.seed, idx.epoch, sample, _REPLACEMENT))
-        # an even choice among all images but the broken one
+        draw = generator(view_key(idx.seed, idx.epoch, sample, _REPLACEMENT_VIEW))
+        # An even choice among all images but the broken one.
         steps = draw.integers(1, count, _REPLACEMENTS).tolist() if count > 1 else []
         for step in steps:
             other = SampleIndex((place + step) % count, idx.seed, idx.epoch, sample)
@@ -216,14 +212,14 @@ class ImageFolder(CustomDataset):
         """Part of the ``count``-th image of its class, counted from 1."""
         if self.query_every is None:
             return self.split
-        return 'bank' if count % self.query_every else 'query'
+        return 'gallery' if count % self.query_every else 'query'
 
     def _labels_of_folders(self, files: list[str]) -> list[int]:
         """Index of the class of each file; sets the classes unless they are given."""
         names = [file.split('/') for file in files]
         loose = next((parts[0] for parts in names if len(parts) == 1), None)
         if loose is not None:
-            raise ValueError(
+            raise CMIDError(
                 f'{loose} lies directly in {self.img_prefix}, so no folder names its '
                 'class: move it into a class folder, or set with_label=False')
         level = 0 if self.label_level == 'first' else -2
@@ -233,8 +229,8 @@ class ImageFolder(CustomDataset):
         indices = self.class_to_idx
         unknown = sorted(set(names) - set(indices))
         if unknown:
-            raise ValueError(f'{self.img_prefix} has folders that are not among the '
-                             f'given classes: {", ".join(unknown)}')
+            raise CMIDError(f'{self.img_prefix} has folders that are not among the '
+                            f'given classes: {", ".join(unknown)}')
         return [indices[name] for name in names]
 
     def _name_listed_classes(self, labels: list[int]) -> None:
@@ -242,5 +238,5 @@ class ImageFolder(CustomDataset):
         if self.CLASSES is None:
             self._metainfo['classes'] = tuple(map(str, range(max(labels) + 1)))
         elif max(labels) >= len(self.CLASSES):
-            raise ValueError(f'{self.ann_file} has the label {max(labels)}, but only '
-                             f'{len(self.CLASSES)} classes are given, counted from 0')
+            raise CMIDError(f'{self.ann_file} has the label {max(labels)}, but only '
+                            f'{len(self.CLASSES)} classes are given, counted from 0')

@@ -1,47 +1,36 @@
-"""Decodes one image file as it is: any bands, any type of number, no conversion."""
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+"""Decodes one image file as it is: any bands, any number type, no conversion."""
+import io
+import struct
 
 import cv2
 import numpy as np
-import rasterio
-from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
 
-from .file_limits import check_bytes, check_file_size, check_pixels, open_file, open_tiff
-from .image_header import Header, file_format, read_header
-from .packed_entry import Entry
-from .packed_images import PackedImages, find_packed
-
-MAX_PIXELS = 2**28
+from .file_limits import (
+    MAX_PIXELS,
+    ImageError,
+    check_file_size,
+    file_format,
+    open_file,
+    open_picture,
+)
+from .packed_images import find_packed
+from .raster_reading import ChooseBands, Raster, read_tiff
 
 _TO_RGB = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}
-# OpenCV 4.10 cannot decode to RGB; the others need no second pass over the pixels.
+# OpenCV 4.10 lacks this flag; newer versions need no second pass over the pixels.
 _JPEG_AS_RGB = getattr(cv2, 'IMREAD_COLOR_RGB', None)
-# Reduction of both sides -> flag; those of colours differ in the bit of colours only.
+# Reduction of both sides -> flag; those of colour images differ in the colour bit only.
 _REDUCTIONS = {8: cv2.IMREAD_REDUCED_GRAYSCALE_8, 4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
                2: cv2.IMREAD_REDUCED_GRAYSCALE_2, 1: cv2.IMREAD_GRAYSCALE}
-
-ChooseBands = Callable[[int, bool], Sequence[int]]
-
-
-class ImageError(ValueError):
-    """An image file cannot be used; the message names the file and the cure."""
-
-
-class Raster(NamedTuple):
-    """Pixels of a file.
-
-    Attributes:
-        pixels (np.ndarray): (H, W, bands), of the file's own type; colours of
-            photographs in the order red, green, blue, alpha.
-        nodata (tuple[float | None]): Per band, the value that marks missing pixels.
-    """
-    pixels: np.ndarray
-    nodata: tuple
+# Colour type of a PNG -> values per pixel.
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_PNG_GREY_ALPHA = 4
+# Largest compression ratio of the deflate format.
+_DEFLATE = 1032
 
 
-def all_bands(bands: int, alpha: bool) -> Sequence[int]:
+def all_bands(bands: int, alpha: bool) -> range:
     """Choose every band but alpha."""
     return range(bands - alpha)
 
@@ -50,21 +39,21 @@ def read_image(path: str,
                choose: ChooseBands = all_bands,
                max_pixels: int = MAX_PIXELS,
                shortest_side: int | None = None) -> Raster:
-    """Read a JPEG, PNG, BMP, WebP or TIFF file, told by its content and not its name.
+    """Read a JPEG, PNG, BMP, WebP or TIFF file, recognised by content and not by name.
 
-    Palettes are resolved to colours. In a TIFF, a band that is marked as alpha but does
-    not look like a mask is a band like all others. The orientation tag of cameras is not applied.
+    Palettes are resolved to colours. In a TIFF, a band that is marked as alpha but does not
+    look like a mask is an ordinary band. The orientation tag of cameras is not applied.
 
     Args:
         path (str): The file; ``images.lmdb/field/1.jpg`` is one of a packed data set.
         choose (Callable): From the number of bands in the file and whether the last one
-            is alpha to the indices of the bands to give; may raise ``ValueError``.
+            is alpha to the indices of the bands to read; may raise ``ValueError``.
         max_pixels (int): Limit on width times height, tested before decoding. A TIFF
-            may besides take 16 bytes of memory for each.
+            may also take at most 16 bytes of memory for each.
         shortest_side (int, optional): A JPEG is decoded at 1/2, 1/4 or 1/8 of its width
-            and height, the smallest of them at which its shorter side has at least so
-            many pixels: each then holds about the mean of 2 x 2, 4 x 4 or 8 x 8. None,
-            and other formats, decode every pixel. Defaults to None.
+            and height, the smallest at which its shorter side has at least so many
+            pixels; each pixel is then about the mean of 2 x 2, 4 x 4 or 8 x 8. None, and
+            other formats, decode every pixel. Defaults to None.
 
     Raises:
         ImageError: The file cannot be read, is no image or damaged, exceeds
@@ -74,15 +63,15 @@ def read_image(path: str,
     packed = find_packed(path)
     try:
         if packed is not None:
-            return _read_packed(*packed, choose, max_pixels, shortest_side)
+            data = packed[0].read(packed[1])
+            check_file_size(len(data), max_pixels)
+            return _decode(data, data, choose, max_pixels, shortest_side)
         with open_file(path, max_pixels) as file:
             data = file.read(32)
-            if not data:
-                raise ValueError('is empty (0 bytes)')
-            if file_format(data) == 'TIFF':
-                return _read_tiff(path, choose, max_pixels)
-            data += file.read()
-        return _read_photograph(data, choose, max_pixels, shortest_side)
+            if file_format(data) != 'TIFF':
+                data += file.read()
+        # GDAL opens TIFF files by their path and reads only the parts that it needs.
+        return _decode(data, path, choose, max_pixels, shortest_side)
     except (RasterioError, cv2.error) as error:
         if 'CV_IO_MAX_IMAGE' in str(error):
             raise ImageError(
@@ -97,114 +86,76 @@ def read_image(path: str,
         raise ImageError(f'{path} {error}') from error
 
 
-def _read_packed(packed: PackedImages, name: str, choose: ChooseBands, max_pixels: int,
-                 shortest_side: int | None) -> Raster:
-    entry = packed.entry(name)
-    if entry.shape is not None:
-        return _choose_pixels(entry, choose, max_pixels)
-    check_file_size(len(entry.data), max_pixels)
-    if file_format(entry.data) == 'TIFF':
-        return _read_tiff(bytes(entry.data), choose, max_pixels)
-    return _read_photograph(entry.data, choose, max_pixels, shortest_side)
-
-
-def _choose_pixels(entry: Entry, choose: ChooseBands, max_pixels: int) -> Raster:
-    height, width, bands = entry.shape
-    check_pixels(width, height, max_pixels)
-    chosen = list(choose(bands, entry.alpha))
-    pixels = _take_bands(entry.pixels(), chosen)
-    return Raster(pixels, tuple(entry.nodata[band] for band in chosen))
-
-
-def _read_photograph(data: bytes, choose: ChooseBands, max_pixels: int,
-                     shortest_side: int | None) -> Raster:
-    header = read_header(data)
-    check_pixels(header.width, header.height, max_pixels)
-    if len(data) < header.least_bytes:
-        raise ValueError(f'is damaged or cut off: {len(data):,} bytes cannot hold '
-                         f'{header.width} x {header.height} pixels; repair or remove it')
-    if file_format(data) == 'JPEG':
-        pixels = _decode_jpeg(data, header, shortest_side)
+def _decode(data: bytes, source: str | bytes, choose: ChooseBands, max_pixels: int,
+            shortest_side: int | None) -> Raster:
+    """Decode a file from its bytes, or a TIFF from ``source``, a path or bytes."""
+    name = file_format(data)
+    if name == 'TIFF':
+        return read_tiff(source if isinstance(source, str) else bytes(source), choose,
+                         max_pixels)
+    with open_picture(io.BytesIO(data), name, max_pixels) as picture:
+        size, grey = picture.size, picture.mode == 'L'
+    if name == 'PNG':
+        _check_png(data, *size)
+    if name == 'JPEG':
+        pixels = _decode_jpeg(data, min(size), grey, shortest_side)
     else:
-        pixels = _decode(data, header)
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None:
         raise ValueError('is damaged or cut off: decoding fails; repair or remove it')
     if pixels.ndim == 2:
         pixels = pixels[..., None]
+    elif name == 'PNG' and data[25] == _PNG_GREY_ALPHA:
+        pixels = pixels.take((0, -1), axis=2)
+    elif name != 'JPEG':
+        pixels = cv2.cvtColor(pixels, _TO_RGB[pixels.shape[2]])
     bands = pixels.shape[2]
     chosen = list(choose(bands, bands in (2, 4)))
-    return Raster(_take_bands(pixels, chosen), (None,) * len(chosen))
+    if chosen != list(range(bands)):
+        pixels = pixels.take(chosen, axis=2)
+    return Raster(pixels, (None, ) * len(chosen))
 
 
-def _take_bands(pixels: np.ndarray, chosen: list[int]) -> np.ndarray:
-    """Bands of (H, W, bands); the very same array where all are taken in their order."""
-    return pixels if chosen == list(range(pixels.shape[2])) else pixels.take(chosen, axis=2)
+def _check_png(data: bytes, width: int, height: int) -> None:
+    """Raise ValueError where the bytes cannot hold the pixels, or end within a chunk."""
+    bits, colour = data[24], data[25]
+    row = width * bits * _PNG_CHANNELS.get(colour, 0) // 8
+    if len(data) < row * height // _DEFLATE:
+        raise ValueError(f'is damaged or cut off: {len(data):,} bytes cannot hold '
+                         f'{width} x {height} pixels; repair or remove it')
+    position, kind = 8, b''
+    while kind != b'IEND' and position + 8 <= len(data):
+        # OpenCV may allocate a chunk's length before it reads the chunk.
+        length, kind = struct.unpack_from('>I4s', data, position)
+        position += 12 + length
+    if position > len(data):
+        raise ValueError('is damaged or cut off: it ends within a chunk; repair or remove it')
 
 
-def _decode(data: bytes, header: Header) -> np.ndarray | None:
-    """Every pixel: (H, W) or (H, W, bands) with colours in RGB; None where that fails."""
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None or pixels.ndim == 2:
-        return pixels
-    if header.grey_alpha:
-        return pixels[..., [0, -1]]
-    return cv2.cvtColor(pixels, _TO_RGB[pixels.shape[2]])
-
-
-def _decode_jpeg(data: bytes, header: Header,
+def _decode_jpeg(data: bytes, side: int, grey: bool,
                  shortest_side: int | None) -> np.ndarray | None:
-    """As :func:`_decode`, uint8, perhaps at a part of the size.
+    """Decode to uint8 (H, W) or (H, W, 3), RGB, perhaps at a reduced size.
 
-    Most of the work of a decoder grows with the pixels that it makes; the shorter inverse
-    cosine transform of a reduced size even does without pixels to average.
+    Most of a decoder's work is proportional to the pixels that it produces; at a reduced
+    size the shorter inverse cosine transform averages for free.
+
+    Args:
+        data (bytes): The file.
+        side (int): Its shorter side in pixels.
+        grey (bool): Whether it has one component.
+        shortest_side (int, optional): See :func:`read_image`.
+
+    Returns:
+        np.ndarray | None: None where decoding fails.
     """
     reduction = 1
     if shortest_side is not None:
-        side = min(header.width, header.height)
-        # what remains at the border becomes a pixel of its own
+        # The decoder rounds up: what remains at the border becomes one more pixel.
         reduction = next((by for by in _REDUCTIONS if -(-side // by) >= shortest_side), 1)
     flags = _REDUCTIONS[reduction] | cv2.IMREAD_IGNORE_ORIENTATION
-    if not header.grey:
+    if not grey:
         flags |= _JPEG_AS_RGB or cv2.IMREAD_COLOR
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    if pixels is None or header.grey or _JPEG_AS_RGB:
+    if pixels is None or grey or _JPEG_AS_RGB:
         return pixels
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
-
-
-def _read_tiff(source: str | bytes, choose: ChooseBands, max_pixels: int) -> Raster:
-    with open_tiff(source, max_pixels) as file:
-        if file.colorinterp[0] == ColorInterp.palette:
-            return _read_palette(file, choose, max_pixels)
-        check_bytes(file, 1, max_pixels)
-        alpha = (file.count > 1 and file.colorinterp[-1] == ColorInterp.alpha
-                 and is_mask(file.read(file.count)))
-        chosen = list(choose(file.count, alpha))
-        check_bytes(file, len(chosen), max_pixels)
-        pixels = file.read([band + 1 for band in chosen])
-        nodata = tuple(file.nodatavals[band] for band in chosen)
-    return Raster(np.ascontiguousarray(pixels.transpose(1, 2, 0)), nodata)
-
-
-def is_mask(band: np.ndarray) -> bool:
-    """Whether a band marked as alpha is one: two levels, of which one is 0, or one level.
-
-    GDAL marks the fourth band of every 8-bit TIFF so unless it is told otherwise, and
-    that band is near infrared as often as alpha.
-    """
-    return bool(np.all((band == 0) | (band == band.max())))
-
-
-def _read_palette(file: rasterio.DatasetReader, choose: ChooseBands,
-                  max_pixels: int) -> Raster:
-    chosen = list(choose(3, False))
-    check_bytes(file, len(chosen), max_pixels)
-    return Raster(palette_colours(file)[:, chosen][file.read(1)], (None,) * len(chosen))
-
-
-def palette_colours(file: rasterio.DatasetReader) -> np.ndarray:
-    """Colours of the entries of a palette: uint8 (entries that the type has, 3), RGB."""
-    colours = np.zeros((np.iinfo(file.dtypes[0]).max + 1, 3), np.uint8)
-    for entry, colour in file.colormap(1).items():
-        colours[entry] = colour[:3]
-    return colours

@@ -1,12 +1,13 @@
-"""A folder of images with a mask each, of one date or of two."""
+"""Folders of images and their masks, of one date or of two."""
 import os
 
 from mmengine.dataset import BaseDataset
 from mmpretrain.registry import DATASETS
 
-from .folder_scan import IMAGE_EXTENSIONS, scan_folder
+from cmid_mm.utils.errors import CMIDError, MissingFileError
 
-_NAMES_IN_ERROR = 3
+from .folder_scan import IMAGE_EXTENSIONS, on_first_process, scan_folder
+from .list_file import first_names
 
 
 @DATASETS.register_module()
@@ -14,7 +15,7 @@ class MaskFolder(BaseDataset):
     """Images and masks that belong together by their names, whatever their endings.
 
     ``images/a/1.tif`` belongs to ``masks/a/1.png``; with ``img_path2``, a second date is
-    found in the same way. What has no partner is named before training starts. The data
+    found in the same way. Missing partners are an error before training starts. The data
     info of an image has ``img_path``, ``img_path2`` with two dates, ``seg_map_path``,
     ``num_classes`` and ``reduce_zero_label``, for ``LoadMask`` or ``LoadChangeMask``.
 
@@ -22,17 +23,17 @@ class MaskFolder(BaseDataset):
         data_root (str): The folder.
         data_prefix (dict[str, str]): Sub-folders ``img_path``, ``seg_map_path`` and
             perhaps ``img_path2``.
-        ann_file (str): Optional list relative to ``data_root``: one name a line, relative
+        ann_file (str): Optional list relative to ``data_root``: one name per line, relative
             to the sub-folders, with or without its ending. Without it, every image of
             ``img_path`` is taken. Defaults to ''.
         metainfo (dict): ``classes``, and ``palette`` with a colour (R, G, B) for each.
         reduce_zero_label (bool): Whether 0 in the masks is ignored and the classes count
             from 1. Defaults to False.
-        **kwargs: Of mmengine's ``BaseDataset``: ``pipeline``, ``indices``, ...
+        **kwargs: Passed to mmengine's ``BaseDataset``: ``pipeline``, ``indices``, ...
 
     Raises:
-        FileNotFoundError: A folder, the list, or the partner of a file does not exist.
-        ValueError: There is no image, two files share a name, or classes and colours
+        MissingFileError: A folder, the list, or the partner of a file does not exist.
+        CMIDError: There is no image, two files share a name, or classes and colours
             do not agree.
     """
 
@@ -46,8 +47,8 @@ class MaskFolder(BaseDataset):
         classes = (metainfo or {}).get('classes', ())
         palette = (metainfo or {}).get('palette', ())
         if not classes or len(classes) != len(palette):
-            raise ValueError(f'{len(classes)} classes and {len(palette)} colours: metainfo '
-                             'needs classes=(...) and as many colours in palette=[...]')
+            raise CMIDError(f'{len(classes)} classes and {len(palette)} colours: metainfo '
+                            'needs classes=(...) and as many colours in palette=[...]')
         self.reduce_zero_label = reduce_zero_label
         metainfo = dict(metainfo, reduce_zero_label=reduce_zero_label)
         super().__init__(ann_file=ann_file, metainfo=metainfo, data_root=data_root,
@@ -58,17 +59,15 @@ class MaskFolder(BaseDataset):
         files = {part: _by_name(folder) for part, folder in self.data_prefix.items()}
         names = self._listed() if self.ann_file else list(files['img_path'])
         if not names:
-            raise ValueError(f'there is no image for {type(self).__name__}: '
-                             f'{self.ann_file or self.data_prefix["img_path"]} is empty')
+            raise CMIDError(f'there is no image for {type(self).__name__}: '
+                            f'{self.ann_file or self.data_prefix["img_path"]} is empty')
         for part, found in files.items():
             missing = [name for name in names if _find(found, name) is None]
             if missing:
-                shown = ', '.join(missing[:_NAMES_IN_ERROR])
-                more = ', ...' if len(missing) > _NAMES_IN_ERROR else ''
-                raise FileNotFoundError(
+                raise MissingFileError(
                     f'{self.data_prefix[part]} lacks {len(missing)} of {len(names)} files: '
-                    f'{shown}{more} ({part} in data_prefix; names must agree up to the '
-                    'ending)')
+                    f'{first_names(missing)} ({part} in data_prefix; names must agree up to '
+                    'the ending)')
         return [
             dict(**{part: _find(found, name) for part, found in files.items()},
                  num_classes=len(self.metainfo['classes']),
@@ -79,8 +78,8 @@ class MaskFolder(BaseDataset):
 
     def _listed(self) -> list[str]:
         if not os.path.isfile(self.ann_file):
-            raise FileNotFoundError(f'the list file {self.ann_file} does not exist: check '
-                                    'ann_file, which starts from data_root')
+            raise MissingFileError(f'the list file {self.ann_file} does not exist: check '
+                                   'ann_file, which is relative to data_root')
         with open(self.ann_file, encoding='utf-8-sig') as lines:
             return [line.strip() for line in lines if line.strip()]
 
@@ -88,11 +87,11 @@ class MaskFolder(BaseDataset):
 def _by_name(folder: str) -> dict[str, str]:
     """Path of every image under a folder by its relative path without the ending."""
     files = {}
-    for file in scan_folder(folder, remember=False):
+    for file in on_first_process(scan_folder, folder):
         name = os.path.splitext(file)[0]
         if name in files:
-            raise ValueError(f'{os.path.join(folder, file)} and {files[name]} have the same '
-                             'name: move one of them away')
+            raise CMIDError(f'{os.path.join(folder, file)} and {files[name]} have the same '
+                            'name: move one of them away')
         files[name] = os.path.join(folder, file)
     return files
 

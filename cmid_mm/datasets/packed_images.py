@@ -1,40 +1,47 @@
-"""Images in one memory-mapped file, as tools/pack_dataset.py writes it.
+"""Reads images from one memory-mapped file that tools/pack_dataset.py wrote.
 
-The file is an LMDB database. Below its keys lie entries, whose form packed_entry.py says.
+The file is an LMDB database. Every value is a CRC-32 of the rest (4 bytes), the number of the
+image (4 bytes) and the content. The keys are
 
-- ``/`` and the path of an image in the folder: the bytes of its file, or its pixels. LMDB
-  keeps keys in the order of their bytes, which is the order of ``scan_folder``.
-- ``about``: JSON, with the version of this form and the number of images.
-- ``paths``: all paths in their order, a zero byte behind each, so that a list of them needs
-  no walk through the file.
+- ``/`` and the path of an image in the folder; the content is an image file. LMDB sorts keys
+  by their bytes, which is the order of ``scan_folder``;
+- ``index``: a line that names the format, then all paths in order, each with a zero byte after
+  it, so that listing them needs no walk through the whole file.
 """
-import json
 import os
+import re
 import struct
+import zlib
 from collections.abc import Sequence
 
-from .packed_entry import Entry, number_of, unseal
+from cmid_mm.utils.errors import CMIDError
 
 ENDING = '.lmdb'
-ABOUT, PATHS = b'about', b'paths'
-VERSION = 1
-# LMDB takes keys of at most 511 bytes, of which one is the slash.
-LONGEST_PATH = 510
-_MAGIC = struct.pack('=I', 0xBEEFC0DE)
-_MAGIC_AT = 16
-_CURE = 'pack the folder again with tools/pack_dataset.py'
+INDEX = b'index'
+FORMAT = b'cmid_mm packed images 2\n'
+# LMDB limits keys to 511 bytes, one of which is the slash.
+MAX_PATH_BYTES = 510
+_HEAD = struct.Struct('<II')
+# LMDB's magic number, at this offset of the file.
+_MAGIC, _MAGIC_AT = struct.pack('=I', 0xBEEFC0DE), 16
+_FIX = 'pack the folder again with tools/pack_dataset.py'
+
+
+def encode(number: int, content: bytes) -> bytes:
+    """Value of image ``number``: checksum, number, content."""
+    numbered = struct.pack('<I', number) + content
+    return struct.pack('<I', zlib.crc32(numbered)) + numbered
 
 
 class PackedImages:
     """Images of one packed file.
 
-    A checksum is compared once in a process, when its image is read first: it is to find
-    what a copy or a disk has spoilt. CRC-32 takes 0.2 ms for 473 x 473 pixels of three
-    bytes, as long as cutting both views; after the first epoch it takes nothing.
+    The checksum of an image is compared when a process reads it first, to detect damage by a
+    copy or a disk; CRC-32 of a large image takes as long as cutting both views from it.
 
-    The database stays open until the process ends, because arrays lie on its memory. A child
-    by fork goes on with that of its parent: reading without locks leaves nothing that the
-    two could disturb. Other children open it when they need it, for it is never pickled.
+    The database stays open until the process ends. A forked child uses that of its parent,
+    which is safe for reading without locks; it is never pickled, so other children open it
+    themselves.
 
     Args:
         path (str): The file.
@@ -42,128 +49,127 @@ class PackedImages:
     Raises:
         ImportError: The library is missing.
         OSError: The file cannot be read.
-        ValueError: It is no packed data set, or damaged.
+        CMIDError: It is no packed data set, or damaged.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.identity = _identity(path)
-        lmdb = lmdb_library()
+        lmdb = import_lmdb()
         with open(path, 'rb') as file:
             if file.read(_MAGIC_AT + len(_MAGIC))[_MAGIC_AT:] != _MAGIC:
-                raise ValueError(f'{path} is no packed data set: give a folder of images, or '
-                                 'make one with tools/pack_dataset.py')
+                raise CMIDError(f'{path} is no packed data set: give a folder of images, or '
+                                'make one with tools/pack_dataset.py')
         try:
-            # Reading ahead: without it, pages of 4 kB come one by one from the disk, which
-            # takes 20 times as long for images of 700 kB, and as long for those of 13 kB.
+            # With read-ahead: without it, large images are read in pages of 4 kB, which
+            # takes 20 times as long from a disk.
             self._environment = lmdb.open(path, subdir=False, readonly=True, lock=False,
                                           create=False, readahead=True)
-            self._check_size()
+            pages = self._environment.info()['last_pgno'] + 1
+            needed, size = pages * self._environment.stat()['psize'], os.path.getsize(path)
+            # Reading beyond the end of a mapped file would kill the process.
+            if size < needed:
+                raise CMIDError(f'{path} is cut off: {size:,} bytes of {needed:,}: {_FIX}, '
+                                'or copy it again')
             self._reader = self._environment.begin(buffers=True)
+            index = self._reader.get(INDEX)
         except lmdb.Error as error:
-            raise ValueError(f'{path} cannot be opened ({error}): {_CURE}') from error
+            raise CMIDError(f'{path} cannot be opened ({error}): {_FIX}') from error
+        if index is None or index[_HEAD.size:_HEAD.size + len(FORMAT)] != FORMAT:
+            raise CMIDError(f'{path} is an LMDB database, but no packed data set of this '
+                            f'version of cmid_mm, or damaged: {_FIX}')
         self._failure = lmdb.Error
-        self._checked = bytearray(0)
-        # beside the images there are two entries: what this is, and the list of paths
-        images = self._environment.stat()['entries'] - 2
-        self._check_about(images)
-        self._checked = bytearray(images)
+        # All entries but the index are images.
+        self._checked = bytearray(self._environment.stat()['entries'] - 1)
 
     def names(self) -> list[str]:
-        """Paths of the images, relative to the folder, in its order."""
-        data = self._entry(PATHS, f'{self.path} (its list of paths)').data
-        names = bytes(data).split(b'\0')[:-1]
-        if len(names) != len(self._checked):
-            raise ValueError(f'{self.path} lists {len(names)} images where it should hold '
-                             f'{len(self._checked)}: {_CURE}')
+        """Paths of the images, relative to the packed folder, in its order.
+
+        Raises:
+            CMIDError: The list is damaged.
+        """
+        try:
+            names = bytes(self._content(INDEX))[len(FORMAT):].split(b'\0')[:-1]
+            if len(names) != len(self._checked):
+                raise ValueError(f'lists {len(names)} images but holds {len(self._checked)}: '
+                                 f'{_FIX}')
+        except ValueError as error:
+            raise CMIDError(f'{self.path} (its list of paths) {error}') from error
         return [os.fsdecode(name) for name in names]
 
     def __contains__(self, name: str) -> bool:
         key = _key(name)
-        return len(key) <= LONGEST_PATH + 1 and self._reader.get(key) is not None
+        return len(key) <= MAX_PATH_BYTES + 1 and self._reader.get(key) is not None
 
-    def entry(self, name: str) -> Entry:
-        """One image.
+    def read(self, name: str) -> memoryview:
+        """Content of an image file, on the mapped memory: read-only, without a copy.
 
         Args:
-            name (str): Its path, relative to the folder.
+            name (str): Its path, relative to the packed folder.
 
         Raises:
-            ValueError: It is not there or damaged; the message goes behind its name.
+            ValueError: It is absent or damaged; the message continues after the file's name.
         """
-        return self._entry(_key(name))
+        return self._content(_key(name))
 
-    def _entry(self, key: bytes, culprit: str = '') -> Entry:
-        """The entry below a key; ``culprit`` begins the message of an error."""
-        culprit += ' ' * bool(culprit)
+    def _content(self, key: bytes) -> memoryview:
         try:
             value = self._reader.get(key)
         except self._failure as error:
-            raise ValueError(f'{culprit}cannot be read ({error}): {_CURE}') from error
+            raise ValueError(f'cannot be read ({error}): {_FIX}') from error
         if value is None:
-            raise ValueError(f'{culprit}is not in the packed data set: {_CURE}')
-        try:
-            number = number_of(value) if key.startswith(b'/') else None
-            known = number is not None and self._checked[number:number + 1] == b'\1'
-            entry = unseal(value, not known)
-        except ValueError as error:
-            raise ValueError(f'{culprit}is damaged in the packed data set ({error}): {_CURE}, '
-                             'or copy it again') from error
-        if number is not None and number < len(self._checked):
-            self._checked[number] = 1
-        return entry
-
-    def _check_about(self, images: int) -> None:
-        try:
-            about = json.loads(bytes(self._entry(ABOUT).data))
-            version = about['version']
-            if version == VERSION and not 0 < about['images'] == images:
-                raise ValueError('it has not the images that it should have')
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f'{self.path} is an LMDB database, but no packed data set, or '
-                             f'damaged: {_CURE}') from error
-        if version != VERSION:
-            raise ValueError(f'{self.path} has the form {version}, this version of cmid_mm '
-                             f'reads form {VERSION}: {_CURE}')
-
-    def _check_size(self) -> None:
-        # Reading beyond the end of a mapped file kills the process.
-        pages = self._environment.info()['last_pgno'] + 1
-        needed = pages * self._environment.stat()['psize']
-        size = os.path.getsize(self.path)
-        if size < needed:
-            raise ValueError(f'{self.path} is cut off: {size:,} bytes of {needed:,}: {_CURE}, '
-                             'or copy it again')
+            raise ValueError(f'is not in the packed data set: {_FIX}')
+        if len(value) < _HEAD.size:
+            raise ValueError(f'is cut off in the packed data set: {_FIX}')
+        checksum, number = _HEAD.unpack_from(value)
+        counted = key != INDEX and number < len(self._checked)
+        if not (counted and self._checked[number]):
+            if zlib.crc32(value[4:]) != checksum:
+                raise ValueError('is damaged in the packed data set (its checksum is wrong): '
+                                 f'{_FIX}, or copy it again')
+            if counted:
+                self._checked[number] = 1
+        return value[_HEAD.size:]
 
 
-def find_packed(path: str) -> tuple[PackedImages, str] | None:
-    """The packed data set that a path leads into.
+# By path; and by device and inode, because LMDB must not open one file twice in a process.
+_by_path: dict[str, PackedImages] = {}
+_by_file: dict[tuple[int, int], PackedImages] = {}
+
+
+def find_packed(path: str, renew: bool = False) -> tuple[PackedImages, str] | None:
+    """Find the packed data set that a path leads into.
 
     Args:
         path (str): For example ``images.lmdb`` or ``images.lmdb/field/1.jpg``.
+        renew (bool): Whether to open a file that has replaced the one opened before under
+            this path. Defaults to False.
 
     Returns:
-        tuple | None: The data set, opened once in a process, and what stands behind its name
-        ('' for itself). None where no part of the path is a file that ends in ``.lmdb``.
+        tuple | None: The data set, opened once in a process, and the rest of the path ('' for
+        the file itself). None where no part of the path is a file that ends in ``.lmdb``.
 
     Raises:
-        ImportError, OSError, ValueError: As of :class:`PackedImages`.
+        ImportError, OSError, CMIDError: As of :class:`PackedImages`.
     """
     if ENDING not in path:
         return None
     path = path.replace(os.sep, '/')
-    end = 0
-    while (start := path.find(ENDING, end)) >= 0:
-        end = start + len(ENDING)
-        if path[end:end + 1] in ('', '/'):
-            packed = _open_once(path[:end])
-            if packed is not None:
-                return packed, path[end + 1:]
+    for match in re.finditer(rf'\{ENDING}(?=/|$)', path):
+        file, name = path[:match.end()], path[match.end() + 1:]
+        if file in _by_path and not renew:
+            return _by_path[file], name
+        if os.path.isfile(file):
+            status = os.stat(file)
+            identity = status.st_dev, status.st_ino
+            if identity not in _by_file:
+                _by_file[identity] = PackedImages(file)
+            _by_path[file] = _by_file[identity]
+            return _by_path[file], name
     return None
 
 
-def packed_images(root: str, extensions: Sequence[str]) -> list[str] | None:
-    """What ``scan_folder`` lists, of a packed data set or of a folder in it.
+def list_packed(root: str, extensions: Sequence[str]) -> list[str] | None:
+    """List the images of a packed data set, or of a folder in it, as ``scan_folder`` does.
 
     Args:
         root (str): ``images.lmdb``, or ``images.lmdb/field``.
@@ -173,8 +179,7 @@ def packed_images(root: str, extensions: Sequence[str]) -> list[str] | None:
         list[str] | None: Paths relative to ``root``, in order. None where ``root`` is not
         packed.
     """
-    _forget_replaced()
-    found = find_packed(root)
+    found = find_packed(root, renew=True)
     if found is None:
         return None
     packed, folder = found
@@ -189,8 +194,8 @@ def is_image_file(path: str) -> bool:
     return os.path.isfile(path) if found is None else found[1] in found[0]
 
 
-def lmdb_library():
-    """The module ``lmdb``.
+def import_lmdb():
+    """Import the module ``lmdb``.
 
     Raises:
         ImportError: It is missing.
@@ -201,36 +206,6 @@ def lmdb_library():
         raise ImportError('packed data sets need the library lmdb: install it with "pip '
                           'install lmdb", or train on the folder') from error
     return lmdb
-
-
-# By path; and what lies under a path no more but may still be in use.
-_opened: dict[str, PackedImages] = {}
-_replaced: list[PackedImages] = []
-
-
-def _open_once(path: str) -> PackedImages | None:
-    packed = _opened.get(path)
-    if packed is None and os.path.isfile(path):
-        packed = _opened[path] = _same_file(path) or PackedImages(path)
-    return packed
-
-
-def _same_file(path: str) -> PackedImages | None:
-    """One file under two names may be opened only once."""
-    identity = _identity(path)
-    return next((packed for packed in (*_opened.values(), *_replaced)
-                 if packed.identity == identity), None)
-
-
-def _forget_replaced() -> None:
-    for path, packed in list(_opened.items()):
-        if not os.path.exists(path) or _identity(path) != packed.identity:
-            _replaced.append(_opened.pop(path))
-
-
-def _identity(path: str) -> tuple[int, int]:
-    status = os.stat(path)
-    return status.st_dev, status.st_ino
 
 
 def _key(name: str) -> bytes:

@@ -12,7 +12,7 @@ scenes = dict(_base_.scenes, query_every=None, pipeline=test_pipeline)
 test_dataloader = dict(
     num_workers=2,
     dataset=dict(datasets=[
-        dict(scenes, data_prefix='train', split='bank'),
+        dict(scenes, data_prefix='train', split='gallery'),
         dict(scenes, data_prefix='val', split='query'),
     ]))
 val_dataloader = test_dataloader

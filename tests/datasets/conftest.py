@@ -1,5 +1,4 @@
-"""Images of every kind, and a cache that no test shares with the user."""
-import os
+"""Images of every kind, in the temporary folder of a test."""
 import warnings
 
 import cv2
@@ -7,13 +6,6 @@ import numpy as np
 import pytest
 import rasterio
 from rasterio.errors import NotGeoreferencedWarning
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory, monkeypatch):
-    cache = tmp_path_factory.mktemp('cache')
-    monkeypatch.setenv('CMID_CACHE', str(cache))
-    return cache
 
 
 @pytest.fixture
@@ -25,7 +17,7 @@ def scene():
 
 @pytest.fixture
 def write(tmp_path):
-    """``write(name, array)``: save an RGB(A) or grey array, give its path."""
+    """``write(name, array)``: save an RGB(A) or grey array and return its path."""
     def save(name, array):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,6 +34,7 @@ def write_tiff(tmp_path):
     """``write_tiff(name, (H, W, bands) array, **profile)``: save with rasterio."""
     def save(name, array, colormap=None, **profile):
         path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
         height, width, bands = array.shape
         profile.update(height=height, width=width, count=bands, dtype=array.dtype)
         with warnings.catch_warnings():
@@ -56,19 +49,11 @@ def write_tiff(tmp_path):
 
 @pytest.fixture
 def tree(tmp_path):
-    """``tree([names])``: a folder of empty files whose folders have long settled."""
+    """``tree([names])``: a folder of empty files."""
     def make(names, root=tmp_path / 'tree'):
         for name in names:
             path = root / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
-        settle(root)
         return root
     return make
-
-
-def settle(root):
-    """Set back the times of all folders, so that a scan of them may be remembered."""
-    for folder, _, _ in os.walk(root):
-        modified = os.stat(folder).st_mtime_ns - 3600 * 10**9
-        os.utime(folder, ns=(modified, modified))

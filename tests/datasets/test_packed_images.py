@@ -1,29 +1,31 @@
-"""A packed data set is read as its folder is."""
-import json
+"""A packed data set is read as its folder is, and says so where it is damaged."""
 import multiprocessing
 import pickle
 import sys
+import zlib
 
+import cv2
 import numpy as np
 import pytest
 import torch
-from damaged_images import write_images
+from damaged_images import agree, damage, refused, write_images
 from mmengine.runner import Runner
 from PIL import Image
 
-from cmid_mm.datasets import ImageFolder
-from cmid_mm.datasets.dataset_check import check_images, list_files
+from cmid_mm.datasets import ImageFolder, packing
+from cmid_mm.datasets.folder_scan import scan_folder
 from cmid_mm.datasets.image_reading import ImageError, read_image
-from cmid_mm.datasets.image_statistics import folder_statistics
-from cmid_mm.datasets.packed_entry import seal
-from cmid_mm.datasets.packed_images import ABOUT, find_packed
+from cmid_mm.datasets.inspection import inspect_images
+from cmid_mm.datasets.packed_images import FORMAT, INDEX, encode, find_packed
 from cmid_mm.datasets.packing import pack_folder
 from cmid_mm.datasets.transforms import LoadRSImage
+from cmid_mm.utils.errors import CMIDError, MissingFileError
 from cmid_mm.utils.keyed_random import SampleIndex
 
 lmdb = pytest.importorskip('lmdb')
 PIPELINE = [dict(type='LoadRSImage', value_range=(0, 10000)),
             dict(type='CMIDTwoViews', size=16), dict(type='PackViews')]
+RAW = pytest.mark.parametrize('raw', [False, True])
 
 
 @pytest.fixture
@@ -33,14 +35,16 @@ def folder(scene, write, write_tiff, tmp_path):
                  'a/6.webp'):
         write(f'data/{name}', np.roll(scene, len(name), 1))
     write('data/b/grey.jpg', scene[..., 0])
-    Image.fromarray(scene).quantize(16).save(tmp_path / 'data/b/palette.png')
-    Image.fromarray(scene).convert('CMYK').save(tmp_path / 'data/b/cmyk.jpg')
-    Image.fromarray(scene).convert('LA').save(tmp_path / 'data/b/alpha.png')
+    for name, image in {'palette.png': Image.fromarray(scene).quantize(16),
+                        'cmyk.jpg': Image.fromarray(scene).convert('CMYK'),
+                        'alpha.png': Image.fromarray(scene).convert('LA')}.items():
+        image.save(tmp_path / 'data/b' / name)
     write_tiff('data/a/8.tif', scene)
     write_tiff('data/a/16.tif', scene.astype(np.uint16) * 39)
     floats = scene.astype(np.float32) * 30
     floats[3, 4] = np.nan
     write_tiff('data/B/float.tif', floats, nodata=-1)
+    write_tiff('data/B/infrared.tif', np.dstack([scene, scene[..., 1]]))
     index = np.arange(40, dtype=np.uint8).reshape(5, 8, 1)
     write_tiff('data/B/palette.tif', index, colormap={i: (i, 9, 3 * i, 255) for i in range(40)})
     mask = np.dstack([scene, np.uint8(255) * (scene[..., 0] > 50)])
@@ -49,14 +53,12 @@ def folder(scene, write, write_tiff, tmp_path):
 
 
 @pytest.fixture
-def packed(folder, tmp_path):
-    """``packed(**options)``: the folder in one file; the path of that."""
-    def pack(root=folder, **options):
-        out = str(tmp_path / f'{len(list(tmp_path.glob("*.lmdb")))}.lmdb')
-        report = pack_folder(root, out, show_progress=False, **options)
-        assert report['packed'] == report['images'] and not report['unusable']
-        return out
-    return pack
+def pack(folder, tmp_path):
+    """``pack(**options)``: a folder in one file; its path and the report."""
+    def call(root=folder, name=None, **options):
+        out = str(tmp_path / (name or f'{len(list(tmp_path.glob("*.lmdb")))}.lmdb'))
+        return out, pack_folder(str(root), out, show_progress=False, **options)
+    return call
 
 
 def infos(root, **arguments):
@@ -67,60 +69,76 @@ def infos(root, **arguments):
 
 
 def batches(root, workers=0, **loader):
-    loader = Runner.build_dataloader(
-        dict(dataset=dict(type='ImageFolder', data_root=root, pipeline=PIPELINE),
-             sampler=dict(type='KeyedSampler', shuffle=True), batch_size=4,
+    dataset = dict(type='ImageFolder', data_root=root, pipeline=PIPELINE, replace_broken=True)
+    return list(Runner.build_dataloader(
+        dict(dataset=dataset, sampler=dict(type='KeyedSampler', shuffle=True), batch_size=4,
              num_workers=workers, drop_last=True, **loader,
-             collate_fn=dict(type='default_collate')), seed=5)
-    return list(loader)
+             collate_fn=dict(type='default_collate')), seed=5))
 
 
 def same(one, other):
     return len(one) == len(other) > 0 and all(
-        set(a) == set(b) and all(torch.equal(a[key], b[key]) for key in a)
-        for a, b in zip(one, other, strict=True))
+        torch.equal(a[key], b[key]) for a, b in zip(one, other, strict=True) for key in a)
 
 
-def test_order_labels_and_split_are_those_of_the_folder(folder, packed):
-    out = packed()
+def content(out, name):
+    return bytes(find_packed(f'{out}/{name}')[0].read(name))
+
+
+# ------------------------------------------------------------------------ as the folder
+
+
+def test_order_labels_lists_and_inspection_are_those_of_the_folder(folder, pack, tmp_path):
+    out, report = pack()
+    assert report['packed'] == report['images'] == report['forms']['original'] == 17
+    path = tmp_path / 'list.txt'
+    path.write_text('b/1.jpg 1\na/8.tif 0\n')
     for arguments in (dict(), dict(with_label=True), dict(with_label=True, split='query'),
                       dict(with_label=True, label_level='parent', query_every=3),
-                      dict(with_label=True, split='bank', query_every=2),
-                      dict(extensions=('.jpg', '.tif')), dict(data_prefix='a')):
+                      dict(extensions=('.jpg', '.tif')), dict(data_prefix='a'),
+                      dict(ann_file=str(path), with_label=True)):
         assert infos(out, **arguments) == infos(folder, **arguments)
     assert len(infos(out, data_prefix='a')[1]) == 5
     assert infos(out)[1][0]['img_path'] == 'B/3.jpeg'
+    path.write_text('b/1.jpg\nb/none.jpg\nb\n')
+    with pytest.raises(MissingFileError, match=r'names 2 of 3 .*b/none.jpg \(line 2\), b '):
+        ImageFolder(out, ann_file=str(path))
+    reports = [inspect_images(root, value_range=(0, 1e4), show_progress=False)[0]
+               for root in (folder, out)]
+    assert reports[1].pop('root') == out and reports[0].pop('root') == folder
+    assert reports[0] == reports[1] and len(reports[0]['formats']) == 5
 
 
-@pytest.mark.parametrize('raw', [False, True])
-def test_pixels_are_those_of_the_folder(folder, packed, raw):
-    out = packed(raw=raw)
-    for file in list_files(folder):
+@RAW
+def test_pixels_are_those_of_the_folder(folder, pack, raw):
+    out, report = pack(raw=raw)
+    assert report['forms'].get('uncompressed', 0) == (15 if raw else 0)
+    for file in scan_folder(folder):
+        assert content(out, file) == open(f'{folder}/{file}', 'rb').read() or raw
         for choose in (lambda bands, alpha: range(bands), LoadRSImage(3).choose_bands,
                        lambda bands, alpha: [0] if alpha else [bands - 1, 0, 0]):
+            if file.endswith('infrared.tif') and choose.__name__ == 'choose_bands':
+                continue
             expected = read_image(f'{folder}/{file}', choose)
             raster = read_image(f'{out}/{file}', choose)
             assert raster.pixels.dtype == expected.pixels.dtype
-            assert np.array_equal(raster.pixels, expected.pixels, equal_nan=file.endswith(
-                'float.tif')) and raster.nodata == expected.nodata
-        assert raster.pixels.flags.c_contiguous
-    pixels = read_image(f'{out}/a/8.tif').pixels
-    assert pixels.flags.writeable != raw and (pixels.base is not None) >= raw
+            assert raster.pixels.flags.c_contiguous and raster.nodata == expected.nodata
+            np.testing.assert_array_equal(raster.pixels, expected.pixels)
 
 
-@pytest.mark.parametrize('raw', [False, True])
-def test_a_run_on_it_is_the_run_on_the_folder(folder, packed, raw):
-    expected, out = batches(folder), packed(raw=raw)
+@RAW
+def test_a_run_on_it_is_the_run_on_the_folder(folder, pack, raw):
+    expected, (out, _) = batches(folder), pack(raw=raw)
     assert same(batches(out), expected)
-    # opened in this process, which forks
+    # opened in this process, which forks, and not yet opened
     assert same(batches(out, workers=2), expected)
-    # and not yet opened
-    assert same(batches(packed(raw=raw), workers=2, persistent_workers=True), expected)
+    assert same(batches(pack(raw=raw)[0], workers=2, persistent_workers=True), expected)
 
 
-def test_it_is_opened_again_where_it_is_not_inherited(folder, packed):
-    out = packed()
-    dataset = ImageFolder(out, pipeline=[dict(type='LoadRSImage', value_range=(0, 1e4))])
+def test_it_is_opened_again_where_it_is_not_inherited(pack):
+    out, _ = pack()
+    dataset = ImageFolder(out, pipeline=[dict(type='LoadRSImage', bands=1, band_indices=[0],
+                                              value_range=(0, 1e4))])
     images = [dataset[i]['img'] for i in range(len(dataset))]
     assert len(pickle.dumps(dataset)) < 20_000
     with multiprocessing.get_context('spawn').Pool(1) as pool:
@@ -128,30 +146,39 @@ def test_it_is_opened_again_where_it_is_not_inherited(folder, packed):
     assert all(np.array_equal(a['img'], b) for a, b in zip(found, images, strict=True))
 
 
-def test_lists_checks_and_statistics(folder, packed, tmp_path):
-    out = packed()
-    path = tmp_path / 'list.txt'
-    path.write_text('b/1.jpg 1\na/8.tif 0\n')
-    arguments = dict(ann_file=str(path), with_label=True)
-    assert infos(out, **arguments) == infos(folder, **arguments)
-    path.write_text('b/1.jpg\nb/none.jpg\nb\n')
-    with pytest.raises(FileNotFoundError, match=r'names 2 of 3 .*b/none.jpg \(line 2\), b '):
-        ImageFolder(out, ann_file=str(path))
-    options = dict(value_range=(0, 1e4), show_progress=False)
-    reports = [check_images(root, list_files(root), **options) for root in (folder, out)]
-    for report, _ in reports:
-        assert report.pop('root') in (folder, out)
-    assert reports[0] == reports[1] and reports[0][0]['usable'] == 16
-    assert len(reports[0][0]['formats']) == 5
-    photographs = f'{folder}/b', f'{out}/b'
-    first, second = (folder_statistics(root, show_progress=False) for root in photographs)
-    assert {**first, 'root': ''} == {**second, 'root': ''}
-    raw = packed(raw=True)
-    assert check_images(raw, list_files(raw), **options)[0]['formats'] == {'packed pixels': 16}
+def test_limits_hold_for_packed_images(pack, scene):
+    for raw in (False, True):
+        out, _ = pack(raw=raw)
+        with pytest.raises(ImageError, match='56 x 40 pixels, more than max_pixels=2239'):
+            read_image(f'{out}/a/8.tif', max_pixels=2239)
+        assert read_image(f'{out}/a/8.tif', max_pixels=2240).pixels.shape == scene.shape
+
+
+def test_a_folder_of_that_name_stays_a_folder(scene, write, pack, tmp_path):
+    path = write('x.lmdb/y.lmdb/1.png', scene)
+    assert np.array_equal(read_image(path).pixels, scene)
+    assert infos(str(tmp_path / 'x.lmdb'))[1][0]['img_path'] == 'y.lmdb/1.png'
+    out, _ = pack(tmp_path / 'x.lmdb', 'x.lmdb/z.lmdb')
+    assert np.array_equal(read_image(f'{out}/y.lmdb/1.png').pixels, scene)
+
+
+def test_a_new_file_under_the_old_name_is_read_by_the_next_data_set(pack, tmp_path):
+    for count in (3, 5):
+        write_images(tmp_path / 'few', count)
+        out, _ = pack(tmp_path / 'few', 'x.lmdb', raw=True)
+        if count == 5:
+            # a running training keeps the file that it has opened
+            assert len(find_packed(f'{out}/002.jpg')[0].names()) == 3
+        assert len(ImageFolder(out)) == count
+    (tmp_path / 'same.lmdb').hardlink_to(out)
+    assert len(ImageFolder(str(tmp_path / 'same.lmdb'))) == 5
+
+
+# --------------------------------------------------------------------------- damaged files
 
 
 def spoil(path, part):
-    """Change one byte in the middle of a part of a file, and of what LMDB left of it."""
+    """Flip one bit in the middle of a part of a file."""
     data = open(path, 'rb').read()
     assert part in data
     other = bytearray(part)
@@ -159,137 +186,202 @@ def spoil(path, part):
     open(path, 'wb').write(data.replace(part, other))
 
 
-@pytest.mark.parametrize('raw', [False, True])
-def test_a_damaged_byte_is_noticed_and_named(tmp_path, packed, raw):
+@RAW
+def test_a_damaged_byte_is_noticed_and_named(tmp_path, pack, raw):
     paths = write_images(tmp_path / 'few', 5)
-    root = str(tmp_path / 'few')
-    content = (read_image(str(paths[2])).pixels.tobytes() if raw else paths[2].read_bytes())
-    out, other = packed(root, raw=raw), packed(root, raw=raw)
-    spoil(out, content)
-    message = f'{out}/002.jpg is damaged .*checksum is wrong.*pack the folder again'
+    (out, _), (other, _) = (pack(tmp_path / 'few', raw=raw) for _ in range(2))
+    spoil(out, content(other, '002.jpg'))
     for _ in range(2):
-        with pytest.raises(ImageError, match=message) as error:
-            read_image(f'{out}/002.jpg')
-    assert len(str(error.value).splitlines()) == 1
-    for name in ('000', '001', '003', '004'):
-        assert np.array_equal(read_image(f'{out}/{name}.jpg').pixels,
-                              read_image(f'{root}/{name}.jpg').pixels)
+        refused(lambda: read_image(f'{out}/002.jpg'), ImageError,
+                'is damaged .*checksum is wrong.*pack the folder again', f'{out}/002.jpg')
+    for path in (paths[0], paths[4]):
+        assert np.array_equal(read_image(f'{out}/{path.name}').pixels,
+                              read_image(str(path)).pixels)
     dataset = ImageFolder(out, replace_broken=True, pipeline=PIPELINE)
     found = [dataset[SampleIndex(i, 0, 0)]['broken'].item() for i in range(5)]
     assert found == [-1, -1, 2, -1, -1]
-    assert check_images(out, list_files(out), show_progress=False)[0]['unusable'][0][0] == (
-        '002.jpg')
-    spoil(other, b'001.jpg\x00002.jpg')
-    with pytest.raises(ValueError, match=r'\(its list of paths\) is damaged'):
-        ImageFolder(other)
+    assert inspect_images(out, show_progress=False)[0]['unusable'][0][0] == '002.jpg'
+    third, _ = pack(tmp_path / 'few')
+    spoil(third, b'001.jpg\x00002.jpg')
+    with pytest.raises(CMIDError, match=r'\(its list of paths\) is damaged'):
+        ImageFolder(third)
 
 
-def test_the_checksum_is_looked_at_once(tmp_path, packed, monkeypatch):
+def test_the_checksum_is_compared_once(tmp_path, pack, monkeypatch):
     write_images(tmp_path / 'few', 3)
-    out = packed(str(tmp_path / 'few'))
-    ImageFolder(out)
-    sizes = []
-    crc32 = __import__('zlib').crc32
-    monkeypatch.setattr('cmid_mm.datasets.packed_entry.zlib.crc32',
+    out, _ = pack(tmp_path / 'few')
+    sizes, crc32 = [], zlib.crc32
+    monkeypatch.setattr('cmid_mm.datasets.packed_images.zlib.crc32',
                         lambda data: sizes.append(len(data)) or crc32(data))
     for name in ('000', '002', '000', '000', '002'):
         read_image(f'{out}/{name}.jpg')
     assert len(sizes) == 2
 
 
-def test_an_image_that_is_not_there(packed):
-    out = packed()
+def test_an_image_that_is_not_there(pack):
+    out, _ = pack()
     for name in ('none.jpg', 'a', 'x' * 600):
-        with pytest.raises(ImageError, match=f'{name} is not in the packed|cannot be read'):
+        with pytest.raises(ImageError, match=f'{name} (is not in the packed|cannot be read)'):
             read_image(f'{out}/{name}')
         assert name not in find_packed(out)[0]
 
 
-def test_limits_hold_for_packed_images(packed, scene):
-    for out in (packed(), packed(raw=True)):
-        with pytest.raises(ImageError, match='56 x 40 pixels, more than max_pixels=2239'):
-            read_image(f'{out}/a/8.tif', max_pixels=2239)
-        assert read_image(f'{out}/a/8.tif', max_pixels=2240).pixels.shape == scene.shape
-
-
-def database(path, entries):
-    with lmdb.open(str(path), subdir=False, lock=False) as environment, \
-            environment.begin(write=True) as writer:
-        for key, value in entries.items():
-            writer.put(key, value)
-    return str(path)
-
-
-def about(images=1, version=1):
-    return seal(0, None, json.dumps(dict(version=version, images=images)).encode())
-
-
-@pytest.mark.parametrize('lie', [
-    dict(shape=[2**20, 2**20, 3]), dict(shape=[2, 2]), dict(shape=[-2, -2, 3]),
-    dict(shape=[2.0, 2, 3]), dict(dtype='object'), dict(dtype='uint16'), dict(nodata=[None]),
-    dict(nodata=['1', None, None]), dict(shape=None)])
-def test_pixels_that_lie_about_themselves(tmp_path, lie):
-    truth = dict(shape=[2, 2, 3], dtype='uint8', alpha=False, nodata=[None] * 3)
-    path = database(tmp_path / 'x.lmdb', {
-        b'about': about(2), b'/true.png': seal(0, truth, bytes(range(12))),
-        b'/lie.png': seal(1, truth | lie, bytes(12)), b'paths': b''})
-    assert read_image(f'{path}/true.png').pixels.ravel().tolist() == list(range(12))
-    with pytest.raises(ImageError, match='lie.png is damaged in the packed'):
-        read_image(f'{path}/lie.png')
-
-
-def test_files_that_are_no_packed_data_set(tmp_path, packed):
-    def refused(path, reason):
-        with pytest.raises(ValueError, match=f'{path} {reason}') as error:
-            ImageFolder(str(path))
-        assert len(str(error.value).splitlines()) == 1
+def test_files_that_are_no_packed_data_set(tmp_path, pack):
+    def database(name, entries):
+        path = str(tmp_path / f'{name}.lmdb')
+        with lmdb.open(path, subdir=False, lock=False) as environment, \
+                environment.begin(write=True) as writer:
+            for key, value in entries.items():
+                writer.put(key, value)
+        return path
 
     path = tmp_path / 'text.lmdb'
-    for content in (b'', b'text', b'text' * 9999):
-        path.write_bytes(content)
-        refused(path, 'is no packed data set: give a folder')
-    for name, entries in dict(
-            empty={}, other={b'1': b'x'}, short={ABOUT: b'{}'}, unsealed={ABOUT: b'{}' * 50},
-            many={ABOUT: about(images=10**12)}, list={ABOUT: seal(0, None, b'[1]')}).items():
-        refused(database(tmp_path / f'{name}.lmdb', entries), 'is an LMDB database, but no')
-    refused(database(tmp_path / 'new.lmdb', {ABOUT: about(version=7)}), 'has the form 7')
-    fewer = {ABOUT: about(images=2), b'/1': b'', b'/2': b'',
-             b'paths': seal(0, None, b'a.jpg\0')}
-    refused(database(tmp_path / 'fewer.lmdb', fewer), 'lists 1 images where .* 2')
-    whole = open(packed(), 'rb').read()
+    for data in (b'', b'text', b'text' * 9999):
+        path.write_bytes(data)
+        refused(lambda: ImageFolder(str(path)), CMIDError, 'is no packed data set', path)
+    for name, entries in dict(empty={}, other={b'1': b'x'}, short={INDEX: b'{}'},
+                              old={b'about': b'{}' * 50, b'paths': b''}).items():
+        refused(lambda: ImageFolder(database(name, entries)), CMIDError,
+                'is an LMDB database, but no packed', f'{name}.lmdb')
+    index = encode(0, FORMAT + b'a.jpg\0')
+    refused(lambda: ImageFolder(database('more', {INDEX: index, b'/1': b'', b'/2': b''})),
+            CMIDError, 'lists 1 images but holds 2', 'more.lmdb')
+    cut = database('cut', {INDEX: index, b'/a.jpg': b'abc'})
+    refused(lambda: read_image(f'{cut}/a.jpg'), ImageError, 'is cut off in the packed', cut)
+    whole = open(pack()[0], 'rb').read()
     path.write_bytes(whole[:len(whole) // 2])
-    refused(path, 'is cut off: .* bytes of')
-    with pytest.raises(FileNotFoundError, match='none.lmdb does not exist'):
-        ImageFolder(str(tmp_path / 'none.lmdb'))
+    refused(lambda: ImageFolder(str(path)), CMIDError, 'is cut off: .* bytes of', path)
+    refused(lambda: ImageFolder(str(tmp_path / 'none.lmdb')), MissingFileError,
+            'none.lmdb does not exist')
 
 
-def test_a_folder_of_that_name_stays_a_folder(scene, write, tmp_path):
-    path = write('x.lmdb/y.lmdb/1.png', scene)
-    assert np.array_equal(read_image(path).pixels, scene)
-    assert infos(str(tmp_path / 'x.lmdb'))[1][0]['img_path'] == 'y.lmdb/1.png'
-    out = str(tmp_path / 'x.lmdb' / 'z.lmdb')
-    pack_folder(str(tmp_path / 'x.lmdb'), out, show_progress=False)
-    assert np.array_equal(read_image(f'{out}/y.lmdb/1.png').pixels, scene)
-
-
-def test_a_new_file_under_the_old_name_is_read(tmp_path):
-    out, root = str(tmp_path / 'x.lmdb'), tmp_path / 'few'
-    for count in (3, 5):
-        write_images(root, count)
-        pack_folder(str(root), out, raw=True, show_progress=False)
-        dataset = ImageFolder(out, pipeline=[dict(type='LoadRSImage')])
-        assert len(dataset) == count
-        kept = dataset[2]['img']
-    (tmp_path / 'same.lmdb').hardlink_to(out)
-    assert len(ImageFolder(str(tmp_path / 'same.lmdb'))) == 5
-    assert kept.tobytes() == read_image(str(root / '002.jpg')).pixels.tobytes()
-
-
-def test_without_the_library(packed, folder, monkeypatch, tmp_path):
-    out = packed()
+def test_without_the_library(pack, folder, monkeypatch, tmp_path):
+    out, _ = pack()
     monkeypatch.setitem(sys.modules, 'lmdb', None)
+    monkeypatch.setattr('cmid_mm.datasets.packed_images._by_path', {})
+    monkeypatch.setattr('cmid_mm.datasets.packed_images._by_file', {})
     assert len(batches(folder)) == 4
     for call in (lambda: ImageFolder(out), lambda: read_image(f'{out}/a/8.tif'),
                  lambda: pack_folder(folder, str(tmp_path / 'new.lmdb'))):
         with pytest.raises(ImportError, match='need the library lmdb: install it with "pip'):
             call()
+
+
+# --------------------------------------------------------------------------------- writing
+
+
+@pytest.fixture
+def sizes(write, tmp_path):
+    """Folder of images of several sizes; the pixels of the largest."""
+    rows, columns = np.mgrid[:300, :400]
+    large = np.stack([rows * 0.8, columns * 0.6, 255 - rows * 0.4], 2).astype(np.uint8)
+    for name, pixels in {
+            'tall.jpg': large.transpose(1, 0, 2), 'wide.png': large, 'grey.jpg': large[..., 0],
+            'small.jpg': large[:99, :200], 'side.jpg': large[:100, :200]}.items():
+        write(f'sizes/{name}', np.ascontiguousarray(pixels))
+    return tmp_path / 'sizes', large
+
+
+def test_shrunk_images_are_jpegs_of_averages(sizes, pack):
+    root, large = sizes
+    out, report = pack(root, shortest_side=100)
+    assert report['shrunk'] == 3 and report['forms'] == dict(JPEG=3, original=2)
+    assert report['bytes'] == sum(path.stat().st_size for path in root.iterdir())
+    assert report['packed_bytes'] == sum(len(content(out, path.name)) for path in root.iterdir())
+    pixels = {name: read_image(f'{out}/{name}').pixels for name in (
+        'wide.png', 'tall.jpg', 'grey.jpg')}
+    assert [image.shape for image in pixels.values()] == [
+        (100, 133, 3), (133, 100, 3), (100, 133, 1)]
+    means = cv2.resize(large, (133, 100), interpolation=cv2.INTER_AREA)
+    assert np.abs(pixels['wide.png'] - means.astype(int)).mean() < 1
+    better = pack(root, shortest_side=100, quality=100)[0]
+    assert len(content(better, 'wide.png')) > len(content(out, 'wide.png'))
+    raw, report = pack(root, shortest_side=100, raw=True)
+    assert report['shrunk'] == 3 and report['forms'] == dict(uncompressed=5)
+    assert np.array_equal(read_image(f'{raw}/wide.png').pixels, means)
+
+
+def test_what_no_jpeg_holds_keeps_its_size_or_is_shrunk_raw(write, write_tiff, pack, tmp_path):
+    values = np.random.default_rng(0).integers(0, 2000, (40, 60, 4)).astype(np.uint16)
+    write_tiff('odd/deep.tif', values)
+    write_tiff('odd/holes.tif', values[..., :3], nodata=0)
+    write('odd/alpha.png', values.astype(np.uint8))
+    out, report = pack(tmp_path / 'odd', shortest_side=20)
+    assert (report['shrunk'], report['not_shrunk'], report['forms']) == (0, 3, dict(original=3))
+    out, report = pack(tmp_path / 'odd', shortest_side=20, raw=True)
+    assert (report['shrunk'], report['not_shrunk']) == (1, 2)
+    assert report['forms'] == dict(original=1, uncompressed=2)
+    deep, holes = (read_image(f'{out}/{name}.tif') for name in ('deep', 'holes'))
+    means = values.reshape(20, 2, 30, 2, 4).mean((1, 3))
+    assert deep.pixels.dtype == np.uint16 and np.abs(deep.pixels - means).max() <= 0.5
+    assert np.array_equal(holes.pixels, values[..., :3]) and holes.nodata == (0, 0, 0)
+    assert content(out, 'alpha.png') == (tmp_path / 'odd/alpha.png').read_bytes()
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_broken_images_are_named_and_left_out(tmp_path, pack, workers, monkeypatch):
+    monkeypatch.setattr('cmid_mm.datasets.parallel_reading._MIN_ITEMS_FOR_WORKERS', 0)
+    monkeypatch.setattr(packing, '_IMAGES_PER_COMMIT', 3)
+    paths = write_images(tmp_path / 'few', 20)
+    reasons = damage(paths)
+    # five bands can be packed: the loader may want them
+    reasons.pop(next(path for path, reason in reasons.items() if '5 band' in reason))
+    out, report = pack(tmp_path / 'few', workers=workers)
+    found = {str(tmp_path / 'few' / file): reason for file, reason in report['unusable']}
+    assert agree(found, reasons)
+    good = [path for path in paths if str(path) not in reasons]
+    assert find_packed(out)[0].names() == [path.name for path in good]
+    assert all(content(out, path.name) == path.read_bytes() for path in good)
+    # equal folders give equal bytes
+    assert open(pack(tmp_path / 'few')[0], 'rb').read() == open(out, 'rb').read()
+
+
+def test_complete_or_absent(sizes, pack, tmp_path, monkeypatch):
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    root, _ = sizes
+    for before in (None, b'an older file'):
+        if before:
+            (tmp_path / 'x.lmdb').write_bytes(before)
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(packing, 'encode', interrupt)
+            pack(root, 'x.lmdb')
+        assert [path.read_bytes() for path in tmp_path.glob('x.lmdb*')] == [before] * bool(before)
+    assert pack(root, 'x.lmdb')[1]['packed'] == 5
+
+
+def test_names_that_are_hard_to_store(tmp_path, pack):
+    path, = write_images(tmp_path / 'few', 1)
+    deep = tmp_path / 'few' / ('a' * 200) / ('b' * 200) / ('c' * 200)
+    deep.mkdir(parents=True)
+    odd = path.with_name('line\nbreak \udcff.jpg')
+    for copy in (deep / 'x.jpg', odd):
+        copy.write_bytes(path.read_bytes())
+    out, report = pack(tmp_path / 'few')
+    assert [reason for _, reason in report['unusable']] == [
+        'has a path of more than 510 bytes: shorten it']
+    assert sorted(find_packed(out)[0].names()) == sorted([path.name, odd.name])
+    assert read_image(f'{out}/{odd.name}').pixels.shape == (40, 48, 3)
+
+
+@pytest.mark.parametrize('options, reason', [
+    (dict(root='none'), 'none does not exist'),
+    (dict(out='data'), 'does not end in .lmdb'), (dict(out='x.db'), 'name it .*x.db.lmdb'),
+    (dict(out='folder.lmdb'), 'is a folder: give the name of the file'),
+    (dict(root='old.lmdb', out='old.lmdb'), 'is the input itself'),
+    (dict(root='old.lmdb'), 'is packed already'),
+    (dict(root='empty'), 'empty holds no image'), (dict(root='text'), 'no usable image; .*1.jpg'),
+    (dict(shortest_side=0), 'shortest_side=0'), (dict(quality=0), 'quality=0')])
+def test_refused_before_any_work(tmp_path, pack, options, reason):
+    write_images(tmp_path / 'few', 1)
+    pack(tmp_path / 'few', 'old.lmdb')
+    for name in ('folder.lmdb', 'empty', 'text'):
+        (tmp_path / name).mkdir()
+    (tmp_path / 'text' / '1.jpg').write_text('text')
+    before = sorted(tmp_path.rglob('*'))
+    options = dict(dict(root='few', out='x.lmdb'), **options)
+    paths = {name: str(tmp_path / options.pop(name)) for name in ('root', 'out')}
+    with pytest.raises((CMIDError, MissingFileError), match=reason):
+        pack_folder(**paths, show_progress=False, **options)
+    assert sorted(tmp_path.rglob('*')) == before

@@ -1,24 +1,33 @@
-"""From folder to batch, through mmengine's own loader."""
+"""From folder to batch, through mmengine's loader."""
+import random
+
 import numpy as np
 import pytest
 import torch
+from damaged_images import write_images
+from mmcv.transforms import BaseTransform
 from mmengine.runner import Runner
+from mmpretrain.registry import TRANSFORMS
 
+from cmid_mm.datasets import ImageFolder
 from cmid_mm.datasets.image_reading import ImageError
-from cmid_mm.datasets.samplers import keyed_sampler
-from cmid_mm.utils.keyed_random import view_key
+from cmid_mm.datasets.samplers import base_sampler
+from cmid_mm.utils.keyed_random import SampleIndex, view_key
 
 PIPELINE = [dict(type='LoadRSImage'), dict(type='CMIDTwoViews', size=16),
             dict(type='PackViews')]
 
 
+@TRANSFORMS.register_module(force=True)
+class DrawsGlobally(BaseTransform):
+
+    def transform(self, results):
+        return random.random(), np.random.rand(), torch.rand(1).item()
+
+
 @pytest.fixture
-def folder(write, tmp_path):
-    random = np.random.default_rng(0)
-    for i in range(13):
-        height, width = random.integers(20, 40, 2)
-        write(f'data/{i % 3}/{i}.png',
-              random.integers(0, 256, (height, width, 3), dtype=np.uint8))
+def folder(tmp_path):
+    write_images(tmp_path / 'data', 13)
     return str(tmp_path / 'data')
 
 
@@ -37,7 +46,7 @@ def same(one, other):
         torch.equal(a[key], b[key]) for a, b in zip(one, other, strict=True) for key in a)
 
 
-def test_same_bytes_whatever_the_workers(folder):
+def test_same_bytes_for_any_number_of_workers(folder):
     alone = batches(folder)
     assert len(alone) == 3 and alone[0]['inputs'].shape == (4, 2, 3, 16, 16)
     assert same(alone, batches(folder, workers=2))
@@ -59,18 +68,29 @@ def test_two_processes_share_the_batches_of_one(folder, monkeypatch):
     alone = batches(folder)
     parts = []
     for rank in range(2):
-        monkeypatch.setattr(keyed_sampler, 'get_dist_info', lambda rank=rank: (rank, 2))
+        monkeypatch.setattr(base_sampler, 'get_dist_info', lambda rank=rank: (rank, 2))
         parts.append(batches(folder, batch_size=2))
-    # Sample p of the global batch lies in process p % 2, at place p // 2.
+    # Sample p of the global batch lies in process p % 2, at position p // 2.
     together = [{key: torch.stack([a[key], b[key]], 1).flatten(0, 1) for key in a}
                 for a, b in zip(*parts, strict=True)]
     assert same(alone, together)
 
 
-def test_broken_file_stops_the_run_with_its_name(folder):
-    with open(f'{folder}/1/1.png', 'r+b') as file:
+def test_a_broken_file_stops_the_run_with_its_name(folder):
+    with open(f'{folder}/001.jpg', 'r+b') as file:
         file.truncate(60)
-    with pytest.raises(ImageError, match=f'{folder}/1/1.png is .*cut off') as error:
+    with pytest.raises(ImageError, match=f'{folder}/001.jpg is ') as error:
         batches(folder, batch_size=13)
-    # A worker's error is made again in the main process, from its type and its text.
+    # torch makes a worker's error again in the main process, from its type and its text
     assert str(type(error.value)('text')) == 'text'
+
+
+def test_foreign_transforms_draw_by_seed_epoch_and_sample(folder):
+    images = ImageFolder(folder, pipeline=[dict(type='DrawsGlobally')])
+    wanted = [SampleIndex(i, seed=3, epoch=epoch) for epoch in (0, 1) for i in range(4)]
+    forwards = [images[index] for index in wanted]
+    torch.rand(7)
+    assert [images[index] for index in wanted[::-1]][::-1] == forwards
+    # three generators, two epochs, four samples: all differ
+    assert len({number for drawn in forwards for number in drawn}) == 24
+    assert images[SampleIndex(0, seed=4, epoch=0)] not in forwards

@@ -1,4 +1,5 @@
-"""Order of the samples."""
+"""Order of the samples; :class:`BaseKeyedSampler` states what a sampler must provide."""
+from .base_sampler import BaseKeyedSampler
 from .keyed_sampler import KeyedSampler
 
-__all__ = ['KeyedSampler']
+__all__ = ['BaseKeyedSampler', 'KeyedSampler']

@@ -1,4 +1,4 @@
-"""From a file name to two packed views; from two dates and masks to arrays."""
+"""Transforms: loading of images, masks and pairs, two views, packing."""
 from .formatting import PackViews
 from .loading import LoadRSImage
 from .loading_masks import LoadChangeMask, LoadMask

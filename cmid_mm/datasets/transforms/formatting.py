@@ -1,4 +1,4 @@
-"""Packs two views into what leaves a worker: as few bytes as possible."""
+"""Packs two views into the sample that leaves a worker, with as few bytes as possible."""
 import cv2
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ _FEW_BANDS = 4
 
 @TRANSFORMS.register_module()
 class PackViews(BaseTransform):
-    """Keep the views, their boxes, their keys and the mark of a broken image.
+    """Keep the views, their boxes, their keys and the number of a broken sample.
 
     With mmengine's ``default_collate`` a batch is ``inputs`` (B, 2, C, S, S),
     ``view_boxes`` (B, 2, 5), ``view_keys`` (B, 2) and ``broken`` (B,).
@@ -21,8 +21,8 @@ class PackViews(BaseTransform):
 
         Args:
             results (dict): With ``views``, ``view_boxes`` and ``view_keys`` of
-                :class:`CMIDTwoViews`, and ``broken`` where ``ImageFolder`` put the
-                image in the place of a broken one.
+                :class:`CMIDTwoViews`, and ``broken`` where ``ImageFolder``
+                replaced a broken image.
 
         Returns:
             dict: ``inputs`` uint8 (2, C, S, S); ``view_boxes`` float32 (2, 5), rows

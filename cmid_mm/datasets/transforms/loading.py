@@ -1,40 +1,42 @@
-"""Loads remote sensing images: photographs and rasters of any bands, to 8 bits."""
+"""Loads remote sensing images, photographs and rasters of any bands, as 8-bit arrays."""
 from collections.abc import Sequence
 
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpretrain.registry import TRANSFORMS
 
-from cmid_mm.datasets.image_reading import MAX_PIXELS, ImageError, Raster, read_image
+from cmid_mm.datasets.file_limits import MAX_PIXELS, ImageError
+from cmid_mm.datasets.image_reading import read_image
+from cmid_mm.datasets.raster_reading import Raster
+from cmid_mm.utils.errors import CMIDError
 
 
 @TRANSFORMS.register_module()
 class LoadRSImage(BaseTransform):
     """Read ``img_path`` to ``img``, uint8 (H, W, bands), bands in the file's order.
 
-    Photographs come as RGB, never BGR. Where three bands are wanted, grey is repeated.
-    Alpha is dropped, unless the number of wanted bands counts it.
+    Photographs are RGB, never BGR. Where three bands are requested, grey is repeated.
+    Alpha is dropped, unless the number of requested bands includes it.
 
     Args:
         bands (int): Number of bands of the result. Defaults to 3.
         band_indices (Sequence[int], optional): Bands to take from the file, counted
             from 0, in this order. None takes all. Defaults to None.
         value_range (Sequence, optional): ``(low, high)``, or one such pair per band, in
-            the file's units: mapped linearly to 0..255, what lies outside is clipped.
-            For files that are not 8-bit; 8-bit files are never changed. There, NaN and
-            the file's nodata value become 0. Defaults to None.
+            the file's units: mapped linearly to 0..255, values outside are clipped.
+            Applies to files that are not 8-bit, in which NaN and the file's nodata value
+            become 0; 8-bit files are never changed. Defaults to None.
         max_pixels (int): Images with more pixels are refused before they are decoded.
             Defaults to 2**28.
         shortest_side (int, optional): A JPEG is decoded at 1/2, 1/4 or 1/8 of its size,
             the smallest at which its shorter side keeps so many pixels, which takes less
-            time and leaves less to shrink. Other formats are not touched. Whatever
-            follows counts in the pixels of this ``img``. That suits views: both are cut
-            from the same array, and what is matched between them are places relative to
-            each other. It does not suit masks and boxes in the pixels of the file.
+            time. Other formats are decoded whole. All later coordinates are pixels of
+            this ``img``: right for views, which are cut from one array and matched
+            relative to each other; wrong for masks and boxes in pixels of the file.
             Defaults to None, every pixel of the file.
 
     Raises:
-        ImageError: One line that names the file and the cure: unreadable, damaged, too
+        ImageError: One line that names the file and the fix: unreadable, damaged, too
             large, other bands than expected, or not 8-bit without ``value_range``.
     """
 
@@ -45,13 +47,13 @@ class LoadRSImage(BaseTransform):
                  max_pixels: int = MAX_PIXELS,
                  shortest_side: int | None = None) -> None:
         if shortest_side is not None and shortest_side < 1:
-            raise ValueError(f'shortest_side={shortest_side}: give at least 1 pixel, or '
-                             'None to decode every pixel')
+            raise CMIDError(f'shortest_side={shortest_side}: give at least 1 pixel, or '
+                            'None to decode every pixel')
         if band_indices is not None and len(band_indices) != bands:
-            raise ValueError(f'bands={bands}, but band_indices={tuple(band_indices)} '
-                             f'picks {len(band_indices)}: make the two agree')
+            raise CMIDError(f'bands={bands}, but band_indices={tuple(band_indices)} '
+                            f'picks {len(band_indices)}: make the two agree')
         if band_indices is not None and min(band_indices) < 0:
-            raise ValueError(f'band_indices={tuple(band_indices)} count from 0')
+            raise CMIDError(f'band_indices={tuple(band_indices)} count from 0')
         self.bands = bands
         self.band_indices = band_indices
         self.value_range = None if value_range is None else _range(value_range, bands)
@@ -77,25 +79,25 @@ class LoadRSImage(BaseTransform):
             alpha (bool): Whether the last one is alpha.
 
         Raises:
-            ValueError: The file does not have what is wanted.
+            CMIDError: The file does not have the requested bands.
         """
         if self.band_indices is not None:
             if max(self.band_indices) >= bands:
-                raise ValueError(f'has {bands} band(s), but band_indices='
-                                 f'{tuple(self.band_indices)} wants more; bands count '
-                                 'from 0')
+                raise CMIDError(f'has {bands} band(s), but band_indices='
+                                f'{tuple(self.band_indices)} requests more; bands '
+                                'count from 0')
             return self.band_indices
         colours = bands - alpha
         if self.bands in (bands, colours):
             return range(self.bands)
         if colours == 1 and self.bands == 3:
             return (0, 0, 0)
-        raise ValueError(f'has {bands} band(s), but bands={self.bands} are wanted: set '
-                         f'bands={bands} here and in the model, or pick with '
-                         'band_indices=(...), or move the file away')
+        raise CMIDError(f'has {bands} band(s), but bands={self.bands} are requested: set '
+                        f'bands={bands} here and in the model, or pick with '
+                        'band_indices=(...), or move the file away')
 
     def settings(self) -> dict:
-        """What decides how raw values become 0..255, of plain numbers and lists.
+        """Settings that decide how raw values become 0..255, as plain numbers and lists.
 
         Returns:
             dict: ``bands`` int; ``band_indices`` list[int] or None; ``value_range``, one
@@ -103,7 +105,7 @@ class LoadRSImage(BaseTransform):
         """
         value_range = self.value_range
         if value_range is not None:
-            # The shortest decimals of a float32 are those that the config has.
+            # The shortest decimals of a float32 are those of the config.
             value_range = [[float(str(bound)) for bound in pair] for pair in value_range]
         indices = self.band_indices
         return dict(bands=int(self.bands),
@@ -111,7 +113,7 @@ class LoadRSImage(BaseTransform):
                     value_range=value_range)
 
     def to_8_bits(self, path: str, raster: Raster) -> np.ndarray:
-        """Raw values (H, W, bands) to uint8; NaN and what is nodata become 0.
+        """Map raw values (H, W, bands) to uint8; NaN and nodata become 0.
 
         Raises:
             ImageError: There is no ``value_range``, or the numbers are complex.
@@ -155,8 +157,8 @@ def _range(value_range: Sequence, bands: int) -> np.ndarray:
     """float32 (bands, 2): low and high of every band."""
     pairs = np.asarray(value_range, np.float32)
     if pairs.shape not in ((2,), (bands, 2)):
-        raise ValueError(f'value_range={value_range} is neither (low, high) nor one such '
-                         f'pair for each of {bands} bands')
+        raise CMIDError(f'value_range={value_range} is neither (low, high) nor one such '
+                        f'pair for each of {bands} bands')
     if not np.all(pairs[..., 0] < pairs[..., 1]):
-        raise ValueError(f'value_range={value_range}: low must lie below high')
+        raise CMIDError(f'value_range={value_range}: low must be below high')
     return np.broadcast_to(pairs, (bands, 2))

@@ -1,9 +1,9 @@
-"""Loads masks of classes and of change, and refuses what is no class."""
+"""Loads masks of classes and of change, and refuses numbers that are no class."""
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpretrain.registry import TRANSFORMS
 
-from cmid_mm.datasets.image_reading import MAX_PIXELS, ImageError
+from cmid_mm.datasets.file_limits import MAX_PIXELS, ImageError
 from cmid_mm.datasets.mask_reading import LabelImage, read_labels
 
 IGNORED = 255
@@ -25,7 +25,7 @@ class _LoadLabels(BaseTransform):
         """Add ``gt_seg_map`` and name it in ``seg_fields``.
 
         Raises:
-            ImageError: One line that names the mask and the cure.
+            ImageError: One line that names the mask and the fix.
         """
         path = results['seg_map_path']
         image = read_labels(path, self.max_pixels)
@@ -39,7 +39,7 @@ class _LoadLabels(BaseTransform):
         return results
 
     def convert(self, image: LabelImage, path: str, results: dict) -> np.ndarray:
-        """Labels of the file to uint8 (H, W) of the numbers that the model learns."""
+        """Map the labels of the file to uint8 (H, W), the classes of the model."""
         raise NotImplementedError
 
 
@@ -47,7 +47,7 @@ class _LoadLabels(BaseTransform):
 class LoadMask(_LoadLabels):
     """Read the class of every pixel; a number that is no class ends the run.
 
-    The classes are counted in ``results['num_classes']``, as ``MaskFolder`` writes it.
+    ``results['num_classes']`` is the number of classes, as ``MaskFolder`` writes it.
     255 is ignored, and so is a GeoTIFF's nodata value where it is no class. With
     ``results['reduce_zero_label']``, 0 is ignored and the classes count from 1 in the
     file.
@@ -58,7 +58,7 @@ class LoadMask(_LoadLabels):
     """
 
     def convert(self, image: LabelImage, path: str, results: dict) -> np.ndarray:
-        """uint8 (H, W): 0 to ``num_classes`` - 1, and 255 for what is ignored."""
+        """uint8 (H, W): 0 to ``num_classes`` - 1, and 255 where the mask is ignored."""
         labels, first = image.labels, int(results.get('reduce_zero_label', False))
         last = results['num_classes'] + first - 1
         ignored = labels == IGNORED
@@ -72,7 +72,7 @@ class LoadMask(_LoadLabels):
             raise ImageError(
                 f'{path} holds {shown}{more} in {int(wrong.sum())} of {labels.size} '
                 f'pixels, but there are {results["num_classes"]} classes, {first} to '
-                f'{last}, and 255 for what is ignored: correct the mask, or classes in '
+                f'{last}, and 255 for ignored pixels: correct the mask, or classes in '
                 'the config')
         if first:
             ignored |= labels == 0
@@ -84,10 +84,10 @@ class LoadChangeMask(_LoadLabels):
     """Read a mask of change: 0 where nothing changed, anything else where it did.
 
     Args:
-        threshold (int): What exceeds it has changed; JPEGs, whose values waver, need
-            e.g. 127. Defaults to 0.
-        ignore_value (int, optional): Value in the file of pixels that are neither
-            learned nor scored. Defaults to None.
+        threshold (int): Larger values mean change; JPEGs, whose values are inexact, need
+            for example 127. Defaults to 0.
+        ignore_value (int, optional): Value in the file of pixels that enter neither the
+            loss nor the metrics. Defaults to None.
         max_pixels (int): Masks with more pixels are refused before they are decoded.
             Defaults to 2**28.
     """
@@ -103,7 +103,7 @@ class LoadChangeMask(_LoadLabels):
     def convert(self, image: LabelImage, path: str, results: dict) -> np.ndarray:
         """uint8 (H, W): 0 unchanged, 1 changed, 255 ignored."""
         if image.lossy and self.threshold < 1:
-            raise ImageError(f'{path} is a JPEG, in which 0 is not always 0: set threshold='
+            raise ImageError(f'{path} is a JPEG, which does not keep 0 exact: set threshold='
                              '127 in LoadChangeMask, or save masks as PNG')
         changed = (image.labels > self.threshold).astype(np.uint8)
         if self.ignore_value is not None:

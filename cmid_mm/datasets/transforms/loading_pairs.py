@@ -2,7 +2,7 @@
 import numpy as np
 from mmpretrain.registry import TRANSFORMS
 
-from cmid_mm.datasets.image_reading import ImageError
+from cmid_mm.datasets.file_limits import ImageError
 
 from .loading import LoadRSImage
 
@@ -11,12 +11,12 @@ from .loading import LoadRSImage
 class LoadRSImagePair(LoadRSImage):
     """Read ``img_path`` and ``img_path2`` to ``img``, uint8 (H, W, 2 * bands).
 
-    The bands of the earlier date come first. In one array, every flip, turn and crop
-    moves both dates alike.
+    The bands of the earlier date come first. In one array, every flip, rotation
+    and crop moves both dates alike.
 
     Args:
         bands (int): Number of bands of each date. Defaults to 3.
-        **kwargs: Of :class:`LoadRSImage`.
+        **kwargs: Passed to :class:`LoadRSImage`.
 
     Raises:
         ImageError: As for :class:`LoadRSImage`, or the two dates differ in size.

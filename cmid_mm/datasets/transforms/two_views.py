@@ -1,4 +1,4 @@
-"""The two views of CMID: random resized crop and flip, with their places."""
+"""The two views of CMID: random resized crop and flip, with their positions."""
 import math
 from typing import NamedTuple
 
@@ -7,10 +7,11 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpretrain.registry import TRANSFORMS
 
+from cmid_mm.utils.errors import CMIDError
 from cmid_mm.utils.keyed_random import generator, view_key
 
 _TRIES = 10
-_MOST_BANDS_OF_OPENCV = 64
+_MAX_OPENCV_BANDS = 64
 
 
 class Crop(NamedTuple):
@@ -27,7 +28,7 @@ class CMIDTwoViews(BaseTransform):
     """Crop, resize and flip ``img`` twice.
 
     Both views are cut from the image as it is. Photometric changes, normalisation and
-    masks are made later, on the batch. Every choice about view v comes from
+    masks are applied later, to the batch. Every choice about view v comes from
     ``generator(view_key(seed, epoch, sample, v))``.
 
     Source of the draws: the random resized crop of the published code, arXiv 2304.09670
@@ -40,12 +41,12 @@ class CMIDTwoViews(BaseTransform):
             Defaults to (0.3, 1.0).
         ratio (tuple[float, float]): Bounds of width over height. Defaults to (3/4, 4/3).
         flip_prob (float): Probability of a horizontal flip. Defaults to 0.5.
-        locations (str): What ``view_boxes`` say about the corner: 'pixel', the source
-            pixels; 'official', the fractions that the published code took for pixels
+        locations (str): Unit of the corner in ``view_boxes``: 'pixel', source pixels;
+            'official', the fractions that the published code used as pixels
             (top / (H - h), left / (W - w)), for parity with it. Defaults to 'pixel'.
 
     Raises:
-        ValueError: An argument has no meaning, or ``sample_key`` is absent.
+        CMIDError: An argument is invalid, or ``sample_key`` is absent.
     """
 
     def __init__(self,
@@ -55,11 +56,11 @@ class CMIDTwoViews(BaseTransform):
                  flip_prob: float = 0.5,
                  locations: str = 'pixel') -> None:
         if not 0 < area[0] <= area[1] <= 1:
-            raise ValueError(f'area={area}: needs 0 < low <= high <= 1')
+            raise CMIDError(f'area={area}: needs 0 < low <= high <= 1')
         if not 0 < ratio[0] <= ratio[1]:
-            raise ValueError(f'ratio={ratio}: needs 0 < low <= high')
+            raise CMIDError(f'ratio={ratio}: needs 0 < low <= high')
         if locations not in ('pixel', 'official'):
-            raise ValueError(f"locations is 'pixel' or 'official', not {locations!r}")
+            raise CMIDError(f"locations is 'pixel' or 'official', not {locations!r}")
         self.size = size
         self.area = area
         self.ratio = ratio
@@ -78,7 +79,7 @@ class CMIDTwoViews(BaseTransform):
             rows (top, left, height, width, flip); ``view_keys``, int64 (2,).
         """
         if 'sample_key' not in results:
-            raise ValueError(
+            raise CMIDError(
                 'CMIDTwoViews needs sample_key: read the images with ImageFolder and set '
                 "sampler=dict(type='KeyedSampler', shuffle=True) in the dataloader")
         image = results['img']
@@ -134,7 +135,7 @@ class CMIDTwoViews(BaseTransform):
 
 
 def view_box(crop: Crop, height: int, width: int, locations: str) -> tuple:
-    """Row of ``view_boxes``: where a crop of a ``height`` x ``width`` image lies.
+    """Row of ``view_boxes`` for a crop of a ``height`` x ``width`` image.
 
     Args:
         crop (Crop): The crop.
@@ -147,7 +148,7 @@ def view_box(crop: Crop, height: int, width: int, locations: str) -> tuple:
     """
     if locations == 'pixel':
         return tuple(crop)
-    # The published code keeps the denominator from 0 with this very number.
+    # The published code avoids a zero denominator with this number.
     return (crop.top / (height - crop.height + 1e-10),
             crop.left / (width - crop.width + 1e-10),
             crop.height, crop.width, crop.flip)
@@ -158,7 +159,7 @@ def cut_view(image: np.ndarray, crop: Crop, size: int) -> np.ndarray:
 
     Args:
         image (np.ndarray): uint8 (H, W, C).
-        crop (Crop): What to cut.
+        crop (Crop): Part to cut.
         size (int): Side S of the view.
 
     Returns:
@@ -166,10 +167,10 @@ def cut_view(image: np.ndarray, crop: Crop, size: int) -> np.ndarray:
     """
     part = image[crop.top:crop.top + crop.height, crop.left:crop.left + crop.width]
     bands = part.shape[2]
-    if bands <= _MOST_BANDS_OF_OPENCV:
+    if bands <= _MAX_OPENCV_BANDS:
         return _resize_and_flip(part, size, crop.flip)
-    # OpenCV takes a limited number of bands; bands are resized independently anyway.
-    groups = np.array_split(part, math.ceil(bands / _MOST_BANDS_OF_OPENCV), axis=2)
+    # OpenCV limits the number of bands; bands are resized independently anyway.
+    groups = np.array_split(part, math.ceil(bands / _MAX_OPENCV_BANDS), axis=2)
     groups = [np.ascontiguousarray(group) for group in groups]
     return np.concatenate([_resize_and_flip(group, size, crop.flip) for group in groups],
                           axis=2)

@@ -43,7 +43,7 @@ test_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='ConcatDataset',
-        datasets=[dict(labelled_folder, split=split) for split in ('bank', 'query')]))
+        datasets=[dict(labelled_folder, split=split) for split in ('gallery', 'query')]))
 test_evaluator = dict(type='WeightedKNN', k=20)
 # what ProbeHook asks while it trains and `tools/test.py --probes` afterwards
 probe_evaluator = [

@@ -1,36 +1,36 @@
 import numpy as np
 import pytest
-from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmpretrain.registry import DATA_SAMPLERS
 
-from cmid_mm.datasets.samplers import keyed_sampler
-from cmid_mm.datasets.samplers.keyed_sampler import KeyedSampler
+from cmid_mm.datasets.samplers import BaseKeyedSampler, KeyedSampler, base_sampler
+from cmid_mm.utils.errors import CMIDError
 from cmid_mm.utils.keyed_random import SampleIndex
 
 
-def order(count, epoch=0, **kwargs):
-    sampler = KeyedSampler(range(count), **{'seed': 3, **kwargs})
+def order(count, epoch=0, start=0, sampler=KeyedSampler, **kwargs):
+    sampler = sampler(range(count), **{'seed': 3, **kwargs})
     sampler.set_epoch(epoch)
+    sampler.start = start
     indices = list(sampler)
-    assert len(indices) == len(sampler)
+    assert len(indices) == len(sampler) - start
     return indices
 
 
 @pytest.fixture
 def ranks(monkeypatch):
-    """``ranks(W, count)``: what each of W processes yields."""
+    """``ranks(W, count)``: the indices of each of W processes."""
     def call(world_size, count, **kwargs):
         result = []
         for rank in range(world_size):
-            monkeypatch.setattr(keyed_sampler, 'get_dist_info',
+            monkeypatch.setattr(base_sampler, 'get_dist_info',
                                 lambda rank=rank: (rank, world_size))
             result.append(order(count, **kwargs))
         return result
     return call
 
 
-def test_a_permutation_that_carries_seed_and_epoch():
+def test_a_permutation_with_seed_and_epoch():
     indices = order(101, epoch=5)
     assert sorted(indices) == list(range(101)) != indices
     assert all(type(i) is SampleIndex and (i.seed, i.epoch) == (3, 5) for i in indices)
@@ -43,11 +43,11 @@ def test_pure_function_of_seed_and_epoch():
                  order(101, seed=4, epoch=1)]
     for i, one in enumerate(different):
         for other in different[i + 1:]:
-            # Independent orders agree in about one place.
+            # Independent orders agree in about one position.
             assert np.mean(np.array(one) == np.array(other)) < 0.1
 
 
-def test_epoch_changes_during_a_pass_only_for_the_next():
+def test_an_epoch_set_during_a_pass_is_that_of_the_next():
     sampler = KeyedSampler(range(9), seed=0)
     started = iter(sampler)
     first = next(started)
@@ -61,6 +61,8 @@ def test_processes_interleave_one_global_order(ranks, world_size):
     whole = order(24)
     parts = ranks(world_size, 24)
     assert [parts[p % world_size][p // world_size] for p in range(24)] == whole
+    # a resumed epoch continues where each process stopped
+    assert ranks(world_size, 24, start=3) == [part[3:] for part in parts]
 
 
 @pytest.mark.parametrize('count', [16, 17, 19, 23, 31])
@@ -86,8 +88,28 @@ def test_round_up_repeats_the_first_samples(ranks):
     assert len(ranks(4, 10)[0]) == 2
 
 
-def test_runner_passes_its_seed():
-    init_default_scope('mmpretrain')
+def test_a_sampler_of_another_order_needs_one_method(ranks):
+    class EverySecond(BaseKeyedSampler):
+        def num_samples(self):
+            return len(self.dataset) // 2
+
+        def epoch_samples(self):
+            return 2 * np.roll(np.arange(self.num_samples()), self.epoch)
+
+    assert order(9, epoch=1, sampler=EverySecond) == [6, 0, 2, 4]
+    assert ranks(2, 9, epoch=1, start=1, sampler=EverySecond) == [[2], [4]]
+
+
+def test_a_data_set_without_a_length_is_refused():
+    class Endless:
+        def __getitem__(self, index):
+            return index
+
+    with pytest.raises(CMIDError, match='Endless has no length, but KeyedSampler orders'):
+        DATA_SAMPLERS.build(dict(type='KeyedSampler', dataset=Endless()))
+
+
+def test_the_runner_passes_its_seed():
     loader = Runner.build_dataloader(
         dict(dataset=list(range(10)), batch_size=4, num_workers=0, drop_last=True,
              sampler=dict(type='KeyedSampler', shuffle=True)), seed=11)

@@ -1,10 +1,13 @@
-"""Masks of classes and of change: every file type, and what is no class."""
+"""Masks of classes and of change: every file type, and numbers that are no class."""
 import numpy as np
 import pytest
+from damaged_images import refused as one_line
 from mmpretrain.registry import TRANSFORMS
 from PIL import Image
 
 from cmid_mm.datasets.image_reading import ImageError
+
+LABELS = np.array([[0, 1, 2], [255, 2, 1]], np.uint8)
 
 
 def load(path, transform='LoadMask', results=(), **kwargs):
@@ -18,20 +21,23 @@ def load(path, transform='LoadMask', results=(), **kwargs):
 
 
 def refused(path, match, **kwargs):
-    with pytest.raises(ImageError, match=match) as error:
-        load(path, **kwargs)
-    message = str(error.value)
-    assert str(path) in message and len(message.splitlines()) == 1
+    one_line(lambda: load(path, **kwargs), ImageError, match, path)
 
 
-LABELS = np.array([[0, 1, 2], [255, 2, 1]], np.uint8)
+@pytest.fixture
+def save(tmp_path):
+    """``save(array, name)``: save with Pillow and return the path."""
+    def call(array, name='m.png', **options):
+        Image.fromarray(array).save(tmp_path / name, **options)
+        return tmp_path / name
+    return call
 
 
-def test_png_and_palette(tmp_path):
-    Image.fromarray(LABELS).save(tmp_path / 'grey.png')
-    assert load(tmp_path / 'grey.png') == LABELS.tolist()
+def test_pngs_of_every_kind(save, tmp_path):
+    for pixels in (LABELS, LABELS.astype(np.uint16), np.dstack([LABELS] * 3)):
+        assert load(save(pixels)) == LABELS.tolist()
     picture = Image.fromarray(LABELS, 'P')
-    # colours that say nothing of the number
+    # colours without relation to the number
     picture.putpalette([200, 10, 10] * 256)
     picture.save(tmp_path / 'palette.png')
     assert load(tmp_path / 'palette.png') == LABELS.tolist()
@@ -49,18 +55,10 @@ def test_geotiff_with_a_palette(write_tiff):
     assert load(path) == LABELS.tolist()
 
 
-def test_16_bit_png_and_grey_in_three_bands(tmp_path):
-    Image.fromarray(LABELS.astype(np.uint16)).save(tmp_path / 'deep.png')
-    assert load(tmp_path / 'deep.png') == LABELS.tolist()
-    Image.fromarray(np.dstack([LABELS] * 3)).save(tmp_path / 'rgb.png')
-    assert load(tmp_path / 'rgb.png') == LABELS.tolist()
-
-
-def test_zero_is_ignored_where_classes_count_from_one(tmp_path):
-    Image.fromarray(np.array([[0, 1, 3], [255, 2, 2]], np.uint8)).save(tmp_path / 'm.png')
-    assert load(tmp_path / 'm.png', results=dict(reduce_zero_label=True)) == [
-        [255, 0, 2], [255, 1, 1]]
-    refused(tmp_path / 'm.png', 'holds 3 in 1 of 6 pixels, but there are 3 classes, 0 to 2')
+def test_zero_is_ignored_where_classes_count_from_one(save):
+    path = save(np.array([[0, 1, 3], [255, 2, 2]], np.uint8))
+    assert load(path, results=dict(reduce_zero_label=True)) == [[255, 0, 2], [255, 1, 1]]
+    refused(path, 'holds 3 in 1 of 6 pixels, but there are 3 classes, 0 to 2')
 
 
 def test_nodata_is_ignored_unless_it_is_a_class(write_tiff):
@@ -70,50 +68,44 @@ def test_nodata_is_ignored_unless_it_is_a_class(write_tiff):
     refused(write_tiff('c.tif', labels), 'holds -9999 in 1 of 4')
 
 
-def test_what_is_no_mask_is_refused(tmp_path, write_tiff):
-    Image.fromarray(np.arange(40, dtype=np.uint8).reshape(5, 8)).save(tmp_path / 'm.png')
-    refused(tmp_path / 'm.png', r'holds 3, 4, 5, 6, 7, \.\.\. in 37 of 40 pixels')
+def test_files_that_are_no_masks(save, write_tiff, tmp_path):
+    refused(save(np.arange(40, dtype=np.uint8).reshape(5, 8)),
+            r'holds 3, 4, 5, 6, 7, \.\.\. in 37 of 40 pixels')
     colours = np.zeros((4, 4, 3), np.uint8)
     colours[0, 0] = 0, 1, 2
-    Image.fromarray(colours).save(tmp_path / 'c.png')
+    content = save(colours, 'c.png').read_bytes()
     refused(tmp_path / 'c.png', 'is a picture of 3 bands')
     refused(write_tiff('f.tif', np.full((4, 4, 1), .5, np.float32)), 'fractions')
-    (tmp_path / 'empty.png').write_bytes(b'')
-    refused(tmp_path / 'empty.png', 'is empty')
     refused(tmp_path / 'absent.png', 'No such file')
-    content = (tmp_path / 'c.png').read_bytes()
-    (tmp_path / 'half.png').write_bytes(content[:len(content) // 2])
-    refused(tmp_path / 'half.png', 'damaged')
-    (tmp_path / 'text.png').write_text('no picture at all, however long the text may be')
-    refused(tmp_path / 'text.png', 'is not a JPEG, PNG')
+    for data, reason in ((b'', 'is empty'), (content[:len(content) // 2], 'damaged'),
+                         (b'no picture at all, however long', 'is not a JPEG, PNG')):
+        (tmp_path / 'x.png').write_bytes(data)
+        refused(tmp_path / 'x.png', reason)
     tiff = write_tiff('t.tif', np.zeros((64, 64, 1), np.uint8))
     with open(tiff, 'r+b') as file:
         file.truncate(300)
     refused(tiff, 'damaged')
 
 
-def test_a_mask_of_another_size_than_its_image(tmp_path):
-    Image.fromarray(LABELS).save(tmp_path / 'm.png')
-    refused(tmp_path / 'm.png', r'has 3 x 2 pixels, but its image image.tif has 3 x 4',
+def test_a_mask_of_another_size_than_its_image(save):
+    path = save(LABELS)
+    refused(path, r'has 3 x 2 pixels, but its image image.tif has 3 x 4',
             results=dict(ori_shape=(4, 3)))
-    refused(tmp_path / 'm.png', 'max_pixels=5', max_pixels=5)
+    refused(path, 'max_pixels=5', max_pixels=5)
 
 
-def test_change_is_whatever_is_not_zero(tmp_path):
+def test_change_is_any_value_but_zero(save):
     values = np.array([[0, 1, 255], [7, 0, 128]], np.uint8)
-    Image.fromarray(values).save(tmp_path / 'm.png')
-    path = tmp_path / 'm.png'
+    path = save(values)
     assert load(path, 'LoadChangeMask') == [[0, 1, 1], [1, 0, 1]]
     assert load(path, 'LoadChangeMask', threshold=127) == [[0, 0, 1], [0, 0, 1]]
     assert load(path, 'LoadChangeMask', ignore_value=7) == [[0, 1, 1], [255, 0, 1]]
-    Image.fromarray(values > 100).save(tmp_path / 'binary.png')
-    assert load(tmp_path / 'binary.png', 'LoadChangeMask') == [[0, 0, 1], [0, 0, 1]]
+    assert load(save(values > 100), 'LoadChangeMask') == [[0, 0, 1], [0, 0, 1]]
 
 
-def test_change_in_a_jpeg_needs_a_threshold(tmp_path):
+def test_change_in_a_jpeg_needs_a_threshold(save):
     mask = np.zeros((32, 32), np.uint8)
     mask[4:20, 8:24] = 255
-    Image.fromarray(mask).save(tmp_path / 'm.jpg', quality=60)
-    refused(tmp_path / 'm.jpg', 'is a JPEG', transform='LoadChangeMask')
-    loaded = load(tmp_path / 'm.jpg', 'LoadChangeMask', threshold=127)
-    assert np.array_equal(loaded, mask // 255)
+    path = save(mask, 'm.jpg', quality=60)
+    refused(path, 'is a JPEG', transform='LoadChangeMask')
+    assert np.array_equal(load(path, 'LoadChangeMask', threshold=127), mask // 255)

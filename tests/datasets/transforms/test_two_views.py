@@ -98,7 +98,7 @@ def test_fall_back_is_the_central_crop(size, expected):
     assert crop[:4] == expected
 
 
-def test_views_show_what_their_boxes_say(noise):
+def test_views_are_the_parts_that_their_boxes_state(noise):
     seen = set()
     for sample in range(8):
         results = views(noise, (0, 0, sample), size=32)
@@ -163,7 +163,7 @@ def test_any_size_and_aspect(shape):
         assert np.all(boxes[:, :2] + boxes[:, 2:4] <= shape[:2])
 
 
-def test_absent_key_names_the_cure(noise):
+def test_an_absent_key_names_the_fix(noise):
     with pytest.raises(ValueError, match="type='KeyedSampler', shuffle=True"):
         CMIDTwoViews()(dict(img=noise))
 

@@ -4,7 +4,7 @@ _base_ = ['../datasets/aid.py', '../protocols/knn.py', '../default_runtime.py']
 
 test_dataloader = dict(
     dataset=dict(datasets=[
-        dict(_base_.train_20, split='bank', pipeline=_base_.test_pipeline),
+        dict(_base_.train_20, split='gallery', pipeline=_base_.test_pipeline),
         dict(_base_.test_20, split='query', pipeline=_base_.test_pipeline),
     ]))
 val_dataloader = test_dataloader

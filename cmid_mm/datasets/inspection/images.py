@@ -1,0 +1,257 @@
+"""Reads every image of a folder or list once, for a report and for statistics of the bands."""
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from cmid_mm.utils.errors import CMIDError
+
+from ..file_limits import MAX_PIXELS, ImageError, file_format, open_file
+from ..folder_scan import list_images
+from ..image_reading import all_bands, read_image
+from ..list_file import is_listable
+from ..packed_images import find_packed
+from ..parallel_reading import read_in_parallel
+from ..raster_reading import ChooseBands, Raster
+from ..transforms.loading import LoadRSImage, map_to_255
+from .band_statistics import BandSample, histograms, summarise
+from .records import DIGEST_BYTES, ImageRecord, Kind, RecordTable
+
+_CHUNK = 2**20
+
+
+def inspect_images(root: str,
+                   files: Sequence[str] | None = None,
+                   bands: int | None = None,
+                   band_indices: Sequence[int] | None = None,
+                   value_range: Sequence | None = None,
+                   min_side: int = 224,
+                   max_pixels: int = MAX_PIXELS,
+                   max_images: int | None = None,
+                   max_measured: int = 2000,
+                   workers: int | None = None,
+                   show_progress: bool = True) -> tuple[dict[str, Any], list[str]]:
+    """Report which images a training can use, what they are, and statistics of their bands.
+
+    An image is usable if ``LoadRSImage`` takes it. Where ``bands`` is None, that of most
+    images is assumed; without ``value_range``, images that are not 8-bit are usable only
+    where most are not 8-bit: the training then needs a range anyway.
+
+    Args:
+        root (str): The folder.
+        files (Sequence[str], optional): Images, relative to ``root``; None takes all.
+        bands (int, optional): As in ``LoadRSImage``. Defaults to None.
+        band_indices (Sequence[int], optional): As in ``LoadRSImage``.
+        value_range (Sequence, optional): As in ``LoadRSImage``.
+        min_side (int): Images with a shorter side are counted as small. Defaults to 224.
+        max_pixels (int): As in ``LoadRSImage``.
+        max_images (int, optional): At most so many of ``files`` are read, evenly spaced.
+            Defaults to None, all.
+        max_measured (int): At most so many of these, evenly spaced, enter the statistics of
+            the bands. Defaults to 2000.
+        workers (int, optional): Processes that read; None takes one per core.
+        show_progress (bool): Whether a progress bar is written to the standard error.
+
+    Returns:
+        tuple[dict, list[str]]: A report, ready for JSON, and the usable images in their
+        order. The report has
+
+        - ``root``, and the numbers of images: ``found``, ``images`` (read) and ``usable``;
+        - ``unusable`` ([path, reason], ...);
+        - ``formats`` {name: images} and ``kinds`` ([bands, alpha, dtype, images], ...)
+          of all that can be decoded;
+        - ``bands`` and ``value_range_needed``, for the config;
+        - ``width`` and ``height`` [min, median, max] in pixels of the usable images, None
+          without any, and ``min_side``;
+        - of the usable images those that deserve attention, as lists of paths: ``small``,
+          ``constant`` (one colour), ``empty_bands`` (a band of NaN or nodata only) and
+          ``unlistable`` (no list file can hold the path);
+        - ``duplicates``, lists of equal files, and ``duplicate_bytes``, the size of all but
+          the first of each;
+        - ``measured``, the number of usable images without empty bands in the statistics,
+          and ``statistics``: ``bands`` and what :func:`summarise` returns, None where
+          ``measured`` is 0.
+
+    Raises:
+        MissingFileError: The folder does not exist.
+        CMIDError: There is no image, or an argument is invalid.
+    """
+    if band_indices is not None:
+        bands = len(band_indices)
+    loader = LoadRSImage(bands or 1, band_indices, value_range, max_pixels)
+    found = list_images(root) if files is None else files
+    files = [found[place] for place in _spread_places(len(found), max_images or len(found))]
+    measured = set(_spread_places(len(files), max_measured))
+    items = _Items(root, files, all_bands if bands is None else loader.choose_bands,
+                   loader.value_range, max_pixels, measured)
+    table, samples = RecordTable(files), {}
+    for place, (record, sample) in enumerate(read_in_parallel(items, workers, show_progress)):
+        table.add(place, record)
+        if sample is not None:
+            samples[place] = sample
+
+    kinds, formats = table.count('kind'), table.count('format')
+    if bands is None and kinds:
+        bands = common_bands(kind.bands - kind.alpha for kind in kinds.elements())
+        table.refuse(lambda kind: _refusal(LoadRSImage(bands), kind))
+    deep = sum(count for kind, count in kinds.items() if kind.dtype != 'uint8')
+    value_range_needed = value_range is None and 2 * deep > kinds.total()
+    if value_range is None and not value_range_needed:
+        table.refuse(lambda kind: kind.dtype != 'uint8' and (
+            f'holds {kind.dtype} and not 8-bit numbers, as most do: set value_range=(low, '
+            'high) in LoadRSImage, or move the file away'))
+
+    rows, usable = table.usable_rows(), table.names()
+    # Of an image with alpha that is loaded as a band, the sample lacks this band.
+    samples = [sample for place, sample in samples.items() if table.rows['usable'][place]
+               and len(sample.min) in ((1, 3) if bands == 3 else (bands, ))]
+    duplicates, duplicate_bytes = table.duplicates()
+    report = dict(
+        root=str(root), found=len(found), images=len(files), usable=len(usable),
+        unusable=table.unusable(), formats=dict(formats.most_common()),
+        kinds=[[*kind, count] for kind, count in kinds.most_common()],
+        bands=bands, value_range_needed=value_range_needed,
+        width=_spread(rows['width']), height=_spread(rows['height']), min_side=min_side,
+        small=table.names(np.minimum(rows['width'], rows['height']) < min_side),
+        constant=table.names(rows['constant']), empty_bands=table.names(rows['empty']),
+        duplicates=duplicates, duplicate_bytes=duplicate_bytes,
+        unlistable=[file for file in usable if not is_listable(file)],
+        measured=len(samples),
+        statistics=dict(bands=bands, **summarise(samples, bands, value_range))
+        if samples else None)
+    return report, usable
+
+
+def folder_statistics(root: str, **options) -> dict[str, Any]:
+    """Report of :func:`inspect_images`, for callers that need the statistics.
+
+    Raises:
+        MissingFileError: The folder does not exist.
+        CMIDError: It holds no usable image.
+    """
+    report, _ = inspect_images(root, **options)
+    if report['statistics'] is None:
+        reasons = [f'{file} {reason}' for file, reason in report['unusable']]
+        reasons += [f'{file} has a band without any valid pixel' for file in
+                    report['empty_bands']]
+        raise CMIDError(f'{root} holds no usable image; the first: {reasons[0]}')
+    return report
+
+
+def common_bands(bands: Iterable[int]) -> int:
+    """Number of bands that most images have; three where there are grey and RGB images.
+
+    Args:
+        bands (Iterable[int]): Bands of every image, without alpha.
+    """
+    counts = Counter(bands)
+    # Grey images among coloured ones are loaded as coloured ones.
+    return 3 if set(counts) == {1, 3} else counts.most_common(1)[0][0]
+
+
+@dataclass
+class _Items(Dataset):
+    """Item i is the record of image i, or the reason why it cannot be used, and its sample."""
+
+    root: str
+    files: list[str]
+    choose: ChooseBands
+    value_range: np.ndarray | None
+    max_pixels: int
+    measured: set[int]
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> tuple[ImageRecord | str, BandSample | None]:
+        path = os.path.join(self.root, self.files[index])
+        kind = []
+
+        def choose(bands: int, alpha: bool) -> Sequence[int]:
+            kind[:] = bands, bool(alpha)
+            return self.choose(bands, alpha)
+
+        try:
+            raster = read_image(path, choose, self.max_pixels)
+            name, size, digest = _read_file(path, self.max_pixels)
+        except ImageError as error:
+            return str(error).removeprefix(path).strip(), None
+        except (OSError, ValueError) as error:
+            return f'cannot be read: {error}', None
+        pixels = raster.pixels
+        if pixels.dtype.kind == 'c':
+            return 'holds complex numbers: save their magnitude', None
+        counts = histograms(pixels) if pixels.dtype == np.uint8 else None
+        if counts is not None and not any(value is not None for value in raster.nodata):
+            constant, empty = bool(((counts > 0).sum(1) == 1).all()), False
+        else:
+            constant, empty = _constant_and_empty(raster, self.value_range)
+        record = ImageRecord(Kind(*kind, str(pixels.dtype)), name, *pixels.shape[:2], size,
+                             digest, constant, empty)
+        measure = index in self.measured and not empty
+        return record, BandSample(raster, counts) if measure else None
+
+
+def _read_file(path: str, max_pixels: int) -> tuple[str, int, bytes]:
+    """Format, size in bytes and digest of a file."""
+    packed = find_packed(path)
+    if packed is not None:
+        data = packed[0].read(packed[1])
+        return file_format(data), len(data), blake2b(data, digest_size=DIGEST_BYTES).digest()
+    digest, size, name = blake2b(digest_size=DIGEST_BYTES), 0, ''
+    with open_file(path, max_pixels) as file:
+        while chunk := file.read(_CHUNK):
+            name = name or file_format(chunk)
+            digest.update(chunk)
+            size += len(chunk)
+    return name, size, digest.digest()
+
+
+def _constant_and_empty(raster: Raster,
+                        value_range: np.ndarray | None) -> tuple[bool, bool]:
+    """Whether all bands are constant, and whether one has no valid pixel.
+
+    Args:
+        raster (Raster): The image.
+        value_range (np.ndarray, optional): float32 (bands, 2), or (1, 2) for all bands.
+    """
+    constant, empty = [], False
+    for band, nodata in enumerate(raster.nodata):
+        values = raster.pixels[..., band]
+        valid = np.isfinite(values)
+        if nodata is not None:
+            valid &= values != nodata
+        values = values[valid]
+        if not values.size:
+            empty = True
+            continue
+        ends = np.stack([values.min(), values.max()])[:, None]
+        if value_range is not None and values.dtype != np.uint8:
+            # Values outside the range are clipped, which may leave one colour of an image.
+            ends = map_to_255(ends, value_range[[band % len(value_range)]])
+        constant.append(bool(ends[0] == ends[1]))
+    return bool(constant) and all(constant), empty
+
+
+def _refusal(loader: LoadRSImage, kind: Kind) -> str | None:
+    """Reason why the loader refuses a kind of images."""
+    try:
+        loader.choose_bands(kind.bands, kind.alpha)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _spread_places(count: int, most: int) -> list[int]:
+    """At most ``most`` of 0 .. ``count`` - 1, evenly spaced."""
+    return np.linspace(0, count - 1, min(most, count)).round().astype(int).tolist()
+
+
+def _spread(values: np.ndarray) -> list[int] | None:
+    """[min, median, max], None of nothing."""
+    return [int(values.min()), int(np.median(values)), int(values.max())] if len(values) else None

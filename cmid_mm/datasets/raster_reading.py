@@ -1,0 +1,128 @@
+"""Reads TIFF files with GDAL: any bands, any number type, pixels as stored."""
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import NamedTuple
+
+import numpy as np
+import rasterio
+from rasterio.enums import ColorInterp, Interleaving
+from rasterio.errors import NotGeoreferencedWarning
+from rasterio.io import MemoryFile
+
+from .file_limits import BYTES_PER_PIXEL, FIX_PIXELS, check_pixels
+
+# No sensor has more, and GDAL needs hours for a TIFF of some kilobytes with 65,535 bands.
+_MAX_BANDS = 4096
+
+ChooseBands = Callable[[int, bool], Sequence[int]]
+
+
+class Raster(NamedTuple):
+    """Pixels of a file.
+
+    Attributes:
+        pixels (np.ndarray): (H, W, bands), of the file's number type; colours of
+            photographs in the order red, green, blue, alpha.
+        nodata (tuple[float | None]): Per band, the value that marks missing pixels.
+    """
+    pixels: np.ndarray
+    nodata: tuple
+
+
+@contextmanager
+def open_tiff(source: str | bytes, max_pixels: int) -> Iterator[rasterio.DatasetReader]:
+    """Context manager: a TIFF of at most ``max_pixels``.
+
+    Args:
+        source (str | bytes): Its path, or its content.
+        max_pixels (int): Limit on width times height.
+
+    Raises:
+        RasterioError: The file cannot be read.
+        ValueError: It has no pixels, or too many pixels or bands.
+    """
+    # By default GDAL lists the file's whole folder to find sidecar files, which takes
+    # seconds in a folder of a million images. The named driver refuses other formats under
+    # a TIFF's name; some of them, for example VRT, refer to further files.
+    with warnings.catch_warnings(), \
+            rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN='EMPTY_DIR'), ExitStack() as stack:
+        warnings.simplefilter('ignore', NotGeoreferencedWarning)
+        if isinstance(source, str):
+            file = stack.enter_context(rasterio.open(source, driver='GTiff'))
+        else:
+            memory = stack.enter_context(MemoryFile(source))
+            file = stack.enter_context(memory.open(driver='GTiff'))
+        check_pixels(file.width, file.height, max_pixels)
+        if file.count > _MAX_BANDS:
+            raise ValueError(f'has {file.count} bands, more than {_MAX_BANDS}: save only the '
+                             'bands that you need')
+        yield file
+
+
+def read_tiff(source: str | bytes, choose: ChooseBands, max_pixels: int) -> Raster:
+    """Read the chosen bands of a TIFF; the arguments are those of ``read_image``.
+
+    Raises:
+        RasterioError: The file cannot be read.
+        ValueError: It exceeds a limit, or ``choose`` refuses its bands.
+    """
+    with open_tiff(source, max_pixels) as file:
+        if file.colorinterp[0] == ColorInterp.palette:
+            chosen = list(choose(3, False))
+            check_memory(file, len(chosen), max_pixels)
+            colours = palette_colours(file)[:, chosen]
+            return Raster(colours[file.read(1)], (None, ) * len(chosen))
+        check_memory(file, 1, max_pixels)
+        alpha = (file.count > 1 and file.colorinterp[-1] == ColorInterp.alpha
+                 and is_mask(file.read(file.count)))
+        chosen = list(choose(file.count, alpha))
+        check_memory(file, len(chosen), max_pixels)
+        pixels = file.read([band + 1 for band in chosen])
+        nodata = tuple(file.nodatavals[band] for band in chosen)
+    return Raster(np.ascontiguousarray(pixels.transpose(1, 2, 0)), nodata)
+
+
+def check_memory(file: rasterio.DatasetReader, bands: int, max_pixels: int) -> None:
+    """Raise ValueError where reading some bands of a TIFF takes too much memory.
+
+    Width and height do not bound it: a file may have thousands of bands, and a small image
+    may be stored in one huge tile.
+
+    Args:
+        file (rasterio.DatasetReader): The open file.
+        bands (int): Number of bands to read.
+        max_pixels (int): 16 bytes are allowed for each.
+    """
+    height, width = file.block_shapes[0]
+    block = width * height
+    if file.interleaving == Interleaving.pixel:
+        block *= file.count
+    size = max(block, file.width * file.height * bands) * bytes_per_value(file)
+    if size > BYTES_PER_PIXEL * max_pixels:
+        raise ValueError(
+            f'unfolds to {size:,} bytes, more than {BYTES_PER_PIXEL} for each of '
+            f'max_pixels={max_pixels}: {FIX_PIXELS}')
+
+
+def bytes_per_value(file: rasterio.DatasetReader) -> int:
+    """Bytes of one pixel of one band in memory."""
+    # NumPy lacks this one type of rasterio.
+    return np.dtype({'complex_int16': 'complex64'}.get(file.dtypes[0], file.dtypes[0])).itemsize
+
+
+def is_mask(band: np.ndarray) -> bool:
+    """Whether a band marked as alpha is a mask: one level, or two levels, one of them 0.
+
+    GDAL marks the fourth band of every 8-bit TIFF as alpha unless the writer sets another
+    meaning, and that band is near infrared as often as alpha.
+    """
+    return bool(np.all((band == 0) | (band == band.max())))
+
+
+def palette_colours(file: rasterio.DatasetReader) -> np.ndarray:
+    """Colours of a palette: uint8 (number of values of the type, 3), RGB."""
+    colours = np.zeros((np.iinfo(file.dtypes[0]).max + 1, 3), np.uint8)
+    for entry, colour in file.colormap(1).items():
+        colours[entry] = colour[:3]
+    return colours
