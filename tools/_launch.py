@@ -227,7 +227,7 @@ def prepare_processes(cfg):
         if cfg.get('model_wrapper_cfg') is None:
             cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel')
         wrapper = cfg.model_wrapper_cfg
-        # others, such as that of sharded models, have none of these arguments
+        # wrappers of other kinds have none of these arguments
         kind = wrapper.setdefault('type', 'MMDistributedDataParallel')
         if 'DistributedDataParallel' in str(kind):
             wrapper.device_ids = None
