@@ -1,15 +1,14 @@
-"""Second date of a scene: what is built, demolished, converted, flooded, felled or planted."""
+"""Second date of a scene: new, lost and converted surfaces and objects."""
 import math
 
 import numpy as np
 
 from .geometry import blob, grid
-from .layouts.common import trees
 from .materials import OBJECT_CLASSES
 from .objects import houses
 from .plan import OPEN_LAND, SCALE
 
-_MOVING = OBJECT_CLASSES.index('vehicle'), OBJECT_CLASSES.index('ship'), OBJECT_CLASSES.index('plane')
+_MOVING = [OBJECT_CLASSES.index(name) for name in ('vehicle', 'ship', 'plane')]
 
 
 def _random_place(plan, smallest, largest):
@@ -23,7 +22,8 @@ def _demolish(plan):
     plan.items = [item for item in plan.items if item.label in _MOVING or not plan.chance(share)]
 
 
-def _move(plan):
+def _depart(plan):
+    """Some vehicles, ships and planes leave."""
     share = plan.rng.uniform(0.2, 0.7)
     plan.items = [item for item in plan.items
                   if item.label not in _MOVING or not plan.chance(share)]
@@ -68,11 +68,6 @@ def _fell(plan):
                      only_on=OPEN_LAND)
 
 
-def _plant(plan):
-    centre = plan.rng.uniform(-0.6, 0.6, 2) * plan.reach
-    trees(plan, plan.rng.normal(centre, 0.2 * plan.reach, (plan.rng.integers(5, 20), 2)))
-
-
 def _pave(plan):
     """A new road on open land."""
     line = plan.rng.uniform(-1, 1, (3, 2)) * plan.reach * ((1, 1), (0.4, 0.4), (1, 1))
@@ -81,7 +76,7 @@ def _pave(plan):
 
 #: Edits and their probabilities.
 _EDITS = ((_convert, 0.6), (_fell, 0.35), (_flood, 0.4), (_pave, 0.2), (_demolish, 0.5),
-          (_build, 0.6), (_move, 0.5), (_plant, 0.2))
+          (_build, 0.6), (_depart, 0.5))
 
 
 def second_date(plan, rng):

@@ -141,23 +141,27 @@ class Plan:
         near = self.near((low + high) / 2, np.hypot(*(high - low).T) / 2)
         return parcels[near].tolist()
 
-    def polygon(self, points, number, role='', only_on=None):
-        """Add a polygon, (K, 2) in metres."""
-        outline = canvas_coordinates(self.pixels(points))[None]
-        self.grounds.append(Ground(outline, number, 0, role, only_on))
+    def polygon(self, points, what, role='', only_on=None):
+        """Add a polygon, (K, 2) in metres; ``what`` is a surface or a material's name."""
+        self._add(points, what, 0, role, only_on)
 
-    def line(self, points, number, width, role='', only_on=None):
+    def line(self, points, what, width, role='', only_on=None):
         """Add polylines (K, 2) or (N, K, 2) of a width, all in metres."""
+        self._add(points, what, max(1, round(width * SCALE / self.gsd)), role, only_on)
+
+    def _add(self, points, what, width, role, only_on):
+        if not len(points):
+            return
         outlines = canvas_coordinates(self.pixels(points))
         outlines = outlines.reshape(-1, *outlines.shape[-2:])
-        thickness = max(1, round(width * SCALE / self.gsd))
-        self.grounds.append(Ground(outlines, number, thickness, role, only_on))
+        number = surface(what) if isinstance(what, str) else what
+        self.grounds.append(Ground(outlines, number, width, role, only_on))
 
-    def dashes(self, line, number, width=0.25, period=12.0, length=5.0):
+    def dashes(self, line, what, width=0.25, period=12.0, length=5.0):
         """Add a dashed line."""
         points, headings = along(line, period)
         half = np.array((np.cos(headings), np.sin(headings))).T * (length / 2)
-        self.line(np.stack((points - half, points + half), 1), number, width)
+        self.line(np.stack((points - half, points + half), 1), what, width)
 
     def region(self, number, threshold, scale=2.0, role=''):
         """Add irregular patches: wherever a noise of deviation 1 exceeds a threshold."""

@@ -1,6 +1,5 @@
 """Elements that several layouts share."""
 from ..geometry import blob
-from ..materials import surface
 from ..objects import traffic
 from ..plan import OPEN_LAND
 
@@ -46,10 +45,10 @@ def roads(plan, lines, width, cars=0.0, shoulder='gravel', material='asphalt'):
         cars (float): share of the places with vehicles.
         shoulder, material (str): materials.
     """
-    for number, size in ((surface(shoulder), width + 2.5), (surface(material), width)):
+    for number, size in ((shoulder, width + 2.5), (material, width)):
         for line in lines:
             plan.line(line, number, size)
     for line in lines:
         if material != 'track' and width > 5:
-            plan.dashes(line, surface('marking'))
+            plan.dashes(line, 'marking')
         traffic(plan, line, (width / 4, -width / 4), cars)

@@ -6,7 +6,7 @@ import numpy as np
 from ..geometry import blob, grid, meander, rectangle
 from ..materials import surface
 from ..objects import houses
-from .common import roads, trees, wood
+from .common import roads, trees
 
 _CROPS = ('crop', 'crop', 'sprout', 'ripe', 'stubble', 'plough', 'plough', 'blossom')
 
@@ -48,8 +48,6 @@ def farmland(plan):
         houses(plan, corner + rng.uniform(-28, 28, (5, 2)), rng.uniform(14, 30, 5),
                rng.uniform(9, 13, 5), rng.integers(0, 2, 5) * (math.pi / 2))
         trees(plan, corner + rng.uniform(-42, 42, (10, 2)))
-    for centre in rng.uniform(-reach, reach, (rng.integers(0, 2), 2)):
-        wood(plan, centre, plan.gsd * rng.uniform(8, 22))
 
 
 def orchard(plan):
@@ -70,8 +68,6 @@ def orchard(plan):
     if plan.chance(0.3):
         roads(plan, [meander(rng, reach, 2.0, reach * 2)], 5.0, 0.1,
               material=plan.pick('track', 'asphalt'))
-    if plan.chance(0.25):
-        houses(plan, plan.scatter(1.5), 16.0, 9.0, 0.0)
 
 
 def forest(plan):
@@ -91,7 +87,5 @@ def forest(plan):
                   rng.uniform(3, 5))
     if plan.chance(0.15):
         plan.polygon(blob(rng, rng.uniform(-0.6, 0.6, 2) * reach, reach * rng.uniform(0.1, 0.2)),
-                     surface('river'), 'water')
+                     'river', 'water')
     trees(plan, plan.scatter(rng.uniform(4, 20)))
-    if plan.chance(0.15):
-        houses(plan, plan.scatter(0.6), 12.0, 8.0, rng.uniform(0, 3))

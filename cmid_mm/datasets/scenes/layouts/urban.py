@@ -4,7 +4,6 @@ import math
 import numpy as np
 
 from ..geometry import along, blob, grid, meander, rectangle
-from ..materials import surface
 from ..objects import hall, houses, tanks, vehicles
 from .common import clumps, open_country, roads, trees
 
@@ -19,8 +18,8 @@ def industrial(plan):
     plan.row_period = max(rng.uniform(2, 4) / plan.gsd, 3.0)
     xs, ys = (np.cumsum([-reach - rng.uniform(0, 60), *rng.uniform(50, 90, int(reach / 30) + 2)])
               for _ in range(2))
-    roads(plan, [rectangle(x, -reach, x, reach)[1:3] for x in xs]
-          + [rectangle(-reach, y, reach, y)[:2] for y in ys], street, 0.2)
+    roads(plan, [np.array([(x, -reach), (x, reach)]) for x in xs]
+          + [np.array([(-reach, y), (reach, y)]) for y in ys], street, 0.2)
     street = street / 2 + 2
     for x0, x1 in zip(xs[:-1] + street, xs[1:] - street, strict=True):
         for y0, y1 in zip(ys[:-1] + street, ys[1:] - street, strict=True):
@@ -47,42 +46,32 @@ def dense_residential(plan):
     rng, reach = plan.rng, plan.reach
     open_country(plan, 'lawn', 'grass', 'soil', 'lawn')
     street, size = rng.uniform(6, 8), max(rng.uniform(9, 12), 16 * plan.gsd)
-    terraced = plan.chance(0.25)
-    lot = size * (1.0 if terraced else rng.uniform(1.35, 1.55))
-    deep = 2 * size * rng.uniform(1.45, 1.75) + street + 5
+    lot, deep = size * rng.uniform(1.35, 1.55), size * rng.uniform(2.9, 3.5) + street + 5
     curve = meander(rng, reach * 1.1, plan.pick(0.0, 0.0, 3.0, 6.0), reach * 2)
     rows = np.arange(-reach - rng.uniform(0, deep), reach + deep, deep)
     across = np.arange(-reach - rng.uniform(0, 10 * lot), reach, lot * rng.integers(6, 12))
-    roads(plan, [rectangle(x, -reach, x, reach)[1:3] for x in across]
+    roads(plan, [np.array([(x, -reach), (x, reach)]) for x in across]
           + [curve + (0, y) for y in rows], street, rng.uniform(0.05, 0.4), 'concrete')
-    # Places (rows, sides, lots) at both sides of the streets, and the way to the gardens.
+    # Kerbs of all lots: one for each row, side of the street and place along the curve.
     points, headings = along(curve, lot, rng.uniform(0, lot))
-    side = np.array([1, -1])[:, None]
-    away = np.stack((-np.sin(headings) * side, np.cos(headings) * side), -1)
-    kerbs = points + away * (street / 2) + np.stack((0 * rows, rows), 1)[:, None, None]
-    kept = plan.near(kerbs.reshape(-1, 2), 2 * size).reshape(kerbs.shape[:3])
-    kept &= rng.random(kept.shape) < 0.93
-    kerbs = kerbs[kept]
-    away, headings = (np.broadcast_to(values, (*kept.shape, *values.shape[2:]))[kept]
-                      for values in (away, headings[None]))
-    count = len(kerbs)
-    places = kerbs + away * (size * 0.6 + 3.5)
-    if not terraced:
-        paved = rng.random(count) < 0.6
-        along_street = np.array((np.cos(headings), np.sin(headings))).T
-        doors = (kerbs + along_street * (lot * 0.5))[paved]
-        out = away[paved]
-        plan.line(np.stack((doors, doors + out * (size * 0.7)), 1),
-                  plan.surface('concrete', 'gravel', 'worn_asphalt'), 2.4)
-        parked = rng.random(len(doors)) < 0.5
-        vehicles(plan, (doors + out * 3.6)[parked], headings[paved][parked] + math.pi / 2, 0.0)
-    houses(plan, places, lot * 0.98 if terraced else size * rng.uniform(0.85, 1.08, count),
+    row, side, place = (grid.ravel() for grid in np.meshgrid(rows, (1, -1), np.arange(len(points))))
+    headings = headings[place]
+    away = np.array((-np.sin(headings) * side, np.cos(headings) * side)).T
+    kerbs = points[place] + away * (street / 2) + np.array((0 * row, row)).T
+    kept = plan.near(kerbs, 2 * size) & (rng.random(len(kerbs)) < 0.93)
+    kerbs, headings, away = kerbs[kept], headings[kept], away[kept]
+    paved = rng.random(len(kerbs)) < 0.6
+    doors = kerbs[paved] + np.array((np.cos(headings), np.sin(headings))).T[paved] * (lot / 2)
+    plan.line(np.stack((doors, doors + away[paved] * (size * 0.7)), 1),
+              plan.surface('concrete', 'gravel', 'worn_asphalt'), 2.4)
+    vehicles(plan, (doors + away[paved] * 3.6)[::2], headings[paved][::2] + math.pi / 2, 0.0)
+    houses(plan, kerbs + away * (size * 0.6 + 3.5), size * rng.uniform(0.85, 1.08, len(kerbs)),
            size * rng.uniform(0.66, 0.84), headings,
            [plan.pick('tile', 'brown_tile', 'slate', 'bitumen', 'grey_sheet') for _ in range(2)])
-    gardens = places + away * (size * 0.9)
-    for pool in gardens[rng.random(count) < 0.08]:
-        plan.polygon(blob(rng, pool, 2.4, 0.1, 10), surface('pool'))
-    trees(plan, rng.normal(gardens, 2.0)[rng.random(count) < 0.6], 1.5, 3.2)
+    gardens = kerbs + away * (size * 1.5 + 3.5)
+    for pool in gardens[rng.random(len(gardens)) < 0.08]:
+        plan.polygon(blob(rng, pool, 2.4, 0.1, 10), 'pool')
+    trees(plan, rng.normal(gardens, 2.0)[rng.random(len(gardens)) < 0.6], 1.5, 3.2)
 
 
 def sparse_residential(plan):
@@ -110,6 +99,6 @@ def sparse_residential(plan):
     headings = rng.integers(0, 2, count) * (math.pi / 2) + rng.normal(0, 0.15, count)
     houses(plan, places, wide, wide * 0.68, headings, ('tile', 'brown_tile', 'slate', 'bitumen'))
     for pool in places[rng.random(count) < 0.2] + (12, 9):
-        plan.polygon(blob(rng, pool, 3.6, 0.12, 12), surface('pool'))
+        plan.polygon(blob(rng, pool, 3.6, 0.12, 12), 'pool')
     clumps(plan, rng.integers(3, 8), 7.0)
     trees(plan, plan.scatter(rng.uniform(15, 50)))

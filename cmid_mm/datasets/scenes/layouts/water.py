@@ -6,7 +6,7 @@ import numpy as np
 from ..geometry import along, blob, grid, meander, rectangle, ribbon, shift
 from ..materials import surface
 from ..objects import hall, houses, ships, vehicles
-from .common import open_country, roads, trees, wood
+from .common import open_country, roads, trees
 from .rural import fields
 
 
@@ -29,11 +29,8 @@ def river(plan):
     bars = shift(line, bend / (np.abs(bend).max() + 1e-9) * wide * 0.22)
     plan.polygon(ribbon(bars, width), plan.surface('sand', 'gravel', 'soil'))
     water = plan.pick('river', 'silt', 'river')
-    plan.polygon(ribbon(line, width * 0.92), surface(water), 'water')
+    plan.polygon(ribbon(line, width * 0.92), water, 'water')
     plan.polygon(ribbon(line, width * 0.5), surface(water, 1))
-    for centre in line[rng.integers(10, 60, rng.integers(0, 3))]:
-        plan.polygon(blob(rng, centre, wide * rng.uniform(0.12, 0.22), 0.3),
-                     plan.surface('sand', 'scrub', 'gravel'))
     for side in (0.62, -0.62):
         points, _ = along(shift(line, side * width), 6.0 * max(plan.gsd, 0.8))
         kept = rng.random(len(points)) < rng.uniform(0.2, 0.8)
@@ -41,8 +38,6 @@ def river(plan):
     if plan.chance(0.35):
         across = meander(rng, reach, 3.0, reach * 2)[:, ::-1] + (rng.normal(0, reach * 0.2), 0)
         roads(plan, [across], rng.uniform(7, 11), 0.2, 'concrete')
-    if plan.chance(0.3):
-        wood(plan, rng.uniform(-reach, reach, 2), reach * 0.25)
     if plan.chance(0.35):
         points, headings = along(line, 80.0, rng.uniform(10, 70))
         ships(plan, points, rng.uniform(16, 40), rng.uniform(4, 7), headings)
@@ -72,15 +67,15 @@ def coast(plan):
             if plan.chance(0.7):
                 part = wave[start:start + rng.integers(4, 12)]
                 swell = np.sin(np.linspace(0.1, math.pi - 0.1, len(part)))
-                plan.polygon(ribbon(part, strip * rng.uniform(0.08, 0.3) * swell), surface('foam'))
+                plan.polygon(ribbon(part, strip * rng.uniform(0.08, 0.3) * swell), 'foam')
     if plan.chance(0.3):
-        land(0, strip * 0.35, surface('rock'), 'shore')
+        land(0, strip * 0.35, 'rock', 'shore')
         for x, y in shore[2:-2:3]:
             plan.polygon(blob(rng, (x, y + strip * rng.uniform(-0.2, 0.9)),
                               strip * rng.uniform(0.1, 0.35), 0.4), surface('rock', 1))
     else:
-        land(0, strip * 0.03, surface('wet_sand'), 'shore')
-        land(-strip * 0.6, strip * 0.04, surface('sand'), 'shore')
+        land(0, strip * 0.03, 'wet_sand', 'shore')
+        land(-strip * 0.6, strip * 0.04, 'sand', 'shore')
     back = strip * rng.uniform(1.6, 3.5)
     land(-back, strip * 0.2, plan.surface('scrub', 'grass', 'leaf', 'needle'), 'wood')
     if plan.chance(0.5):
@@ -129,8 +124,6 @@ def _marina(plan, quay):
             sizes = length * rng.uniform(0.72, 1.05, len(berths))
             centres = np.stack([x + side * (sizes / 2 + 1.6 + plan.gsd), berths], 1)
             ships(plan, centres, sizes, sizes * 0.3, math.pi * rng.integers(0, 2, len(berths)))
-    if plan.chance(0.5):
-        plan.line([[(-reach, end + 18), (reach * 0.4, end + 18)]], surface('rock'), 9.0)
 
 
 def _cargo_quay(plan, quay):
@@ -147,5 +140,3 @@ def _cargo_quay(plan, quay):
             y = np.arange(quay + 48, reach, spacing)
             ships(plan, np.stack([np.full(len(y), pier + side * (half + 9)), y], 1),
                   spacing * 0.75, 13.0, math.pi / 2, cargo=True)
-    tugs = rng.uniform((-reach, quay + 40), (reach, reach + 40), (6, 2))
-    ships(plan, tugs, 16.0, 5.0, rng.uniform(0, 6, 6))
