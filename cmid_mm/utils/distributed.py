@@ -47,7 +47,7 @@ def gather_interleaved(x: Tensor) -> Tensor:
     """Rows of all processes, in the order of the global batch.
 
     The samplers give process r the samples r, r + W, r + 2W, ... of the global batch, so
-    rows are interleaved to give the order that one process would see.
+    rows are interleaved to give the order of one process.
 
     Args:
         x (Tensor): (B, ...), the same shape on every process.

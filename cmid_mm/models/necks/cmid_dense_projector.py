@@ -14,7 +14,7 @@ class CMIDDenseProjector(BaseModule):
     """An MLP over cells, unit length, then the cosine to each prototype.
 
     The layers work on cells, not on pixels of a map: only the cells that were matched
-    pass through them, and batch norm sees exactly those.
+    pass through them, and batch norm has the statistics of exactly those.
 
     Args:
         in_channels (int): Channels of a cell.

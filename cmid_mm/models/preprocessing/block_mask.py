@@ -45,7 +45,7 @@ def upsample_mask(mask: Tensor, side: int) -> Tensor:
 
 
 def fill_masked(images: Tensor, mask: Tensor, fill: str | None = 'mean') -> Tensor:
-    """Replace the masked pixels, so that the student cannot see them.
+    """Replace the masked pixels.
 
     Args:
         images (Tensor): Normalised images, floating point (B, C, H, W).

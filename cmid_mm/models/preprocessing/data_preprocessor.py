@@ -97,9 +97,9 @@ class CMIDDataPreprocessor(BaseDataPreprocessor):
         Args:
             data (dict): In training what ``PackViews`` packs, collated: inputs
                 (B, 2, C, S, S) uint8, view_boxes (B, 2, 5) float32, view_keys (B, 2)
-                int64; ``broken`` is for ``BrokenImagesHook`` and stays behind. Else
-                inputs, a list of (C, S, S) uint8 tensors or one of
-                (B, C, S, S), and data_samples.
+                int64; ``broken``, for ``BrokenImagesHook``, is not copied. Else
+                inputs, a list of (C, S, S) uint8 tensors or one of (B, C, S, S), and
+                data_samples.
             training (bool): Which of the two.
 
         Returns:
@@ -138,8 +138,8 @@ class CMIDDataPreprocessor(BaseDataPreprocessor):
             keys (Tensor): (B,) int64, of the views.
 
         Returns:
-            tuple[Tensor, Tensor]: Masks (B, S, S) bool, true = masked, and the images as
-            the student sees them.
+            tuple[Tensor, Tensor]: Masks (B, S, S) bool, true = masked, and the images
+            with their masked pixels filled.
         """
         mask = block_mask(keys, self.mask_grid(images.shape[-1]), self.mask_ratio)
         mask = upsample_mask(mask, self.mask_cell)

@@ -187,8 +187,8 @@ def jitter(images: Tensor, parameters: PhotometricParameters) -> Tensor:
         for i in range(2):
             images = _tone_slot(images, *_active(factors[:2], slot == i))
         return images
-    # Hue is the dearest operation and stands once, between three slots for what comes
-    # before and three for what comes after it; a factor of 1 leaves a slot unused.
+    # Hue is the most expensive operation and is applied once, between three slots for the
+    # operations before and three for those after it; a factor of 1 leaves a slot unused.
     hue_rank = rank[:, 3:]
     slot = rank[:, :3] + 2 * (rank[:, :3] > hue_rank)
     for i in range(3):

@@ -45,8 +45,8 @@ def random_images(batch=4, bands=3, height=37, width=29):
 def pair(golden, key):
     """An image and the expected result twice, as batches of unequal members.
 
-    The companion in front has other contents, so that a parameter or mean that leaks
-    from one image into another is seen.
+    The companion before it has other contents, so that a parameter or mean that is mixed
+    between the images changes the result.
     """
     image, expected = (golden.tensor(name).permute(2, 0, 1) for name in ('image', key))
     return torch.stack([image.flip(0) // 2, image]), expected
