@@ -5,7 +5,6 @@ from torch import Tensor
 
 from .panels import draw_grid, save_grid
 
-
 HEADS = 'image', 'masked image', 'reconstruction'
 
 

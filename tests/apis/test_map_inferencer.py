@@ -12,7 +12,6 @@ from PIL import Image
 from rasters import (
     CRS,
     landscape,
-    register_plain_convolution,
     save_segmentor,
     segmentation_config,
     write_raster,

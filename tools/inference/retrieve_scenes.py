@@ -40,6 +40,7 @@ def save_retrieval(queries, answers, read, out):
         out (str): File to write, PNG by its ending.
     """
     import numpy as np
+
     from cmid_mm.visualization.panels import save_grid, to_rgb
     columns = 1 + max(len(found) for found in answers)
     panels, captions = [], []
