@@ -16,7 +16,7 @@ from ..engine.optimizers.auto_precision import best_precision
 from ..visualization.raster_pictures import class_colours, save_class_map
 from .raster_file import RasterFile
 from .raster_inferencer import RasterInferencer
-from .tiles import Mosaic, Span, cut_axis
+from .tiles import Mosaic, cut_axis
 
 NODATA = 255
 _BLOCK = 256
