@@ -1,7 +1,5 @@
 """``init_cfg=dict(type='CMIDPretrained', checkpoint=...)`` for any backbone."""
-import difflib
 import functools
-import inspect
 import logging
 import re
 
@@ -41,14 +39,12 @@ class CMIDPretrained:
             that may stay fresh. Defaults to ().
 
     Raises:
-        CMIDError: An argument is unknown or out of range; when called: the file does not
-            fit, in one line with a suggested fix.
+        CMIDError: An argument is out of range; when called: the file does not fit, in one
+            line with a suggested fix.
     """
 
     def __init__(self, checkpoint=None, encoder=None, prefix=None, map_location='cpu',
-                 min_match=1., allow_missing=(), **unknown):
-        for name in unknown:
-            raise CMIDError(f'CMIDPretrained has no argument {name!r}{_suggestion(name)}')
+                 min_match=1., allow_missing=()):
         if not isinstance(checkpoint, str) or not checkpoint:
             raise CMIDError(f'checkpoint={checkpoint!r}: CMIDPretrained needs the path of a '
                             'file, init_cfg=dict(type="CMIDPretrained", checkpoint="...")')
@@ -195,12 +191,6 @@ def _needs_initialization(module: nn.Module, match: Match) -> bool:
     fresh = {*match.missing, *match.fresh, *match.misfits}
     fresh &= {name for name, _ in module.named_parameters()}
     return any(not STAGE_NORM.match(key) for key in fresh)
-
-
-def _suggestion(name: str) -> str:
-    known = list(inspect.signature(CMIDPretrained).parameters)[:-1]
-    close = difflib.get_close_matches(name, known, 1)
-    return f': did you mean {close[0]!r}?' if close else f'; it has {", ".join(known)}'
 
 
 patch_base_module()

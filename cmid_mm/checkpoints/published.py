@@ -59,7 +59,7 @@ def convert_published_file(source: str, out: str, to: str = 'cmid_mm') -> dict:
     """Convert a file; ``to`` is ``'cmid_mm'`` or ``'published'``.
 
     Returns:
-        dict: ``found`` and ``written``, the contents, and ``left_behind``, texts.
+        dict: ``found`` and ``written``, the contents, and ``not_converted``, texts.
 
     Raises:
         MissingFileError: The file does not exist.
@@ -73,7 +73,7 @@ def convert_published_file(source: str, out: str, to: str = 'cmid_mm') -> dict:
     except CMIDError as error:
         raise CMIDError(f'{name}: {error}') from error
     save_checkpoint_file(written, out)
-    return dict(found=found, written=written, left_behind=left_behind(found, written))
+    return dict(found=found, written=written, not_converted=not_converted(found, written))
 
 
 def import_published(content: dict, source: str) -> dict:
@@ -145,7 +145,7 @@ def export_published(content: dict) -> dict:
     return known | dict(model=to_published(state))
 
 
-def left_behind(found: dict, written: dict) -> list[str]:
+def not_converted(found: dict, written: dict) -> list[str]:
     """The content of a file that was not converted, one text for each, for the user.
 
     The optimiser's state is not converted: its names are swapped in published files (see

@@ -31,9 +31,10 @@ PARTS = (
     ('last_layer.', 'prototypes.'),
 )
 # A published projector of a single layer is no sequence; here it is one of one layer.
-SINGLE_LAYER, FIRST_LAYER = 'mlp.', 'mlp.0.'
+SINGLE_LAYER = (('mlp.weight', 'mlp.0.weight'), ('mlp.bias', 'mlp.0.bias'))
 # statistics of the images are no part of a published file
 NOT_PUBLISHED = ('data_preprocessor.mean', 'data_preprocessor.std')
+
 
 
 def convert_published(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -64,12 +65,8 @@ def from_published(key: str) -> str:
 
 def part_from_published(key: str) -> str:
     """The same for a name inside a projector, without its prefix."""
-    for theirs, ours in PARTS:
-        if key.startswith(theirs):
-            return ours + key[len(theirs):]
-    if key in (f'{SINGLE_LAYER}weight', f'{SINGLE_LAYER}bias'):
-        return FIRST_LAYER + key[len(SINGLE_LAYER):]
-    return key
+    return next((ours + key[len(theirs):] for theirs, ours in (*PARTS, *SINGLE_LAYER)
+                 if key.startswith(theirs)), key)
 
 
 def to_published(state: dict[str, Tensor]) -> OrderedDict:
@@ -86,25 +83,19 @@ def to_published(state: dict[str, Tensor]) -> OrderedDict:
     converted = OrderedDict()
     for theirs, ours in PLACES:
         keys = [key for key in state if _covers(ours, key)]
-        layers = {key.split('.mlp.')[1].split('.')[0] for key in keys if '.mlp.' in key}
+        single = not any(key.startswith(f'{ours}mlp.') and not key.startswith(f'{ours}mlp.0.')
+                         for key in keys)
         for key in keys:
             rest = key[len(ours):]
             if 'projector.' in theirs:
-                rest = _part_to_published(rest, layers == {'0'})
+                rest = next((there + rest[len(here):]
+                             for there, here in (*PARTS, *SINGLE_LAYER * single)
+                             if rest.startswith(here)), rest)
             converted[theirs + rest] = state.pop(key)
     if state:
         raise CMIDError(f'{len(state)} tensors have no place in a published CMID '
                         f'checkpoint, e.g. {next(iter(state))}')
     return _with_transposed(converted, 'queue')
-
-
-def _part_to_published(key: str, single_layer: bool) -> str:
-    for theirs, ours in PARTS:
-        if key.startswith(ours):
-            return theirs + key[len(ours):]
-    if single_layer and key.startswith(FIRST_LAYER):
-        return SINGLE_LAYER + key[len(FIRST_LAYER):]
-    return key
 
 
 def _covers(place: str, key: str) -> bool:

@@ -15,7 +15,7 @@ from cmid_mm.checkpoints.adapt import (
 
 
 def pillow(grid, rows, columns):
-    """Bicubic by Pillow, an implementation apart; (h, w) -> (rows, columns)."""
+    """Bicubic by Pillow, an independent implementation; (h, w) -> (rows, columns)."""
     image = Image.fromarray(grid.numpy().astype(np.float32))
     return torch.from_numpy(np.array(image.resize((columns, rows), Image.BICUBIC)))
 
@@ -32,12 +32,6 @@ def ramp(rows, columns):
     return torch.stack([y, x], dim=-1).reshape(1, -1, 2).float()
 
 
-def test_same_size_is_the_identity():
-    positions, table = torch.randn(1, 17, 3), torch.randn(49, 3)
-    assert torch.equal(resize_positions(positions, (4, 4)), positions)
-    assert torch.equal(resize_bias_table(table, 7), table)
-
-
 @pytest.mark.parametrize('size', [(10, 5), (3, 14)])
 def test_positions_agree_with_pillow_and_keep_the_class_token(size):
     positions = torch.randn(1, 1 + 49, 8)
@@ -47,13 +41,16 @@ def test_positions_agree_with_pillow_and_keep_the_class_token(size):
     assert torch.equal(resized[:, 0], positions[:, 0])
 
 
-def test_positions_of_a_ramp_stay_a_ramp_and_constants_constants():
+def test_ramps_constants_and_equal_sizes_are_kept():
     """Twice as many places lie half a place apart, starting a quarter before."""
     resized = resize_positions(ramp(8, 8), (16, 16)).unflatten(1, (16, 16))
     expected = (ramp(16, 16).unflatten(1, (16, 16)) - 0.5) / 2
     torch.testing.assert_close(resized[:, 4:-4, 4:-4], expected[:, 4:-4, 4:-4])
     constant = torch.full((1, 16, 2), 3.25)
     torch.testing.assert_close(resize_positions(constant, (9, 3)), torch.full((1, 27, 2), 3.25))
+    positions, table = torch.randn(1, 17, 3), torch.randn(49, 3)
+    assert torch.equal(resize_positions(positions, (4, 4)), positions)
+    assert torch.equal(resize_bias_table(table, 7), table)
 
 
 def test_bias_table_is_cubic_along_both_offsets_and_keeps_its_centre():
@@ -70,7 +67,7 @@ def test_bias_table_is_cubic_along_both_offsets_and_keeps_its_centre():
 
 
 @pytest.mark.parametrize('bands', [1, 2, 3, 4, 5, 6, 10])
-def test_stem_answers_alike_to_what_is_alike_in_every_band(bands):
+def test_stem_gives_the_same_response_to_grey_images(bands):
     weight = torch.randn(5, 3, 7, 7)
     adapted = adapt_stem(weight, bands)
     assert adapted.shape == (5, bands, 7, 7)

@@ -60,29 +60,26 @@ def end_of(name, *arguments):
 # ------------------------------------------------------------------ convert_published
 
 
-def test_published_pretraining_there_and_back(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize('part, field, first, second', [
+    ('model', 'model', '686 tensors of a pre-training',
+     ["not converted: the optimiser's state, logged values, state of hooks"]),
+    ('backbone', None, '318 tensors of a backbone', [])])
+def test_published_file_there_and_back(part, field, first, second, tmp_path, monkeypatch, capsys):
+    """Bit by bit, see tests/checkpoints/test_published.py for more."""
     monkeypatch.chdir(tmp_path)
-    model = thin_tensors(keys_of('resnet50'))
-    save_pretraining('theirs.pth', model)
+    tensors = thin_tensors(keys_of('resnet50', part))
+    if field:
+        save_pretraining('theirs.pth', tensors)
+    else:
+        torch.save(tensors, 'theirs.pth')
     call('convert_published', 'theirs.pth', 'new folder/ours.pth')
-    first, second = capsys.readouterr().out.splitlines()
-    assert first == ('686 tensors of a pre-training written to new folder/ours.pth in the '
-                     'form of cmid_mm')
-    assert second == "left behind: the optimiser's state, logged values, state of hooks"
+    assert capsys.readouterr().out.splitlines() == [
+        f'{first} written to new folder/ours.pth in the form of cmid_mm', *second]
     call('convert_published', 'new folder/ours.pth', 'back.pth', '--to', 'published')
-    assert len(capsys.readouterr().out.splitlines()) == 1
-    assert_same_file(load_checkpoint_file('back.pth')['model'], model)
-
-
-def test_published_backbone_there_and_back(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    backbone = thin_tensors(keys_of('swin_base', 'backbone'))
-    torch.save(backbone, 'theirs.pth')
-    call('convert_published', 'theirs.pth', 'ours.pth')
-    call('convert_published', 'ours.pth', 'back.pth', '--to', 'published')
-    assert [line.split(' written')[0] for line in capsys.readouterr().out.splitlines()] == [
-        '351 tensors of a backbone'] * 2
-    assert_same_file(load_checkpoint_file('back.pth'), backbone)
+    assert capsys.readouterr().out.splitlines() == [
+        f'{first} written to back.pth in the form of published']
+    back = load_checkpoint_file('back.pth')
+    assert_same_file(back[field] if field else back, tensors)
 
 
 def test_training_and_testing_start_from_a_converted_file(project, train, tester, monkeypatch):

@@ -35,8 +35,8 @@ def main(arguments=None):
     if 'model' in published:
         what, state = 'pre-training', published['model']
     print(f'{len(state)} tensors of a {what} written to {args.out} in the form of {args.to}')
-    if done['left_behind']:
-        print(f'left behind: {", ".join(done["left_behind"])}')
+    if done['not_converted']:
+        print(f'not converted: {", ".join(done["not_converted"])}')
 
 
 if __name__ == '__main__':
