@@ -1,4 +1,5 @@
 """Any config on a tiny data set, with a thin model, for one step and one test."""
+import functools
 import gc
 import json
 from contextlib import contextmanager
@@ -37,9 +38,15 @@ DOTA = ('plane', 'baseball-diamond', 'bridge', 'ground-track-field', 'small-vehi
         'soccer-ball-field', 'roundabout', 'harbor', 'swimming-pool', 'helicopter')
 
 
+@functools.cache
+def parse(name):
+    """A config by its path below ``configs``, not to be changed."""
+    return Config.fromfile(CONFIGS / name, import_custom_modules=False)
+
+
 def load(name):
-    """A config by its path below ``configs``, without initial weights."""
-    cfg = Config.fromfile(CONFIGS / name, import_custom_modules=False)
+    """A config of one's own, without initial weights."""
+    cfg = deepcopy(parse(name))
     cfg.model.backbone.init_cfg = None
     return cfg
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, init_default_scope
 from small_configs import (
-    CONFIGS, DOTA, LOADERS, SIZE, datasets_of, load, nodes, on_data, small, thin, train_and_test)
+    CONFIGS, DOTA, LOADERS, datasets_of, load, nodes, on_data, parse, small, thin,
+    train_and_test)
 from small_models import loader_batch
 
 # those of detection inherit from mmdet's
@@ -31,8 +31,6 @@ SCOPES = dict(cmid='mmpretrain', classification='mmpretrain', segmentation='mmse
 DATA_KEYS = ('data_root', 'ann_file', 'data_prefix', 'metainfo', 'num_classes', 'query_every')
 RUN_KEYS = ('model', 'custom_hooks', 'optim_wrapper', 'param_scheduler', 'train_cfg',
             'val_evaluator', 'test_evaluator', *LOADERS)
-parse = functools.cache(lambda name: Config.fromfile(
-    CONFIGS / name, import_custom_modules=False))
 
 
 def scope_of(name):
@@ -170,7 +168,7 @@ SETTINGS = {
     'classification/*/*_linear_*': {
         'model.train_cfg': None, 'model.head.loss': dict(type='CrossEntropyLoss')},
     'classification/*/swin-base_linear_*': {'model.backbone.drop_path_rate': 0},
-    'segmentation/*_[pv][oa]*ingen.py': {'train_dataloader.dataset.type': 'ISPRSDataset'},
+    'segmentation/*_vaihingen.py': {'train_dataloader.dataset.type': 'ISPRSDataset'},
     'segmentation/*50e_[pv]*': {
         'train_cfg.val_interval': 5, 'model.test_cfg.mode': 'whole',
         'model.decode_head.type': 'UPerHead', 'model.decode_head.channels': 512,

@@ -8,6 +8,7 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
     sampler_seed=dict(type='DistSamplerSeedHook'))
+custom_hooks = [dict(type='mmpretrain.PreflightHook')]
 
 env_cfg = dict(
     cudnn_benchmark=True,

@@ -5,6 +5,5 @@ default_scope = 'mmpretrain'
 default_hooks = dict(
     checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=1, save_best='auto'),
     visualization=dict(type='VisualizationHook', enable=False))
-custom_hooks = [dict(type='PreflightHook')]
 
 visualizer = dict(type='UniversalVisualizer', vis_backends=[dict(type='LocalVisBackend')])

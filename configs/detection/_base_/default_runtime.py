@@ -6,7 +6,6 @@ default_hooks = dict(
     checkpoint=dict(
         type='CheckpointHook', interval=1, max_keep_ckpts=2, save_best='coco/bbox_mAP'),
     visualization=dict(type='DetVisualizationHook'))
-custom_hooks = [dict(type='mmpretrain.PreflightHook')]
 
 # images differ in size
 env_cfg = dict(cudnn_benchmark=False)

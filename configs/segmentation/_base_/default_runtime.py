@@ -6,7 +6,6 @@ default_hooks = dict(
     checkpoint=dict(
         type='CheckpointHook', interval=5, max_keep_ckpts=2, save_best='mIoU'),
     visualization=dict(type='SegVisualizationHook'))
-custom_hooks = [dict(type='mmpretrain.PreflightHook')]
 
 visualizer = dict(
     type='SegLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer')

@@ -10,7 +10,6 @@ default_hooks = dict(
         save_best='change/f1',
         rule='greater'),
     visualization=dict(type='CDVisualizationHook', img_shape=(256, 256, 3)))
-custom_hooks = [dict(type='mmpretrain.PreflightHook')]
 
 visualizer = dict(
     type='CDLocalVisualizer',
