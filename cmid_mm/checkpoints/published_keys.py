@@ -36,7 +36,6 @@ SINGLE_LAYER = (('mlp.weight', 'mlp.0.weight'), ('mlp.bias', 'mlp.0.bias'))
 NOT_PUBLISHED = ('data_preprocessor.mean', 'data_preprocessor.std')
 
 
-
 def convert_published(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """State dict of a published pre-training file to this project's names and layouts.
 
