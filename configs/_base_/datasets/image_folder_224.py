@@ -26,7 +26,7 @@ train_dataloader = dict(
         pipeline=train_pipeline))
 
 # `tools/test.py` reports the accuracy of a weighted k-NN vote on a folder whose first
-# level names the classes: every fifth image of a class asks, the others answer
+# level names the classes: every fifth image of a class is a query, the rest form the gallery
 test_pipeline = [
     dict(type='LoadRSImage', bands=3),
     dict(type='ResizeEdge', scale=256, edge='short'),
@@ -45,7 +45,7 @@ test_dataloader = dict(
         type='ConcatDataset',
         datasets=[dict(labelled_folder, split=split) for split in ('gallery', 'query')]))
 test_evaluator = dict(type='WeightedKNN', k=20)
-# what ProbeHook asks while it trains and `tools/test.py --probes` afterwards
+# evaluated by ProbeHook during training and by `tools/test.py --probes` afterwards
 probe_evaluator = [
     dict(metric, feature=f'{encoder}_feature', prefix=f'{encoder}_{name}')
     for encoder in ('student', 'teacher')
