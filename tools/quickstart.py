@@ -81,11 +81,11 @@ def draw_reconstructions(cfg, checkpoint, path, title):
 def run(args):
     """The whole job; returns the summary."""
     import torch
+    from _quickstart_config import fit_batch, fit_epochs, list_images, make_config, set_length
+    from _quickstart_run import say, train
     from mmengine.registry import init_default_scope
 
     import cmid_mm  # noqa: F401
-    from _quickstart_config import fit_batch, fit_epochs, list_images, make_config, set_length
-    from _quickstart_run import say, train
     from cmid_mm.checkpoints.backbone import export_backbone
     from cmid_mm.datasets.inspection import folder_statistics
     init_default_scope('mmpretrain')
