@@ -12,6 +12,7 @@ from damaged_images import png
 from damaged_images import refused as one_line
 from PIL import Image
 
+from cmid_mm.datasets import raster_reading
 from cmid_mm.datasets.image_reading import ImageError, read_image
 from cmid_mm.datasets.mask_reading import read_labels
 
@@ -135,9 +136,11 @@ def test_only_the_chosen_bands_are_counted(write_tiff):
 
 @READERS
 def test_too_many_bands(read, write_tiff, monkeypatch):
-    path = write_tiff('x.tif', np.zeros((1, 1, 4097), np.uint8))
+    assert raster_reading._MAX_BANDS == 4096
+    monkeypatch.setattr(raster_reading, '_MAX_BANDS', 40)
+    path = write_tiff('x.tif', np.zeros((1, 1, 41), np.uint8))
     monkeypatch.setattr('rasterio.DatasetReader.read', None, raising=False)
-    refused(read, path, 'has 4097 bands, more than 4096')
+    refused(read, path, 'has 41 bands, more than 40')
 
 
 def test_formats_that_start_programs_are_no_masks(file, monkeypatch):

@@ -16,10 +16,10 @@ CONFIGS = Path(__file__).parents[2] / 'configs'
 
 @pytest.fixture
 def large():
-    """uint8 (800, 1120, 3) of smooth colours."""
+    """uint8 (400, 560, 3) of smooth colours."""
     draw = np.random.default_rng(0)
-    coarse = draw.integers(0, 256, (25, 35, 3), dtype=np.uint8)
-    return cv2.resize(coarse, (1120, 800), interpolation=cv2.INTER_CUBIC)
+    coarse = draw.integers(0, 256, (13, 18, 3), dtype=np.uint8)
+    return cv2.resize(coarse, (560, 400), interpolation=cv2.INTER_CUBIC)
 
 
 @pytest.fixture
@@ -44,10 +44,10 @@ def test_reduced_pixels_are_means(large, jpeg, mode, bands, progressive):
     path = jpeg(large, mode, progressive=progressive)
     full = decode_unchanged(path)
     assert np.array_equal(read_image(path).pixels, full)
-    for by, side in ((1, 401), (2, 400), (2, 201), (4, 200), (4, 101), (8, 100), (8, 1)):
+    for by, side in ((1, 201), (2, 200), (2, 101), (4, 100), (4, 51), (8, 50), (8, 1)):
         pixels = read_image(path, shortest_side=side).pixels
-        assert pixels.shape == (800 // by, 1120 // by, bands) and pixels.dtype == np.uint8
-        means = full.reshape(800 // by, by, 1120 // by, by, bands).mean((1, 3))
+        assert pixels.shape == (400 // by, 560 // by, bands) and pixels.dtype == np.uint8
+        means = full.reshape(400 // by, by, 560 // by, by, bands).mean((1, 3))
         difference = np.abs(pixels - means)
         # the shorter cosine transform is no exact mean
         assert difference.mean() < (1e-9 if by == 1 else 1) and difference.max() < 16
@@ -74,8 +74,8 @@ def test_the_orientation_of_cameras_stays_unused(large, jpeg):
     exif = Image.Exif()
     exif[0x0112] = 6  # a quarter turn
     path = jpeg(large, exif=exif)
-    assert read_image(path).pixels.shape == (800, 1120, 3)
-    assert read_image(path, shortest_side=400).pixels.shape == (400, 560, 3)
+    assert read_image(path).pixels.shape == (400, 560, 3)
+    assert read_image(path, shortest_side=200).pixels.shape == (200, 280, 3)
 
 
 @pytest.mark.parametrize('share', [0.5, 0.9, 0.999])
@@ -83,7 +83,7 @@ def test_cut_off_is_refused_at_any_size(large, jpeg, share):
     path = jpeg(large)
     data = open(path, 'rb').read()
     open(path, 'wb').write(data[:int(share * len(data))])
-    for side in (None, 400, 100):
+    for side in (None, 200, 50):
         with pytest.raises(ImageError, match='x.jpg is damaged or cut off'):
             read_image(path, shortest_side=side)
 
@@ -100,11 +100,11 @@ def test_every_pixel_by_default_and_without_the_flag_of_new_versions(large, jpeg
     path = jpeg(large)
     whole = LoadRSImage()(dict(img_path=path))
     assert np.array_equal(whole['img'], decode_unchanged(path))
-    reduced = LoadRSImage(shortest_side=400)(dict(img_path=path))
-    assert reduced['img'].shape == (400, 560, 3)
-    assert reduced['img_shape'] == reduced['ori_shape'] == (400, 560)
+    reduced = LoadRSImage(shortest_side=200)(dict(img_path=path))
+    assert reduced['img'].shape == (200, 280, 3)
+    assert reduced['img_shape'] == reduced['ori_shape'] == (200, 280)
     monkeypatch.setattr('cmid_mm.datasets.image_reading._JPEG_AS_RGB', None)
-    for side, results in ((None, whole), (400, reduced)):
+    for side, results in ((None, whole), (200, reduced)):
         same = LoadRSImage(shortest_side=side)(dict(img_path=path))
         assert np.array_equal(same['img'], results['img'])
 
@@ -117,7 +117,7 @@ def test_settings_of_a_checkpoint_do_not_change():
 def test_the_inspection_reads_every_pixel(large, jpeg, tmp_path):
     jpeg(large)
     report, _ = inspect_images(str(tmp_path), show_progress=False)
-    assert report['width'] == [1120] * 3
+    assert report['width'] == [560] * 3
 
 
 @pytest.mark.parametrize('name', ['_base_/datasets/image_folder_224.py',
