@@ -184,8 +184,9 @@ class ImageFolder(CustomDataset):
                 raise
             data = self._replacement(idx, error)
         if data is None:
-            raise RuntimeError(f'the pipeline returns nothing for '
-                               f'{self.get_data_info(idx)["img_path"]}')
+            raise CMIDError(f'the pipeline returns nothing for '
+                            f'{self.get_data_info(idx)["img_path"]}: one of its transforms '
+                            'returns None')
         return data
 
     def _sample(self, idx: SampleIndex) -> int:

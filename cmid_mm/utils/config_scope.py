@@ -1,22 +1,24 @@
-"""The framework in which a config's names have their meaning."""
+"""The framework in whose registries the names of a config are looked up."""
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mmengine.config import Config
 from mmengine.registry import MODELS
 
+from cmid_mm.utils.errors import CMIDError
+
 
 @contextmanager
 def scope_of(config: Config) -> Iterator[None]:
-    """Context manager: names mean what they mean in the config's framework.
+    """Context manager in which names are looked up in the config's framework.
 
     Raises:
-        ValueError: The config does not say which framework it is of.
+        CMIDError: The config has no ``default_scope``.
     """
     scope = config.get('default_scope')
     if not scope:
-        raise ValueError(f'{config.filename} has no default_scope: set it to the framework '
-                         "of the config, default_scope='mmseg' for example")
+        raise CMIDError(f'{config.filename} has no default_scope: set it to the framework '
+                        "of the config, default_scope='mmseg' for example")
     # imports the framework too, which a runner would have done
     with MODELS.switch_scope_and_registry(scope):
         yield

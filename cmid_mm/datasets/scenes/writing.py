@@ -163,7 +163,7 @@ def _write_image(path, pixels, gsd):
     height, width, bands = pixels.shape
     if bands in (1, 3):
         if not cv2.imwrite(f'{path}.png', pixels[..., ::-1]):
-            raise OSError(f'{path}.png cannot be written: is the disk full?')
+            raise CMIDError(f'{path}.png cannot be written: is the disk full?')
         return
     # rasterio is needed for GeoTIFFs alone
     import rasterio
