@@ -48,9 +48,10 @@ def parse_args(arguments=None):
     parser.add_argument('--batch', type=int, help='images of a step (default: of the config)')
     parser.add_argument('--out', type=Path,
                         help='folder for benchmark.json and benchmark.png')
-    for name, whose in (('cfg', 'the config'), ('baseline', 'the baseline only')):
-        parser.add_argument(f'--{name}-options', nargs='+', action=DictAction, default={},
-                            metavar='KEY=VALUE', help=f'change settings of {whose}')
+    settings = dict(nargs='+', action=DictAction, default={}, metavar='KEY=VALUE')
+    parser.add_argument('--cfg-options', **settings, help='change settings of the config')
+    parser.add_argument('--baseline-options', **settings,
+                        help='change settings of the baseline only')
     args = parser.parse_args(arguments)
     for name, least in (('steps', 1), ('warmup', 0), ('batch', 1)):
         value = getattr(args, name)
