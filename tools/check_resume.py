@@ -30,7 +30,7 @@ CONFIG = """_base_ = {toy!r}
 model = dict(
     image_size=64,
     backbone=dict(
-        _delete_=True, type='SwinTransformer', img_size=64, window_size=2, out_indraws=(3, ),
+        _delete_=True, type='SwinTransformer', img_size=64, window_size=2, out_indices=(3, ),
         arch=dict(embed_dims=16, depths=[2, 2, 2, 2], num_heads=[1, 2, 4, 8]),
         drop_path_rate=0.2),
     global_projector=dict(hidden_channels=64, out_channels=32),
