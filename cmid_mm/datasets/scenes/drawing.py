@@ -51,12 +51,13 @@ def draw(plan):
     _draw_trees(canvas, plan.trees)
     items = _draw_items(canvas, sorted(plan.items, key=lambda item: -item.label))
     # The label of a pixel is that of the first of its four canvas pixels.
-    pixels = canvas[::SCALE, ::SCALE]
+    pixels = np.ascontiguousarray(canvas[::SCALE, ::SCALE])
+    surfaces = pixels.astype(np.uint8)
     boxes, visible = _boxes(pixels >> _ITEM, len(items))
     items = [items[i] for i in visible]
     return Drawing(
-        canvas.astype(np.uint8), pixels.astype(np.uint8), (pixels >> 8 & 31).astype(np.uint8),
-        LABELS[pixels & 255], boxes,
+        canvas.astype(np.uint8), surfaces, (pixels >> 8 & 31).astype(np.uint8),
+        cv2.LUT(surfaces, LABELS), boxes,
         np.array([item.label for item in items], np.int64),
         np.array([item.quad for item in items], np.float32).reshape(-1, 8))
 

@@ -49,27 +49,27 @@ def houses(plan, centres, lengths, widths, headings, roofs=('tile', 'brown_tile'
     plan.place(_BUILDING, boxes, faces, OPEN_LAND)
 
 
-def hall(plan, x0, y0, x1, y1):
-    """Large building with a flat roof and skylights or ducts on it, in a rectangle."""
-    centre = (x0 + x1) / 2, (y0 + y1) / 2
-    if not plan.near([centre])[0]:
-        return
-    roof = plan.surface(*_FLAT_ROOFS)
-    parts = [(_box(1, -1), roof)]
-    length, width = x1 - x0, y1 - y0
-    if plan.chance(0.4):
-        inner = 1 - 1.5 / length
-        parts = [(_box(1, -1), surface('parapet')), (_box(inner, -inner, 1 - 1.5 / width), roof)]
-    if plan.chance(0.5):
-        for ahead in np.linspace(-0.8, 0.8, max(2, int(length / 9))):
-            parts.append((_box(ahead + 1 / length, ahead - 1 / length, 0.7),
-                          surface('skylight')))
-    else:
-        for ahead, left in plan.rng.uniform(-0.8, 0.8, (plan.rng.integers(1, 6), 2)):
-            box = np.array(_box(1, -1)) * (2.5 / length, 2 / width) + (ahead, left)
-            parts.append((np.clip(box, -0.95, 0.95), plan.surface('duct')))
-    plan.place(_BUILDING, frames(centre, length, width, 0.0), parts,
-               OPEN_LAND | _PAVED)
+def halls(plan, rectangles):
+    """Large buildings with flat roofs, parapets, and skylights or ducts on the roof.
+
+    Args:
+        rectangles: (N, 4) x0, y0, x1, y1 in metres.
+    """
+    x0, y0, x1, y1 = np.reshape(rectangles, (-1, 4)).T
+    boxes = frames(np.array((x0 + x1, y0 + y1)).T / 2, x1 - x0, y1 - y0, 0.0)
+    boxes = boxes[plan.near(boxes[:, :2])]
+    count, metre = len(boxes), 2 / boxes[:, None, 2:4]
+    roofs = plan.surfaces(count, *_FLAT_ROOFS)
+    rims = np.where(plan.rng.random(count) < 0.4, surface('parapet'), roofs)
+    parts = [(_box(1, -1), rims), (np.array(_box(1, -1)) * (1 - 0.7 * metre), roofs)]
+    skylights = plan.rng.random(count) < 0.5
+    details = np.where(skylights, surface('skylight'), plan.surfaces(count, 'duct'))
+    sizes = np.where(skylights[:, None], (0.5, 4.0), (1.2, 0.9))[:, None]
+    for ahead in (-0.7, -0.2, 0.3, 0.7):
+        left = np.where(skylights, 0.0, plan.rng.uniform(-0.7, 0.7, count))
+        centres = np.array((np.full(count, ahead), left)).T[:, None]
+        parts.append((centres + np.array(_box(1, -1)) * np.minimum(sizes * metre, 0.25), details))
+    plan.place(_BUILDING, boxes, parts, OPEN_LAND | _PAVED)
 
 
 def tanks(plan, centres, radius):

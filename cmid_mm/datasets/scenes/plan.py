@@ -5,6 +5,7 @@ a random angle. A plan stores the shapes in the fixed-point coordinates of the d
 canvas, which has twice the resolution of the image.
 """
 import copy
+import functools
 import math
 from typing import NamedTuple
 
@@ -60,6 +61,11 @@ def canvas_coordinates(pixels):
     return np.rint((pixels * SCALE - 0.5) * (1 << SHIFT)).astype(np.int32, order='C')
 
 
+@functools.cache
+def _surfaces_of(materials):
+    return np.array([surface(name, tint) for name in materials for tint in range(TINTS)])
+
+
 class Plan:
     """Shapes of one scene.
 
@@ -108,9 +114,8 @@ class Plan:
 
     def surfaces(self, count, *materials):
         """(count,) random surfaces."""
-        choice = np.array([surface(material) for material in materials])
-        choice = choice[self.rng.integers(0, len(choice), count)]
-        return choice + self.rng.integers(0, TINTS, count)
+        choice = _surfaces_of(materials)
+        return choice[self.rng.integers(0, len(choice), count)]
 
     def scatter(self, per_hectare):
         """Random points (N, 2) of the scene in metres."""

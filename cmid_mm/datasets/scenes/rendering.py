@@ -150,7 +150,7 @@ def _texture(plan, drawing):
     """(H, W) float32 brightness by textures and rows."""
     height, width = drawing.mask.shape
     texture = np.ones((height, width), np.float32)
-    present = cv2.calcHist([drawing.surfaces], [0], None, [256], [0, 256]).ravel() > 0
+    present = np.bincount(drawing.surfaces.ravel(), minlength=256) > 0
     for name, offset in zip(('grain', 'patches', 'waves', 'canopy'), plan.offsets, strict=False):
         if _CONTRASTS[name][present].any():
             scale = plan.canopy_scale if name == 'canopy' else 1
@@ -184,17 +184,19 @@ def _illuminate(texture, plan, drawing, conditions):
     facing = np.cos(np.arange(-1, 255) * (2 * math.pi / ASPECTS) - conditions.sun)
     facing[0] = 0
     cv2.multiply(texture, cv2.LUT(drawing.aspects, np.float32(1 + 0.28 * facing)), dst=texture)
-    lengths = _HEIGHTS * (conditions.shadow * SCALE / plan.gsd)
-    lengths = cv2.LUT(drawing.canvas, np.minimum(lengths, 255).astype(np.uint8))
+    lengths = _HEIGHTS * (conditions.shadow / plan.gsd)
+    lengths = cv2.LUT(drawing.surfaces, np.minimum(lengths, 255).astype(np.uint8))
     size = 2 * round(1.2 / plan.gsd) + 3
-    relief = cv2.blur(_shrink(lengths), (size, size)) * np.float32(0.2 * plan.gsd)
+    relief = cv2.blur(lengths, (size, size)) * np.float32(0.4 * plan.gsd)
     relief += crop_texture('canopy', plan.offsets[3], height, width, plan.canopy_scale)
     relief = cv2.copyMakeBorder(relief, 2, 2, 2, 2, cv2.BORDER_REPLICATE)
     x, y = round(2 * math.cos(conditions.sun)), round(2 * math.sin(conditions.sun))
     slope = (relief[2 - y:2 - y + height, 2 - x:2 - x + width]
              - relief[2 + y:2 + y + height, 2 + x:2 + x + width])
     _modulate(texture, drawing.surfaces, _CONTRASTS['canopy'], slope)
-    return _shrink(cast_shadows(lengths, conditions.sun)).astype(np.float32) * np.float32(1 / 255)
+    # The sun is no point: the edges of shadows are soft.
+    shadow = cv2.blur(cast_shadows(lengths, conditions.sun), (3, 3))
+    return shadow.astype(np.float32) * np.float32(1 / 255)
 
 
 def cast_shadows(lengths, sun):

@@ -33,12 +33,13 @@ def farmland(plan):
     rng, reach = plan.rng, plan.reach
     plan.background = plan.surface('grass', 'track', 'scrub')
     parcels = fields(plan, plan.gsd * rng.uniform(22, 42), plan.gsd * rng.uniform(0.6, 1.6))
+    hedges = []
     for x0, y0, x1, y1 in parcels:
         if plan.chance(0.06):
             plan.polygon(rectangle(x0, y0, x1, y1), plan.surface('leaf', 'needle'), 'wood')
         elif plan.chance(0.2):
-            hedge = grid(x0, y0 - 1, x1, y0 + 1, (6, 3))
-            trees(plan, rng.normal(hedge[rng.random(len(hedge)) < 0.8], 0.8), 1.8, 3.6)
+            hedges += [(x, y0) for x in np.arange(x0, x1, 6)]
+    trees(plan, rng.normal(np.reshape(hedges, (-1, 2)), 1.0), 1.8, 3.6)
     corner = np.array(plan.pick(*parcels)[:2])
     if plan.chance(0.5):
         roads(plan, [meander(rng, reach, 2.0, reach) + (0, corner[1])], rng.uniform(4, 7), 0.1,
@@ -55,16 +56,17 @@ def orchard(plan):
     rng, reach = plan.rng, plan.reach
     plan.background = plan.surface('track', 'grass', 'soil')
     species = plan.pick('leaf', 'needle', 'young_wood')
-    step = max(rng.uniform(4.0, 7.0), 10 * plan.gsd)
-    for x0, y0, x1, y1 in plan.subdivide(-reach, -reach, reach, reach, 45 * plan.gsd + 20):
+    step, places = max(rng.uniform(4.0, 7.0), 10 * plan.gsd), [np.zeros((0, 2))]
+    for x0, y0, x1, y1 in plan.subdivide(-reach, -reach, reach, reach, 60 * plan.gsd + 20):
         plan.polygon(rectangle(x0 + 2, y0 + 2, x1 - 2, y1 - 2),
                      plan.surface('soil', 'grass', 'lawn', 'plough', 'sprout', 'stubble'), 'parcel')
         if plan.chance(0.06):
             continue
-        places = grid(x0 + 4, y0 + 4, x1 - 4, y1 - 4, (step, step * plan.pick(1.0, 1.2, 1.5)))
-        places = places[rng.random(len(places)) < rng.uniform(0.88, 1.0)]
-        plan.plant(rng.normal(places, 0.04 * step),
-                   step * rng.uniform(0.3, 0.44) * rng.uniform(0.88, 1.12, len(places)), species)
+        places.append(grid(x0 + 4, y0 + 4, x1 - 4, y1 - 4, (step, step * plan.pick(1, 1.2, 1.5))))
+    places = np.concatenate(places)
+    places = rng.normal(places[rng.random(len(places)) < 0.94], 0.04 * step)
+    radii = step * rng.uniform(0.3, 0.44) * rng.uniform(0.88, 1.12, len(places))
+    plan.plant(places, radii, species)
     if plan.chance(0.3):
         roads(plan, [meander(rng, reach, 2.0, reach * 2)], 5.0, 0.1,
               material=plan.pick('track', 'asphalt'))

@@ -5,7 +5,7 @@ import numpy as np
 
 from ..geometry import along, blob, meander, rectangle, shift
 from ..materials import surface
-from ..objects import hall, planes, traffic, vehicles
+from ..objects import halls, planes, traffic, vehicles
 from .common import clumps, open_country, roads, trees, wood
 
 _LANE = 3.6
@@ -74,22 +74,24 @@ def car_park(plan):
     planted = np.arange(len(edges)) % island == 0 if plan.chance(0.7) else edges > np.inf
     for y in np.arange(rng.uniform(2, 8) - limit, limit - 2 * depth, 2 * depth + aisle):
         middle = y + depth
-        bars = [[(x, y), (x, y + 2 * depth)] for x in edges]
-        plan.line([*bars, [(edges[0], middle), (edges[-1], middle)]], 'marking', 0.15)
+        bars = np.empty((len(edges) + 1, 2, 2))
+        bars[:-1, :, 0], bars[:-1, :, 1] = edges[:, None], (y, y + 2 * depth)
+        bars[-1] = (edges[0], middle), (edges[-1], middle)
+        plan.line(bars, 'marking', 0.15)
         for row in (middle - depth / 2, middle + depth / 2):
             x = edges[~planted & (rng.random(len(edges)) < full)] + bay / 2
             places = rng.normal(np.stack([x, np.full(len(x), row)], 1), 0.12)
             vehicles(plan, places, math.pi * (0.5 + rng.integers(0, 2, len(x))), 0.0)
+        trees(plan, [(x + bay / 2, middle) for x in edges[planted]], 1.6, 2.8)
         for x in edges[planted]:
             plan.polygon(rectangle(x, y, x + bay, y + 2 * depth), 'lawn')
-            trees(plan, [(x + bay / 2, middle - 2.5), (x + bay / 2, middle + 2.5)], 1.5, 2.6)
         lane = np.array([(-reach, middle + depth + aisle / 2), (limit, middle + depth + aisle / 2)])
         traffic(plan, lane, (1.5, -1.5), 0.1, 0.0)
     if plan.chance(0.4):
         roads(plan, [np.array([(-reach, -limit - 8.0), (reach, -limit - 8.0)])], 8.0, 0.3)
     if plan.chance(0.5):
         plan.polygon(rectangle(-reach, limit, reach, limit + 40), 'concrete', 'yard')
-        hall(plan, -reach * 0.6, limit + 5, reach * rng.uniform(0.2, 0.7), limit + 34)
+        halls(plan, [(-reach * 0.6, limit + 5, reach * rng.uniform(0.2, 0.7), limit + 34)])
 
 
 def airport(plan):
@@ -125,7 +127,7 @@ def _apron(plan, edge):
         planes(plan, stands, length * rng.uniform(0.75, 1.0, len(stands)),
                math.pi / 2 * plan.pick(1, -1))
     front = edge - 30 - 2.6 * length
-    hall(plan, -reach * rng.uniform(0.3, 1), front - 30, reach * rng.uniform(0.3, 1), front)
+    halls(plan, [(-reach * rng.uniform(0.3, 1), front - 30, reach * rng.uniform(0.3, 1), front)])
     planes(plan, [(rng.normal(0, reach * 0.4), edge - 16)], length * 0.9, 0.0)
 
 

@@ -4,7 +4,7 @@ import math
 import numpy as np
 
 from ..geometry import along, blob, grid, meander, rectangle
-from ..objects import hall, houses, tanks, vehicles
+from ..objects import halls, houses, tanks, vehicles
 from .common import clumps, open_country, roads, trees
 
 _YARDS = ('concrete', 'asphalt', 'worn_asphalt', 'gravel', 'grass')
@@ -20,7 +20,7 @@ def industrial(plan):
               for _ in range(2))
     roads(plan, [np.array([(x, -reach), (x, reach)]) for x in xs]
           + [np.array([(-reach, y), (reach, y)]) for y in ys], street, 0.2)
-    street = street / 2 + 2
+    street, roofs = street / 2 + 2, []
     for x0, x1 in zip(xs[:-1] + street, xs[1:] - street, strict=True):
         for y0, y1 in zip(ys[:-1] + street, ys[1:] - street, strict=True):
             if not plan.near([((x0 + x1) / 2, (y0 + y1) / 2)], 60)[0]:
@@ -33,11 +33,12 @@ def industrial(plan):
                 continue
             for a, b, c, d in plan.subdivide(x0, y0, x1, y1, rng.uniform(20, 34)):
                 if plan.chance(0.8):
-                    hall(plan, a + 2, b + 2, c - rng.uniform(2, 7), d - rng.uniform(2, 7))
+                    roofs.append((a + 2, b + 2, c - rng.uniform(2, 7), d - rng.uniform(2, 7)))
                 else:
                     places = grid(a + 2, b + 5, c - 2, d - 5, (4, 14))
                     vehicles(plan, places[rng.random(len(places)) < rng.uniform(0.3, 0.9)],
                              math.pi / 2, 0.5)
+    halls(plan, roofs)
     trees(plan, plan.scatter(rng.uniform(0, 8)), 1.8, 3.6)
 
 

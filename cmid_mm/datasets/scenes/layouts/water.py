@@ -5,7 +5,7 @@ import numpy as np
 
 from ..geometry import along, blob, grid, meander, rectangle, ribbon, shift
 from ..materials import surface
-from ..objects import hall, houses, ships, vehicles
+from ..objects import halls, houses, ships, vehicles
 from .common import open_country, roads, trees
 from .rural import fields
 
@@ -102,12 +102,14 @@ def harbour(plan):
     plan.line([[(-reach, quay), (reach, quay)]], surface('concrete', 1), 3.0)
     (_marina if plan.chance(0.55) else _cargo_quay)(plan, quay)
     roads(plan, [np.array([(-reach, quay - 16.0), (reach, quay - 16.0)])], 7.0, 0.3)
+    sheds = []
     for x0, y0, x1, y1 in plan.subdivide(-reach, -reach, reach, quay - 24, 30.0):
         if plan.chance(0.7):
-            hall(plan, x0 + 4, y0 + 4, x1 - 4, y1 - 6)
+            sheds.append((x0 + 4, y0 + 4, x1 - 4, y1 - 6))
         else:
             places = grid(x0 + 3, y0 + 6, x1 - 3, y1 - 6, (4, 14))
             vehicles(plan, places[rng.random(len(places)) < 0.5], math.pi / 2, 0.4)
+    halls(plan, sheds)
 
 
 def _marina(plan, quay):
