@@ -4,7 +4,7 @@ import signal
 
 import pytest
 import torch
-import torch.multiprocessing as mp
+from processes import run_processes
 
 from cmid_mm.engine.stop_request import StopRequest, StopRequested
 
@@ -32,7 +32,7 @@ def process(rank, folder):
 
 
 def test_both_stop_at_the_next_step(tmp_path):
-    mp.spawn(process, (str(tmp_path), ), nprocs=2)
+    run_processes(process, str(tmp_path))
     results = [torch.load(tmp_path / f'{rank}.pth', weights_only=True) for rank in (0, 1)]
     assert results[0] == results[1]
     assert [due for _, due in results[0]] == [False, False, True, False, False]

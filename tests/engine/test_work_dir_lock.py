@@ -1,13 +1,12 @@
 """Two trainings never write into one folder."""
-import multiprocessing
 import os
 import signal
 import time
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 from mmengine.hooks import Hook
+from processes import forkserver, run_processes
 from tiny_run import tiny_runner
 
 from cmid_mm.engine.work_dir_lock import lock_work_dir
@@ -28,7 +27,7 @@ def hold(folder, ready):
 def holder(tmp_path):
     """Another process that trains into ``tmp_path``."""
     # killed together with its child at the end
-    context = multiprocessing.get_context('spawn')
+    context = forkserver()
     ready = context.Event()
     process = context.Process(target=in_own_group, args=(hold, str(tmp_path), ready))
     process.start()
@@ -67,7 +66,7 @@ def attempt(rank, folder):
 
 
 def test_all_processes_are_refused_together(tmp_path, holder):
-    mp.spawn(attempt, (str(tmp_path), ), nprocs=2)
+    run_processes(attempt, str(tmp_path))
     result = [torch.load(tmp_path / f'{rank}.pth', weights_only=True) for rank in (0, 1)]
     assert result[0] == result[1] and f'(process {holder.pid} ' in result[0]
 
@@ -87,7 +86,7 @@ def try_to_hold(folder, result):
 
 
 def test_a_training_holds_its_folder_and_releases_it_however_it_ends(tmp_path):
-    context = multiprocessing.get_context('spawn')
+    context = forkserver()
     result = context.Queue()
 
     def others_try():
