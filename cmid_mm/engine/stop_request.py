@@ -1,4 +1,4 @@
-"""Ends all processes of a run after the same step when a scheduler sends a signal."""
+"""Stop of all processes of a run after the same step when a scheduler sends a signal."""
 import signal
 import threading
 
@@ -21,9 +21,9 @@ class StopRequested(SystemExit):
 class StopRequest:
     """Handles signals, and lets all processes react to them at the same step.
 
-    A signal may reach one process only, or each at a different step. So every step reduces
-    two flags over all processes, on the CPU and without waiting: the result that a step
-    reads is that of the step before.
+    A signal may reach one process only, or each at a different step. Therefore every step
+    reduces two flags over all processes, on the CPU and without waiting: a step reads the result
+    of the step before.
     """
 
     def __init__(self):
@@ -77,7 +77,7 @@ class StopRequest:
         return known
 
     def end(self) -> None:
-        """Exit together: a launcher ends all others as soon as the first one is gone.
+        """Exit together, because a launcher ends all others as soon as the first one exits.
 
         Raises:
             StopRequested: Always.

@@ -1,4 +1,4 @@
-"""Lets one training at a time write into a work dir."""
+"""Lock of a work dir: one training at a time writes to it."""
 import fcntl
 import os
 import socket
@@ -15,12 +15,11 @@ NAME = 'train.lock'
 
 @contextmanager
 def lock_work_dir(work_dir: str):
-    """Refuse a folder that another training writes into, on all processes together.
+    """Refuse a folder that another training writes to, on all processes together.
 
     The processes of a launcher that was killed outlive it and continue to write; the same
-    command, started again, would mix its files with theirs. The lock belongs to the first
-    process and ends with it, however it ends; workers of its loader, which may end later, do
-    not hold it.
+    command, started again, would mix its files with theirs. The first process holds the lock
+    until it ends for any reason; workers of its loader, which may end later, do not hold it.
 
     Args:
         work_dir (str): Must exist.

@@ -1,4 +1,4 @@
-"""Warns of a training whose representation collapses."""
+"""Warnings about a training whose representation collapses."""
 import math
 
 import torch
@@ -25,12 +25,12 @@ class CollapseWatchHook(Hook):
     - ``queue_fresh``, share of the queue that holds keys of this run and not initial noise.
     - ``match_distance`` of matched cells, in cells; from 1 on they do not overlap.
 
-    They are of the first process's share of one batch. A warning comes when a number was
-    beyond its bound at ``patience`` checks one after the other, and once only.
+    They are computed from the first process's share of one batch. A warning is logged once, when
+    a number was beyond its bound at ``patience`` consecutive checks.
 
     Args:
         interval (int): Steps between two checks. Defaults to 50.
-        patience (int): Checks. Defaults to 5.
+        patience (int): Consecutive checks before a warning. Defaults to 5.
         min_spread (float): Bound of ``feature_spread``. Defaults to 0.05.
         max_entropy (float): Bound of ``teacher_entropy``. Defaults to 0.999.
         min_usage (float): Bound of ``prototype_usage``. Defaults to 0.05.

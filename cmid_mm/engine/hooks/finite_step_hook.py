@@ -21,24 +21,24 @@ _CONSECUTIVE = 'consecutive_bad_steps'
 
 @HOOKS.register_module()
 class FiniteStepHook(Hook):
-    """Leaves everything as it was before a step whose loss or gradient is not finite.
+    """Restores the state before a step whose loss or gradient is not finite.
 
     ``FiniteOptimWrapper`` skips the step of the student. This hook restores the running
     statistics, the queue and the centre that the forward pass has changed, and keeps the
-    teacher in place. Files, views and state of the step go to ``bad_steps`` in the work dir,
-    for ``tools/replay_step.py``.
+    teacher unchanged. Files, views and state of the step are saved in ``bad_steps`` in the work
+    dir, for ``tools/replay_step.py``.
 
     Args:
-        max_consecutive (int): So many bad steps one after the other end the run. Defaults
+        max_consecutive (int): Number of consecutive bad steps that ends the run. Defaults
             to 10.
-        max_saved_states (int): Of so many bad steps the state is saved too, as a checkpoint.
-            Defaults to 3.
+        max_saved_states (int): Number of bad steps of which the state is saved too, as a
+            checkpoint. Defaults to 3.
 
     Raises:
         CMIDError: At the last of ``max_consecutive`` bad steps.
     """
 
-    # its after_train_iter must come before the teacher moves
+    # its after_train_iter must run before the teacher is updated
     priority = 'HIGH'
 
     def __init__(self, max_consecutive: int = 10, max_saved_states: int = 3):
@@ -118,12 +118,12 @@ def _batch(runner, step: int) -> dict:
 
 
 class StepSnapshot:
-    """Keeps running statistics, centre and the part of the queue that a step overwrites.
+    """Copies running statistics, centre and the part of the queue that a step overwrites.
 
-    The queue is not copied: the positions to which a step writes its keys are known before.
+    The whole queue is not copied, because the positions of a step's keys are known in advance.
 
     Args:
-        model (CMID): Its buffers are kept, but for those that hooks set.
+        model (CMID): Its buffers are copied, except those that hooks set.
     """
 
     def __init__(self, model: nn.Module):

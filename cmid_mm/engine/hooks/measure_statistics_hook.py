@@ -13,15 +13,15 @@ from cmid_mm.datasets.inspection import mean_and_std, view_moments
 class MeasureStatisticsHook(Hook):
     """Measures the data set's own statistics before training, once.
 
-    They are those of the views of the training, with equal weight for each image, so they
-    suit any data set and pipeline. They become part of the model's state: a resumed or
-    tested model has them already. Numbers of the config are kept.
+    They are computed from the views of the training, with equal weight for each image, for any
+    data set and pipeline. They are part of the model's state, so a resumed or tested model has
+    them already. Values that the config gives are kept.
 
     Args:
-        images (int): At most so many images are read, evenly spaced. Defaults to 500.
+        images (int): Largest number of images to read, evenly spaced. Defaults to 500.
     """
 
-    # before the hooks that send an image through the model
+    # before the hooks that run the model on an image
     priority = 'HIGH'
 
     def __init__(self, images: int = 500):

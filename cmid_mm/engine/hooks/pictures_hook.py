@@ -22,12 +22,11 @@ class PicturesHook(Hook):
     - ``matched_cells``: both views, and which cell of the first is compared with which cell
       of the second. Colours are those of the files; photometric changes come after.
 
-    They go to every backend of the config's ``visualizer``. The main process draws alone,
-    in evaluation mode; nothing is drawn at random and no other process takes part, so that
-    the training is the same without it. Of a sharded model nothing is drawn.
+    They are sent to every backend of the config's ``visualizer``. Only the main process draws,
+    in evaluation mode and without random numbers, so the training is the same without it.
 
     Args:
-        interval (int): Epochs between two looks; 0 is off. Defaults to 10.
+        interval (int): Epochs between two pictures; 0 draws none. Defaults to 10.
         num_images (int): Images of a picture, at most the batch. Defaults to 4.
 
     Raises:
@@ -54,11 +53,11 @@ class PicturesHook(Hook):
                 runner.visualizer.add_image(name, picture, epoch)
 
     def draw(self, model, batch: dict) -> dict:
-        """The pictures by name, each (height, width, 3) uint8, RGB.
+        """Return the pictures by name, each (height, width, 3) uint8, RGB.
 
         Args:
-            model (CMID): Whose last step was on the batch.
-            batch (dict): Of the loader, see ``CMIDDataPreprocessor``.
+            model (CMID): Its last step was on this batch.
+            batch (dict): A batch of the loader, see ``CMIDDataPreprocessor``.
         """
         images, keys = (batch[key][:self.num_images] for key in ('inputs', 'view_keys'))
         device = model.mask_token.device

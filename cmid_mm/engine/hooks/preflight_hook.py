@@ -1,4 +1,4 @@
-"""Checks before a run starts, so that a mistake costs seconds and not hours."""
+"""Checks of the config and the data before a run starts."""
 import math
 import os
 
@@ -16,14 +16,14 @@ from cmid_mm.utils.errors import CMIDError
 from cmid_mm.utils.keyed_random import SampleIndex
 
 _NAMES_IN_ERROR = 5
-# modules that count other classes than those of the data: a backbone's own classifier, and
-# the region proposal network, which knows one class (object)
+# modules with other classes than those of the data: a backbone's own classifier, and the
+# region proposal network, which has one class (object)
 _OTHER_CLASSES = ('backbone', 'rpn_head')
 
 
 @HOOKS.register_module()
 class PreflightHook(Hook):
-    """Refuses a run that would fail late or train the wrong thing, and logs what will run.
+    """Refuses a run that would fail late or train on wrong inputs, and logs its settings.
 
     Before the first image is read:
 
@@ -31,18 +31,19 @@ class PreflightHook(Hook):
       model is their number. A label beyond the head ends in an index error inside the loss; a
       validation folder that lacks a class renumbers the classes after it without any error.
       Data sets without class names are not compared.
-    - Lists: those of other packages' data sets stay within the data folder; mmseg and open-cd
-      join any path of a list to it. The data sets of this package check their own lists.
+    - Lists: the paths in lists of other packages' data sets are inside the data folder; mmseg
+      and open-cd join any path of a list to it. The data sets of this package check their own
+      lists.
 
-    After a checkpoint was read (``--resume``, ``load_from``, ``tools/test.py``):
+    After a checkpoint is read (``--resume``, ``load_from``, ``tools/test.py``):
 
-    - Its tensors are those of the model. mmengine loads what fits and logs the rest.
+    - Its tensors are those of the model. mmengine loads the ones that fit and logs the rest.
 
     Before the first step:
 
-    - The first image of a pre-training passes the pipeline and the data preprocessor. Other
-      bands, another size or 16-bit values would end the run only after every worker and
-      process has started.
+    - The pipeline and the data preprocessor accept the first image of a pre-training. Wrong
+      bands, another size or 16-bit values would otherwise end the run only after every worker
+      and process has started.
     - One line of the log reports learning rate, batch, steps, images and threads.
 
     Args:
@@ -89,7 +90,7 @@ def check_classes(model: nn.Module, datasets: dict) -> None:
     """Compare the classes of data sets with each other and with those of a model.
 
     Args:
-        model (nn.Module): Every ``num_classes`` of its modules counts, but for those of the
+        model (nn.Module): The ``num_classes`` of its modules are compared, except those of the
             backbone and of region proposals.
         datasets (dict[str, Dataset]): ``'train'``, ``'val'`` or ``'test'`` -> data set.
 
@@ -136,10 +137,10 @@ def _some(names) -> str:
 
 
 def check_lists(dataset) -> None:
-    """Look at the list files of a data set and of those inside of mmengine's wrappers.
+    """Check the list files of a data set and of the data sets in mmengine's wrappers.
 
     Raises:
-        CMIDError: A line leaves the data folder.
+        CMIDError: A line names a file outside of the data folder.
     """
     for inner in getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]:
         if inner is not None:

@@ -12,16 +12,16 @@ from cmid_mm.utils.errors import CMIDError
 class ProbeHook(Hook):
     """Probes student and teacher on a labelled folder, every few epochs and after the last.
 
-    Gives the train loop a validation loop: that of ``tools/test.py --probes``, with the
+    Adds a validation loop to the training: that of ``tools/test.py --probes``, with the
     config's ``test_dataloader`` and ``probe_evaluator``. mmengine runs it after the epoch's
     checkpoint was saved, on all processes, each with its share of the images, and the
-    accuracies go to log and ``visualizer`` as those of any validation.
+    accuracies are sent to log and ``visualizer`` as those of any validation.
 
-    The training is the same without it: nothing that a later step depends on is drawn or
-    changed in evaluation mode.
+    The training is the same without it: evaluation mode draws no random number and changes no
+    state that a later step depends on.
 
     Args:
-        interval (int): Epochs between two probes; 0 is off. Defaults to 0.
+        interval (int): Epochs between two probes; 0 disables them. Defaults to 0.
         data_root (str, optional): Folder whose sub-folders are the classes, in place of
             that of ``test_dataloader``. Defaults to None.
 
@@ -30,7 +30,7 @@ class ProbeHook(Hook):
             validation of its own, or the folder does not exist or has no classes.
     """
 
-    # the folder is checked before anything that takes time
+    # the folder is checked before any slow step
     priority = 'HIGH'
 
     def __init__(self, interval: int = 0, data_root: str | None = None):
@@ -68,13 +68,13 @@ class ProbeHook(Hook):
                                  'configs/_base_/datasets/image_folder_224.py, or set '
                                  'default_hooks.probe.interval=0')
         if runner.val_loop is not None:
-            raise CMIDError('default_hooks.probe takes the place of a validation, but the '
+            raise CMIDError('default_hooks.probe replaces the validation, but the '
                              'config has val_dataloader: set default_hooks.probe.interval=0, or '
                              'remove val_dataloader, val_evaluator and val_cfg')
 
     def loader_config(self, cfg) -> dict:
         """The config's ``test_dataloader``, on the folder of the probe."""
-        # a copy: the config of the run stays as it is
+        # a copy, because the config of the run must not change
         loader = copy.deepcopy(cfg.test_dataloader)
         # between two probes workers would only take memory
         loader.update(persistent_workers=False)

@@ -1,4 +1,4 @@
-"""How fast a run is, how long it will take, and what it will have cost."""
+"""Speed, remaining time and device hours of a run."""
 import math
 import statistics
 import time
@@ -12,34 +12,34 @@ from mmengine.hooks import Hook, LoggerHook
 from mmpretrain.registry import HOOKS
 
 _SECONDS = 'device_seconds'
-# steps whose median is compared, and how many times as long as before is worth a warning
+# number of steps whose median is compared, and the slow-down that causes a warning
 _WINDOW, _FACTOR = 10, 5
 
 
 @HOOKS.register_module()
 class ProgressHook(Hook):
-    """One line whenever losses are logged, at the end of each epoch, and between on slow machines.
+    """Logs a line after each line of losses, after each epoch, and in between on slow machines.
 
-    - ``images_per_second``, of all processes, over the last steps (as many as the logger's
-      interval; never the first step of a process, which has to warm up).
+    - ``images_per_second`` of all processes, over the last steps (as many as the logger's
+      interval, without the first step of a process, which warms up).
     - ``waiting_share``, share of that time in which the process waited for its loader.
-    - ``device_hours``, processes times hours, whatever they were spent on, before a resume
-      too. The estimate of the whole adds the time that is left.
+    - ``device_hours``, processes times hours, including the time before a resume. The estimate
+      of the total adds the time that is left.
 
     Time left is steps left times the time that a step has taken so far with everything
     between steps: checkpoints, probes, pictures. Lines between those of mmengine's log begin
     with the iteration and the losses.
 
-    The numbers go to the visualizer as ``train/images_per_second`` and so on. They come
-    from mmengine's ``IterTimerHook`` and the clock; nothing is read from the device.
+    The numbers are sent to the visualizer as ``train/images_per_second`` and so on. They are
+    computed from mmengine's ``IterTimerHook`` and the clock; nothing is read from the device.
 
-    One warning comes when steps take five times as long as they did: typically another
-    process uses the same cores, and threads that wait for each other spin. Compared is the
-    median of ten steps, without their waiting for data.
+    A warning is logged once when steps take five times as long as before: typically another
+    process uses the same cores, and threads that wait for each other spin. The median of ten
+    steps is compared, without the time spent waiting for data.
 
     Args:
-        seconds (float): At most so long after a line comes the next. Defaults to 60.
-        write (Callable[[str], None], optional): Takes each line. Defaults to None: the log.
+        seconds (float): Longest time between two lines. Defaults to 60.
+        write (Callable[[str], None], optional): Called with each line. Defaults to None: the log.
     """
 
     # after the line with the losses
@@ -61,7 +61,7 @@ class ProgressHook(Hook):
     @master_only
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         done, now = runner.iter + 1 - self.first_iter, time.perf_counter()
-        # in every step, because it belongs to checkpoints
+        # in every step, because checkpoints contain it
         device_seconds = self.spent + get_world_size() * (now - self.started)
         runner.message_hub.update_info(_SECONDS, device_seconds)
         self._warn_if_slower(runner)
@@ -94,7 +94,7 @@ class ProgressHook(Hook):
             f'about {(device_seconds + processes * left) / 3600:.3g} in all')
 
     def _losses(self, runner, done: int) -> str:
-        """Where the run is, and those losses that have been published."""
+        """Epoch, iteration, and the losses that have been logged."""
         names = [name.removeprefix('train/') for name in runner.message_hub.log_scalars
                  if name.startswith('train/loss')]
         return ', '.join([f'epoch {runner.epoch + 1}, iteration {runner.iter + 1}/{runner.max_iters}',

@@ -1,4 +1,4 @@
-"""Checkpoints by epoch, time and signal, written so that the last good one is never lost."""
+"""Atomic checkpoints by epoch, time and signal; the last good one is never lost."""
 import math
 import os.path as osp
 import time
@@ -22,23 +22,23 @@ _KEPT = 'kept_checkpoints'
 
 @HOOKS.register_module()
 class SafeCheckpointHook(CheckpointHook):
-    """mmengine's hook, which also saves by time and on a signal, and never in place.
+    """Extends mmengine's hook: saves also by time and on a signal, and writes atomically.
 
     A checkpoint is written to a temporary name, flushed and renamed; then the file
-    ``last_checkpoint`` in the work dir is updated; then, after the new one was read back and
-    its checksums are right, old ones are removed. mmengine removes first. A remote
-    ``out_dir`` is written by its own backend, and read back from it.
+    ``last_checkpoint`` in the work dir is updated; then the new checkpoint is read back, and if
+    its checksums are right, old ones are removed. mmengine removes old ones first. Files in a
+    remote ``out_dir`` are written and read back by its backend.
 
     On SIGTERM or SIGUSR1 the run saves after the current optimiser step and ends with exit
     status 75. Checkpoints by time and by signal are ``iter_N.pth``, also within an epoch;
     ``ResumableTrainLoop`` resumes from there.
 
-    A checkpoint that cannot be written, for example because the disk is full, is an error
-    in the log, and the run continues: the last one stays. Where nothing else could save what
-    was computed (after a signal, at the end of the run), the run ends with the error.
+    If a checkpoint cannot be written, for example because the disk is full, the error is logged
+    and the run continues; the previous checkpoint is kept. After a signal and at the end of the
+    run, when no later checkpoint could save the result, the run ends with the error.
 
     Args:
-        minutes (float, optional): Time between two checkpoints, whatever the epochs.
+        minutes (float, optional): Time between two checkpoints within epochs.
             Defaults to None.
         **kwargs: Passed to mmengine's ``CheckpointHook``.
 
@@ -123,13 +123,13 @@ class SafeCheckpointHook(CheckpointHook):
         self.last_ckpt = path
         hub.update_info('last_ckpt', path)
         if is_main_process():
-            # the pointer belongs to the work dir, which is local, wherever the checkpoint is
+            # the pointer is in the work dir, which is local, also if the checkpoint is remote
             with atomic_write(osp.join(runner.work_dir, POINTER)) as pointer:
                 pointer.write_text(path)
             hub.update_info(_KEPT, self._prune([*kept, name]))
 
     def _prune(self, names: list) -> list:
-        """Remove all but the newest few, if the newest is whole; return what is left."""
+        """Remove all but the newest few, if the newest is intact; return the remaining names."""
         if not 0 < self.max_keep_ckpts < len(names):
             return names
         with self.file_backend.get_local_path(self.last_ckpt) as local:

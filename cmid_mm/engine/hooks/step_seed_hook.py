@@ -1,4 +1,4 @@
-"""Makes random numbers within a step a function of the step."""
+"""Seeds of the random numbers within a step."""
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
@@ -13,12 +13,12 @@ _STEP = -2
 class StepSeedHook(Hook):
     """Seeds Python, NumPy and torch before every step, from (seed, step, process).
 
-    Drop path, dropout and other random numbers of a backbone are then those of a run that
-    was never interrupted, and checkpoints need no state of a generator. The views do not
-    need this: they have keys of their own.
+    A resumed run then has the same drop path, dropout and other random numbers of a backbone as
+    an uninterrupted one, and checkpoints need no generator state. The views do not
+    need this, because they have their own keys.
     """
 
-    # before any hook that may draw
+    # before any hook that may draw random numbers
     priority = 'VERY_HIGH'
 
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:

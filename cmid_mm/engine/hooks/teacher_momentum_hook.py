@@ -10,7 +10,7 @@ from cmid_mm.utils.errors import CMIDError
 
 @HOOKS.register_module()
 class CMIDTeacherMomentumHook(Hook):
-    r"""Moves the teacher once per optimiser step, right after it.
+    r"""Updates the teacher after every optimiser step.
 
     After step i of T (from 0) the teacher keeps a share
 

@@ -10,7 +10,7 @@ from cmid_mm.utils.errors import CMIDError
 class CMIDTeacherTemperatureHook(Hook):
     """Sets the temperature of the local head's target at the start of every epoch.
 
-    An epoch is a pass over the data, whatever the loop counts.
+    An epoch is one pass over the data, also in iteration-based loops.
 
     It rises linearly from ``start`` to ``end`` over ``warmup_epochs`` values and stays.
     Source: DINO, arXiv 2104.14294.
@@ -18,7 +18,7 @@ class CMIDTeacherTemperatureHook(Hook):
     Args:
         start (float): Defaults to 0.04.
         end (float): Defaults to 0.07.
-        warmup_epochs (int): Number of values of the rise, both ends included. Defaults to
+        warmup_epochs (int): Number of values of the rise, including both ends. Defaults to
             50.
         first_epoch (int): Position in the schedule at which training starts. The published
             ResNet-50 started at 1. Defaults to 0.

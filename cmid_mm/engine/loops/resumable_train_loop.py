@@ -11,18 +11,18 @@ _INFO = 'data_of_run'
 # in mmengine's own registry, as its other loops
 @LOOPS.register_module()
 class ResumableTrainLoop(EpochBasedTrainLoop):
-    """As mmengine's, but resumes with the batch after the last one of the interrupted run.
+    """mmengine's loop, which resumes with the batch after the last one of the interrupted run.
 
     mmengine's loop begins a resumed epoch with its first batch. Here the sampler skips the
-    samples that the epoch has had already, without reading them.
+    samples that the epoch has already used, without reading them.
     """
 
     def run(self):
-        """Train from ``iter`` on.
+        """Train from the current iteration.
 
         Raises:
-            CMIDError: The run that is resumed had other images or another batch, so that its
-                position in an epoch has no meaning here, or the sampler cannot start within
+            CMIDError: The resumed run had other images or another batch, so its position in an
+                epoch does not apply, or the sampler cannot start within
                 an epoch.
         """
         self.check_data()

@@ -1,4 +1,4 @@
-"""Chooses the precision of the passes by the hardware."""
+"""Choice of the precision by the hardware."""
 from contextlib import contextmanager
 
 import torch

@@ -1,4 +1,4 @@
-"""Skips optimiser steps whose loss or gradient is not finite."""
+"""Optimiser wrappers that skip a step whose loss or gradient is not finite."""
 import logging
 
 import torch
@@ -11,8 +11,8 @@ from torch import Tensor
 class FiniteStep:
     """Mixin for mmengine's wrappers: ``step`` checks loss and gradients first.
 
-    All processes decide alike. The check reads one number from the device in each optimiser
-    step; mmengine's log reads the losses of every step anyway.
+    The decision is the same in all processes. The check reads one number from the device in each
+    optimiser step; mmengine's log reads the losses of every step anyway.
 
     Attributes:
         skipped (bool): Whether the last optimiser step was skipped.

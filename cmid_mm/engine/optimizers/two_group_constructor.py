@@ -11,10 +11,10 @@ from cmid_mm.utils.errors import CMIDError
 class TwoGroupOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     """Two groups: vectors and biases without decay, everything else with it.
 
-    mmengine's default makes a group for every parameter, which takes the optimiser's
-    multi-tensor path away, and a log line for every parameter of a frozen teacher. The
-    rule is the published one: weight decay on tensors of at least two dimensions that are
-    no bias, so on mask tokens, position embeddings and bias tables too. Frozen parameters
+    mmengine's default creates a group for every parameter, which disables the optimiser's
+    multi-tensor path, and logs a line for every parameter of a frozen teacher. The
+    rule is the published one: weight decay for tensors of at least two dimensions that are
+    not biases, including mask tokens, position embeddings and bias tables. Frozen parameters
     are in no group.
 
     Raises:

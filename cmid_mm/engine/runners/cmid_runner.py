@@ -19,18 +19,18 @@ RULES = dict(linear=lambda ratio: ratio, sqrt=math.sqrt)
 # in mmengine's own registry: runners are built before the config's scope is known
 @RUNNERS.register_module()
 class CMIDRunner(Runner):
-    """Resumes from the newest whole checkpoint, scales the rate with the effective batch and
-    refuses a loader without a batch.
+    """Resumes from the newest intact checkpoint, scales the learning rate to the effective
+    batch, and refuses a data set that is smaller than a batch.
 
-    Chosen by ``runner_type = 'CMIDRunner'`` in a config. Under a plain ``Runner`` the same
-    config trains too, with mmengine's own rule.
+    A config selects it by ``runner_type = 'CMIDRunner'``. With a plain ``Runner`` the same
+    config trains with mmengine's own rule.
     """
 
     def train(self):
-        """As mmengine's, in a work dir that no other training writes into.
+        """Train as mmengine does, in a work dir that no other training writes to.
 
         Raises:
-            CMIDError: Another training writes into the work dir.
+            CMIDError: Another training writes to the work dir.
         """
         try:
             with lock_work_dir(self.work_dir):
@@ -41,13 +41,13 @@ class CMIDRunner(Runner):
                     hook.request.release()
 
     def load_or_resume(self) -> None:
-        """As mmengine's, but takes the newest checkpoint that is not damaged.
+        """Load or resume as mmengine does, from the newest checkpoint that is not damaged.
 
         Raises:
-            CMIDError: The checkpoint that was named is damaged, or all of them are.
+            CMIDError: The given checkpoint is damaged, or all of them are.
         """
         if self._resume and self._load_from is None:
-            # one process decides: a network folder may look different to another
+            # one process decides, because another may get an older listing of a network folder
             found = [latest_checkpoint(self.work_dir) if is_main_process() else None]
             broadcast_object_list(found)
             if found[0] is None:
@@ -64,7 +64,7 @@ class CMIDRunner(Runner):
         super().load_or_resume()
 
     def load_checkpoint(self, *args, **kwargs) -> dict:
-        """As mmengine's, without the config that an old checkpoint may hold.
+        """Load as mmengine does, without the config that an old checkpoint may contain.
 
         mmengine's ``resume`` would execute it as Python.
         """
@@ -73,7 +73,7 @@ class CMIDRunner(Runner):
         return checkpoint
 
     def resume(self, filename, *args, **kwargs) -> None:
-        """As mmengine's; the order of the samples follows the seed of the checkpoint."""
+        """Resume as mmengine does; the seed of the checkpoint decides the order of the samples."""
         super().resume(filename, *args, **kwargs)
         sampler = self.train_dataloader.sampler
         if hasattr(sampler, 'seed'):
@@ -81,14 +81,14 @@ class CMIDRunner(Runner):
         self.logger.info(f'resumed from epoch {self.epoch}, iteration {self.iter}')
 
     def scale_lr(self, optim_wrapper, auto_scale_lr=None) -> None:
-        """Scale the rate of the config to the batch that one optimiser step sees.
+        """Scale the learning rate of the config to the batch of one optimiser step.
 
         mmengine's rule ignores accumulated gradients and is linear only.
 
         Args:
-            optim_wrapper (OptimWrapper): Holds the rate of the config.
+            optim_wrapper (OptimWrapper): Has the learning rate of the config.
             auto_scale_lr (dict, optional): ``enable``; ``base_batch_size``, the batch to
-                which the config's rate belongs; ``rule``, ``'linear'`` or ``'sqrt'``.
+                which the config's learning rate applies; ``rule``, ``'linear'`` or ``'sqrt'``.
 
         Raises:
             CMIDError: The rule is unknown, or the base is missing.
@@ -110,7 +110,7 @@ class CMIDRunner(Runner):
                          f'{factor:.4g}: {rule} rule, effective batch {effective}')
 
     def wrap_model(self, model_wrapper_cfg, model):
-        """As mmengine's, without synchronised batch norm on a CPU, where torch has none."""
+        """Wrap as mmengine does, on a CPU without synchronised batch norm, which torch lacks."""
         if self.distributed and self.cfg.get('sync_bn') and get_device() == 'cpu':
             self.logger.warning('batch norm is not synchronised: torch supports that on '
                                 'accelerators only; each process normalises its own batch')
@@ -119,7 +119,7 @@ class CMIDRunner(Runner):
 
     @staticmethod
     def build_dataloader(dataloader, seed=None, diff_rank_seed=False):
-        """As mmengine's; raises CMIDError where the images are fewer than one batch."""
+        """Build as mmengine does; raise CMIDError where there are fewer images than a batch."""
         loader = Runner.build_dataloader(dataloader, seed, diff_rank_seed)
         if len(loader) == 0:
             raise CMIDError(
@@ -130,7 +130,7 @@ class CMIDRunner(Runner):
 
 
 def _start_worker(init, worker: int) -> None:
-    """Put a loader's worker into a process group of its own.
+    """Move a loader's worker to its own process group.
 
     Schedulers signal the whole process group. The main process saves and ends its workers;
     without them it could not finish the step.

@@ -1,4 +1,4 @@
-"""Learning rate of CMID: a cosine with a linear warm-up on top."""
+"""Learning rate of CMID: a cosine multiplied by a linear warm-up."""
 import math
 
 from mmengine.optim.scheduler.lr_scheduler import LRSchedulerMixin
@@ -14,13 +14,13 @@ class CMIDCosineLR(LRSchedulerMixin, _ParamScheduler):
 
     .. math:: r_i = min + (peak - min)\,\frac{1 + \cos(\pi i/T)}{2}
 
-    and, for the first W steps, :math:`r_i\,(1 - (1 - i/W)(1 - factor))`: the cosine runs
-    underneath the warm-up. Chaining mmengine's ``LinearLR`` and ``CosineAnnealingLR``
-    differs by up to 1/W, because its warm-up ends a step early and its cosine, a
-    recursion, takes ``eta_min`` for warmed up already.
+    and, for the first W steps, :math:`r_i\,(1 - (1 - i/W)(1 - factor))`: the warm-up
+    multiplies the cosine. Chaining mmengine's ``LinearLR`` and ``CosineAnnealingLR``
+    differs by up to 1/W, because its warm-up ends a step early and its cosine is a
+    recursion that does not scale ``eta_min`` by the warm-up.
 
     Args:
-        optimizer (Optimizer | OptimWrapper): Its rate is the peak.
+        optimizer (Optimizer | OptimWrapper): Its learning rate is the peak.
         end (int): Steps (or epochs) of the whole schedule, T; the runner sets it to the
             length of the training where the config does not.
         warmup (int): Steps (or epochs) of the warm-up. Defaults to 0.

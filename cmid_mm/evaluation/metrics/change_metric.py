@@ -14,17 +14,17 @@ class ChangeMetric(BaseMetric):
 
     The pixels of the whole set are counted first and the ratios taken once, so neither
     batches nor processes nor the sizes of images change the result; a mean over batches
-    would be another number. Class 1 has changed, class 0 has not.
+    would give another number. Class 1 is changed, class 0 unchanged.
 
     Samples carry ``pred_sem_seg`` and ``gt_sem_seg`` with ``data`` (1, H, W), as mmseg and
-    open-cd make them; ``type='mmpretrain.ChangeMetric'`` names it in their configs.
+    open-cd create them; their configs use ``type='mmpretrain.ChangeMetric'``.
 
-    A ratio without pixels is 100 where the set has no mistake at all (nothing changed and
-    no change was predicted), else 0.
+    A ratio with a zero denominator is 100 where the set has no mistake (nothing changed and no
+    change was predicted), otherwise 0.
 
     Args:
         ignore_index (int): Label of pixels that are not scored. Defaults to 255.
-        collect_device (str): Where processes exchange results. Defaults to 'cpu'.
+        collect_device (str): Device on which processes exchange results. Defaults to 'cpu'.
         prefix (str, optional): Defaults to 'change'.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Base of the probes of frozen features: a gallery is fitted, held-out queries are scored."""
+"""Base class of probes: a classifier is fitted to a gallery and scored on held-out queries."""
 from abc import abstractmethod
 from collections.abc import Sequence
 
@@ -20,8 +20,8 @@ class FeatureProbe(BaseMetric):
             classes is left out, except 1: it would always be 100 %. Defaults to (1, 5).
         feature (str): Field of the samples that holds the feature, (D,) float32. Defaults
             to 'feature'.
-        collect_device (str): Where processes exchange results. Defaults to 'cpu'.
-        prefix (str, optional): Of the names of the results; that of the class where None.
+        collect_device (str): Device on which processes exchange results. Defaults to 'cpu'.
+        prefix (str, optional): Prefix of the names of the results; that of the class where None.
 
     Raises:
         CMIDError: There are no gallery or no query images, samples lack the feature, it is
@@ -47,8 +47,7 @@ class FeatureProbe(BaseMetric):
                     'any other gives feature alone')
             self.results.append(
                 dict(
-                    # a row of its own: pickled for other processes, a view of the batch
-                    # would bring the whole batch along
+                    # a copy: a view of the batch would pickle the whole batch for other processes
                     feature=sample[self.feature].cpu().clone(),
                     label=int(sample['gt_label']),
                     query=sample['split'] == 'query'))
@@ -86,5 +85,5 @@ class FeatureProbe(BaseMetric):
             queries (Tensor): (M, D) float32 features.
 
         Returns:
-            Tensor: (M, number of classes) int64; -1 stands for no further class.
+            Tensor: (M, number of classes) int64; -1 means no further class.
         """

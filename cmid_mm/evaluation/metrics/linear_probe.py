@@ -11,7 +11,7 @@ from ...utils.errors import CMIDError
 from .feature_probe import FeatureProbe
 
 _HELD_OUT_EVERY = 5
-# relative rounding of float32, below which the changes of a feature mean nothing
+# relative rounding of float32; smaller variations of a feature are noise
 _ROUNDING = 1e-6
 
 
@@ -31,7 +31,7 @@ class LinearProbe(FeatureProbe):
     Args:
         l2 (Sequence[float]): Positive values of :math:`\lambda` to choose from. Defaults
             to (1, 0.1, 0.01, 0.001).
-        **kwargs: Of ``FeatureProbe``. The prefix is 'linear' by default.
+        **kwargs: Passed to ``FeatureProbe``. The prefix is 'linear' by default.
 
     Raises:
         CMIDError: There is no :math:`\lambda`, or one is not positive.
@@ -42,7 +42,7 @@ class LinearProbe(FeatureProbe):
         super().__init__(**kwargs)
         if not l2 or min(l2) <= 0:
             raise CMIDError(f'l2 needs at least one number, all positive, not {l2}')
-        # from strong to weak, so that each fit starts near its end
+        # from strong to weak, so that each fit starts near its solution
         self.l2 = sorted(l2, reverse=True)
 
     def rank(self, gallery: Tensor, labels: Tensor, queries: Tensor) -> Tensor:

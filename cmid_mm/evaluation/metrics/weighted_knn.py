@@ -18,7 +18,7 @@ class WeightedKNN(FeatureProbe):
     Args:
         k (int): Neighbours that vote; at most the size of the gallery. Defaults to 20.
         temperature (float): T. Defaults to 0.07.
-        **kwargs: Of ``FeatureProbe``. The prefix is 'knn' by default.
+        **kwargs: Passed to ``FeatureProbe``. The prefix is 'knn' by default.
 
     Raises:
         CMIDError: k is below 1.
@@ -50,8 +50,8 @@ def weighted_knn(gallery: Tensor,
         labels (Tensor): (N,) int64 classes of the gallery.
         queries (Tensor): (M, D) features.
         k (int): Neighbours that vote.
-        temperature (float): Of the weights.
-        chunk (int): Queries that are compared at a time, which bounds the memory.
+        temperature (float): Temperature of the weights.
+        chunk (int): Queries per matrix product, which bounds the memory.
 
     Returns:
         Tensor: (M, number of classes) int64; -1 in place of classes without a vote.

@@ -18,8 +18,8 @@ class CMIDGlobalHead(BaseModule):
 
     Args:
         embed_dims (int): Length of a vector. Defaults to 256.
-        queue_size (int): Keys in the queue. Any number: the queue wraps wherever a batch
-            ends. Defaults to 65536.
+        queue_size (int): Keys in the queue. It need not be a multiple of the batch: the queue
+            wraps. Defaults to 65536.
         loss (dict): Defaults to ``QueueContrastLoss``.
 
     Raises:
@@ -71,6 +71,6 @@ class CMIDGlobalHead(BaseModule):
         keys = gather_interleaved(keys).to(self.queue.dtype)
         size = len(self.queue)
         places = (self.queue_ptr + torch.arange(len(keys), device=keys.device)) % size
-        # of more keys than the queue has places, the newest stay
+        # if there are more keys than the queue can hold, the newest are kept
         self.queue.index_copy_(0, places[-size:], keys[-size:])
         self.queue_ptr.add_(len(keys)).remainder_(size)

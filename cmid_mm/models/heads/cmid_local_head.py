@@ -16,7 +16,7 @@ class CMIDLocalHead(BaseModule):
 
     Args:
         num_prototypes (int): Defaults to 2048.
-        teacher_temperature (float): Start value; ``CMIDTeacherTemperatureHook`` moves it.
+        teacher_temperature (float): Initial value; ``CMIDTeacherTemperatureHook`` changes it.
             Defaults to 0.04.
         center_momentum (float): Share of the old centre. Defaults to 0.9.
         loss (dict): Defaults to ``AssignmentLoss``.
@@ -32,12 +32,12 @@ class CMIDLocalHead(BaseModule):
         self.center_momentum = center_momentum
         self.loss_module = MODELS.build(loss)
         self.register_buffer('center', torch.zeros(1, num_prototypes, 1))
-        # a function of the epoch alone, so no part of the state
+        # not part of the state, because it is a function of the epoch alone
         self.register_buffer(
             'teacher_temperature', torch.tensor(teacher_temperature), persistent=False)
 
     def loss(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """Loss of one direction; in training the centre moves afterwards.
+        """Loss of one direction; in training the centre is updated afterwards.
 
         Args:
             student (Tensor): (B, P, M), scores of the masked view's matched cells.
@@ -55,7 +55,7 @@ class CMIDLocalHead(BaseModule):
 
     @torch.no_grad()
     def target(self, teacher: Tensor) -> Tensor:
-        """Scores (B, P, M) to the probabilities that are the student's target."""
+        """Convert scores (B, P, M) to the target probabilities of the student."""
         return torch.softmax((teacher - self.center) / self.teacher_temperature, dim=1)
 
     @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Head of CMID's reconstruction branch: pixels and spectrum of masked places."""
+"""Head of CMID's reconstruction branch: loss of masked pixels and of the spectrum."""
 import torch
 from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
@@ -14,8 +14,8 @@ FILLS = ('mixed', 'target', 'prediction', 'mean')
 class CMIDReconstructionHead(BaseModule):
     """Compares a reconstruction with its view.
 
-    The pixel loss is a mean over masked pixels, visible ones count with ``visible_weight``.
-    A spectrum needs a whole image: for the frequency loss visible pixels are filled. Source:
+    The pixel loss is a mean over masked pixels; visible ones have the weight ``visible_weight``.
+    A spectrum needs a whole image, so visible pixels are filled for the frequency loss. Source:
     CMID, arXiv 2304.09670; Fourier term after A2MIM, arXiv 2205.13943.
 
     Args:
@@ -74,7 +74,7 @@ class CMIDReconstructionHead(BaseModule):
         return loss
 
     def pixel_term(self, reconstruction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-        """Mean over the pixels that count; ``mask`` is (B, 1, H, W), 1 = masked."""
+        """Weighted mean over the pixels; ``mask`` is (B, 1, H, W), 1 = masked."""
         weight = mask + (1 - mask) * self.visible_weight
         loss = self.pixel_loss(reconstruction, target) * weight
         return loss.sum() / (weight.sum() + 1e-5) / target.shape[1]

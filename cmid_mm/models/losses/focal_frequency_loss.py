@@ -1,4 +1,4 @@
-"""Focal frequency loss: distance of spectra, hard frequencies weigh more."""
+"""Focal frequency loss: distance of spectra with larger weights for hard frequencies."""
 import torch
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn

@@ -8,7 +8,7 @@ from cmid_mm.utils.errors import CMIDError
 
 @MODELS.register_module()
 class FocalL1Loss(nn.Module):
-    r"""L1 distance, scaled by how large it is.
+    r"""L1 distance, weighted by a function of the distance.
 
     With :math:`d = |prediction - target|`:
 
@@ -52,8 +52,8 @@ class FocalL1Loss(nn.Module):
             target (Tensor): The shape of ``prediction``.
 
         Returns:
-            Tensor: The shape of ``prediction``; the caller reduces, because only the
-            caller knows which places count.
+            Tensor: The shape of ``prediction``; the caller reduces it with its own
+            weights of the pixels.
         """
         distance = (prediction - target).abs()
         if self.activation == 'sigmoid':

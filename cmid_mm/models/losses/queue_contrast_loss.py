@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 @MODELS.register_module()
 class QueueContrastLoss(nn.Module):
-    r"""Cross-entropy that picks the one right key among all keys of a queue.
+    r"""Cross-entropy of the right key against all keys of a queue.
 
     :math:`-\log\frac{e^{q k/\tau}}{e^{q k/\tau} + \sum_j e^{q Q_j/\tau}}`, mean over the
     batch. Source: van den Oord et al., arXiv 1807.03748; He et al., arXiv 1911.05722.

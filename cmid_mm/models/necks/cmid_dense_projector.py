@@ -1,4 +1,4 @@
-"""Projector of CMID's local branch: every cell against learned prototypes."""
+"""Projector of CMID's local branch: scores of every cell for learned prototypes."""
 import torch
 import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
@@ -14,7 +14,7 @@ class CMIDDenseProjector(BaseModule):
     """An MLP over cells, unit length, then the cosine to each prototype.
 
     The layers work on cells, not on pixels of a map: only the cells that were matched
-    pass through them, and batch norm has the statistics of exactly those.
+    pass through them, and batch norm uses the statistics of exactly those.
 
     Args:
         in_channels (int): Channels of a cell.
@@ -65,8 +65,8 @@ class CMIDDenseProjector(BaseModule):
 class Prototypes(nn.Module):
     """Directions against which cells are compared (a weight-normed 1x1 convolution).
 
-    ``weight_g``, the length, is 1 and frozen; it is a parameter, so that it travels in
-    checkpoints and in the teacher as in the published model.
+    ``weight_g``, the length, is 1 and frozen; it is a parameter, so that checkpoints and
+    the teacher contain it as in the published model.
 
     Args:
         in_channels (int): Channels of a cell.
@@ -77,7 +77,7 @@ class Prototypes(nn.Module):
         super().__init__()
         self.weight_g = nn.Parameter(torch.ones(num_prototypes, 1, 1), requires_grad=False)
         self.weight_v = nn.Parameter(torch.empty(num_prototypes, in_channels, 1))
-        # only the direction matters, so any isotropic distribution serves
+        # only the direction matters, so any isotropic distribution is suitable
         nn.init.normal_(self.weight_v, std=in_channels**-0.5)
 
     def forward(self, cells: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ def mask_of_lowest(scores: Tensor, ratio: float) -> Tensor:
     """Mask the cells of lowest score, exactly ``ceil(ratio * cells)`` in every view.
 
     Args:
-        scores (Tensor): Real scores (B, rows, columns); equal ones go by position.
+        scores (Tensor): Real scores (B, rows, columns); equal ones are ordered by position.
         ratio (float): Share of masked cells, from 0 to 1.
 
     Returns:
@@ -54,7 +54,7 @@ def fill_masked(images: Tensor, mask: Tensor, fill: str | None = 'mean') -> Tens
             pixels; 'zero'; None: the pixels stay visible.
 
     Returns:
-        Tensor: (B, C, H, W), of the type of ``images``, which stay as they are.
+        Tensor: (B, C, H, W), of the type of ``images``, which are not changed.
     """
     if fill is None:
         return images

@@ -1,4 +1,4 @@
-"""From the loader's bytes to the inputs of CMID, on the batch and on the device."""
+"""Data preprocessor: the inputs of CMID from the loader's batch, on the device."""
 import math
 from collections.abc import Sequence
 
@@ -17,13 +17,12 @@ from .photometric_functional import normalize
 class CMIDDataPreprocessor(BaseDataPreprocessor):
     """Photometric changes, normalisation, masks and fill of two views.
 
-    A changed view is also the target of its reconstruction. Every random choice depends on
-    the view's key alone, so neither on the batch a sample lies in nor on the process or
-    device that handles it.
+    A changed view is also the target of its reconstruction. Every random choice depends on the
+    view's key alone, and neither on the batch of the sample nor on the process or device.
 
     Args:
         mean (Sequence[float], optional): Mean of every band, in 0..255. Their number is
-            the number of bands. None leaves mean and std to ``MeasureStatisticsHook``.
+            the number of bands. With None, ``MeasureStatisticsHook`` measures mean and std.
         std (Sequence[float], optional): Standard deviation of every band, in 0..255.
         bands (int, optional): Number of bands; needed where mean is None.
         mask_cell (int): Side of a mask cell in pixels. Defaults to 32.
@@ -39,7 +38,7 @@ class CMIDDataPreprocessor(BaseDataPreprocessor):
 
     Raises:
         CMIDError: mean and std differ in length, a std is not positive, or a ratio,
-            cell or fill makes no sense.
+            cell or fill is invalid.
     """
 
     def __init__(self,
@@ -53,7 +52,7 @@ class CMIDDataPreprocessor(BaseDataPreprocessor):
                  non_blocking: bool = True):
         super().__init__(non_blocking)
         if mean is None and std is None and bands:
-            # to be measured; until then whatever is normalised shows that it was not
+            # to be measured; until then normalised images are NaN
             mean = std = [math.nan] * bands
         if mean is None or std is None or bands not in (None, len(mean)):
             raise CMIDError('data_preprocessor needs mean and std of every band, or neither '
@@ -68,7 +67,7 @@ class CMIDDataPreprocessor(BaseDataPreprocessor):
             raise CMIDError(f'mask_cell must be a number of pixels, not {mask_cell}')
         if mask_fill not in ('mean', 'zero', None):
             raise CMIDError(f"mask_fill must be 'mean', 'zero' or None, not {mask_fill!r}")
-        # part of the checkpoint: a backbone is used with the statistics of its training
+        # in the checkpoint, because a backbone requires the statistics of its training
         self.register_buffer('mean', torch.tensor(mean, dtype=torch.float32))
         self.register_buffer('std', torch.tensor(std, dtype=torch.float32))
         self.mask_cell = mask_cell
@@ -95,12 +94,12 @@ class CMIDDataPreprocessor(BaseDataPreprocessor):
         """Prepare a batch.
 
         Args:
-            data (dict): In training what ``PackViews`` packs, collated: inputs
+            data (dict): In training the collated output of ``PackViews``: inputs
                 (B, 2, C, S, S) uint8, view_boxes (B, 2, 5) float32, view_keys (B, 2)
-                int64; ``broken``, for ``BrokenImagesHook``, is not copied. Else
+                int64; ``broken``, for ``BrokenImagesHook``, is not copied. Otherwise
                 inputs, a list of (C, S, S) uint8 tensors or one of (B, C, S, S), and
                 data_samples.
-            training (bool): Which of the two.
+            training (bool): Whether the data are those of training.
 
         Returns:
             dict: inputs and data_samples. In training inputs is a dict of lists over the

@@ -1,4 +1,4 @@
-"""How a backbone learns which places are masked."""
+"""Mask token in the output of a backbone's stem."""
 from contextlib import contextmanager
 
 import torch.nn.functional as F
@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 def stem_tokens(output: Tensor | tuple) -> tuple[Tensor, tuple]:
-    """The tensor and the (rows, columns) of what a stem returns.
+    """Tensor and (rows, columns) of the output of a stem.
 
     Args:
         output (Tensor | tuple): (B, C, h, w), or ((B, h * w, C), (h, w)).
@@ -19,16 +19,16 @@ def stem_tokens(output: Tensor | tuple) -> tuple[Tensor, tuple]:
 
 def insert_mask_token(tokens: Tensor, size: tuple, mask: Tensor, token: Tensor,
                       mode: str) -> Tensor:
-    """Mark the masked places of a stem's output.
+    """Add the mask token to the masked positions of a stem's output.
 
     Args:
         tokens (Tensor): (B, C, h, w), or (B, h * w, C) in row-major order.
         size (tuple[int, int]): h and w.
-        mask (Tensor): (B, H, W), of pixels, true = masked. A token's pixels are all masked
-            or all visible.
+        mask (Tensor): (B, H, W), mask of pixels, true = masked. The pixels of a position are
+            all masked or all visible.
         token (Tensor): (1, C, 1, 1) or (1, 1, C).
-        mode (str): ``'add'`` adds the token, ``'replace'`` puts it in place of the stem's
-            output.
+        mode (str): ``'add'`` adds the token, ``'replace'`` replaces the stem's output
+            by it.
 
     Returns:
         Tensor: The shape of ``tokens``.
@@ -43,10 +43,10 @@ def insert_mask_token(tokens: Tensor, size: tuple, mask: Tensor, token: Tensor,
 
 @contextmanager
 def masking(stem: nn.Module, mask: Tensor, token: Tensor, mode: str):
-    """Within this context the stem marks the masked places of what passes it.
+    """Add the mask token to every output of the stem within this context.
 
-    A hook serves every architecture whose stem is a module, without a subclass for each,
-    and leaves the backbone's parameter names alone.
+    A forward hook works for every architecture whose stem is a module, without a subclass for
+    each, and does not change the backbone's parameter names.
     """
 
     def hook(module, args, output):

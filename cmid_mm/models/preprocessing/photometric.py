@@ -21,8 +21,8 @@ from . import photometric_functional as functional
 from .view_transform import ViewTransform
 
 JITTER_OPERATIONS = ('brightness', 'contrast', 'saturation', 'hue')
-# The place in this list decides which random number a choice gets, so new choices belong
-# at its end. One number for the place in the random order follows per jitter operation.
+# The position in this list decides the random number of a choice, so append new choices at the
+# end. One number per jitter operation follows, for its position in the random order.
 _CHOICES = ('jitter', 'blur', 'noise', 'solarize', 'gray', *JITTER_OPERATIONS,
             'blur_size', 'blur_sigma', 'noise_variance')
 
@@ -80,7 +80,7 @@ class PhotometricDistortion(ViewTransform):
         gray_prob (float): Probability of a gray image.
 
     Raises:
-        CMIDError: If an argument lies outside of its range.
+        CMIDError: An argument is out of range.
     """
 
     def __init__(self,
@@ -172,7 +172,7 @@ def jitter(images: Tensor, parameters: PhotometricParameters) -> Tensor:
     Args:
         images (Tensor): uint8 (B, C, H, W).
         parameters (PhotometricParameters): Choices; an image whose ``jitter`` is False
-            stays as it is.
+            is not changed.
 
     Returns:
         Tensor: uint8 (B, C, H, W).
@@ -180,7 +180,7 @@ def jitter(images: Tensor, parameters: PhotometricParameters) -> Tensor:
     on = parameters.jitter
     factors = [torch.where(on, factor, 1).double() for factor in (
         parameters.brightness, parameters.contrast, parameters.saturation)]
-    # rank[b, o]: when operation o comes for image b.
+    # rank[b, o]: position of operation o in the order of image b
     rank = parameters.order.argsort(dim=1)
     if images.shape[1] != 3:
         slot = (rank[:, :2] > rank[:, :2].flip(1)).long()

@@ -4,11 +4,11 @@ The published pipeline runs OpenCV 4 and albumentations 1.2 on one image at a ti
 the same 8-bit arithmetic is written as tensor operations on whole batches, so that the
 results are equal to the last grey level on every device. Sums of integers below 2^24 are
 exact in float32; where OpenCV rounds once after a multiplication and an addition (a fused
-multiply-add), float64 stands in.
+multiply-add), float64 is used.
 
 Images are uint8 (B, C, H, W), bands in the order red, green, blue where there are three.
 Parameters are tensors (B,) on the images' device. No function changes its arguments,
-none waits for the device, none contains an operation that autocast would touch.
+none waits for the device, none contains an operation that autocast would change.
 """
 import math
 
@@ -20,13 +20,13 @@ from cmid_mm.utils.errors import CMIDError
 
 
 def adjust_hue(images: Tensor, shift: Tensor) -> Tensor:
-    """Turn the hue by ``shift`` of a full circle, in [-0.5, 0.5]; uint8 (B, 3, H, W).
+    """Rotate the hue by ``shift`` of a full circle, in [-0.5, 0.5]; uint8 (B, 3, H, W).
 
     OpenCV's 8-bit HSV has hues in steps of two degrees, so every shift quantises the
-    colours except 0, which leaves the image as it is.
+    colours, except a shift of 0, which does not change the image.
     """
     hue, saturation, value = _rgb_to_hsv(images)
-    # A hue h' lies in sector floor(h' / 30), at the fraction h' / 30 - sector. Both are
+    # A hue h' is in sector floor(h' / 30), at the fraction h' / 30 - sector. Both are
     # tabulated: 180 hues per image are fewer than its pixels.
     hues = torch.arange(180, device=images.device, dtype=torch.float64)
     turned = torch.remainder(hues + 180 * _column(shift.double()), 180).floor()
@@ -38,7 +38,7 @@ def adjust_hue(images: Tensor, shift: Tensor) -> Tensor:
     index = hue.long().flatten(1)
     sector, weight = (table.gather(1, index).view_as(hue) for table in tables)
 
-    # In every sector one band has the largest level, one the lowest, one lies between.
+    # In every sector one band has the largest level, one the lowest, one is between them.
     top = value * (1 / 255)
     saturation = saturation * (1 / 255)
     between = top * (1 - saturation.double() * weight.double()).float()
@@ -57,12 +57,12 @@ def gaussian_blur(images: Tensor, size: Tensor, sigma: Tensor, largest: int) -> 
 
     Args:
         images (Tensor): uint8 (B, C, H, W).
-        size (Tensor): Odd kernel side (B,); 1 leaves the image as it is.
+        size (Tensor): Odd kernel side (B,); 1 does not change the image.
         sigma (Tensor): Standard deviation in pixels (B,).
         largest (int): Upper bound of ``size``, known without a transfer from the device.
 
     Raises:
-        CMIDError: If the images are too small for the border to be mirrored.
+        CMIDError: The images are too small to mirror the border.
     """
     radius = largest // 2
     if min(images.shape[-2:]) <= radius:
@@ -86,8 +86,8 @@ def gaussian_blur(images: Tensor, size: Tensor, sigma: Tensor, largest: int) -> 
 def gaussian_weights(size: Tensor, sigma: Tensor, largest: int) -> Tensor:
     """OpenCV's bit-exact 8-bit kernels: whole numbers of sum 256, float32 (B, largest).
 
-    Each weight takes over the rounding error of its outer neighbour; the middle one
-    takes the rest. Kernels smaller than ``largest`` are padded with zeros.
+    The rounding error of each weight is added to its inner neighbour; the middle one
+    gets the rest. Kernels smaller than ``largest`` are padded with zeros.
     """
     radius = largest // 2
     steps = torch.arange(-radius, radius + 1, device=size.device, dtype=torch.float64)
@@ -179,11 +179,11 @@ def _rgb_to_hsv(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _unit_to_levels(values: Tensor) -> Tensor:
-    """Values (B, H, W) in [0, 1] as uint8 levels, as OpenCV's HSV2RGB makes them.
+    """Values (B, H, W) in [0, 1] as uint8 levels, as computed by OpenCV's HSV2RGB.
 
     Its vector code handles 32 pixels of a row at a time and truncates; its scalar code,
-    which handles the rest of the row, rounds. Sides of 224 pixels leave no rest. In the
-    rest one value in some 100 000 differs by a level, as the compiler of OpenCV chose.
+    which handles the rest of the row, rounds. Sides of 224 pixels have no rest. In the
+    rest about one value in 100 000 differs by a level, depending on the compiler of OpenCV.
     """
     levels = values * 255
     levels[..., levels.shape[-1] // 32 * 32:].round_()

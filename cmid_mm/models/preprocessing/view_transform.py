@@ -1,4 +1,4 @@
-"""What a transform of views must be able to do."""
+"""Base class of photometric transforms of views."""
 from abc import ABC, abstractmethod
 
 from torch import Tensor
@@ -7,8 +7,8 @@ from torch import Tensor
 class ViewTransform(ABC):
     """Random change of the views of a batch, on its device, before they are normalised.
 
-    ``CMIDDataPreprocessor(photometric=...)`` calls it for each of the two views. A transform
-    of your own is registered in ``BATCH_AUGMENTS`` and named in the config by ``type``::
+    ``CMIDDataPreprocessor(photometric=...)`` calls it for each of the two views. Register
+    a transform of your own in ``BATCH_AUGMENTS`` and refer to it in the config by ``type``::
 
         from cmid_mm.models.preprocessing import ViewTransform
         from cmid_mm.utils import uniform
@@ -26,7 +26,7 @@ class ViewTransform(ABC):
                 dropped = uniform(keys, 100, images.shape[1]) < self.prob
                 return images.masked_fill(dropped[:, :, None, None], 0)
 
-    Crops and flips belong to ``CMIDTwoViews``: a pixel must stay where it is, because the
+    Crops and flips belong to ``CMIDTwoViews``: pixels must keep their positions, because the
     cells of both views are matched by their positions.
     """
 
@@ -36,9 +36,9 @@ class ViewTransform(ABC):
 
         Args:
             images (Tensor): uint8 (B, C, H, W), C bands in the order in which they are
-                loaded, contiguous. They must stay as they are.
+                loaded, contiguous. They must not be changed in place.
             keys (Tensor): int64 (B,), one for each sample and view, on the images' device.
-                All random numbers are to be drawn from them, by :func:`cmid_mm.utils.uniform`
+                All random numbers must be drawn from them, by :func:`cmid_mm.utils.uniform`
                 or :func:`cmid_mm.utils.normal` with a stream from 100 on: then a view does
                 not depend on its batch, the number of processes, or a resumed run.
             view (int): 0 or 1.

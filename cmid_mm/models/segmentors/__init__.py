@@ -1,6 +1,6 @@
 """Segmentors in mmseg's registry, for configs of mmseg's scope.
 
-mmseg need not be installed, so ``import cmid_mm`` does not import this: a config names it,
+mmseg is optional, so ``import cmid_mm`` does not import this module; a config imports it with
 ``custom_imports = dict(imports=['cmid_mm', 'cmid_mm.models.segmentors'])``.
 """
 from .data_preprocessor import BandsSegDataPreProcessor

@@ -1,4 +1,4 @@
-"""Normalisation of images of any bands, of one date or of two."""
+"""Normalisation of images with any number of bands, of one date or two."""
 from collections.abc import Sequence
 
 import torch
@@ -12,14 +12,14 @@ from cmid_mm.utils.errors import CMIDError
 class BandsSegDataPreProcessor(SegDataPreProcessor):
     """mmseg's ``SegDataPreProcessor`` for any number of bands.
 
-    Some of its versions take one or three means only.
+    Some of its versions accept only one or three means.
 
     Args:
-        mean (Sequence[float]): Of each band of one date, in the order of the loaded bands
+        mean (Sequence[float]): Mean of each band of one date, in the order of the loaded bands
             and in their units.
-        std (Sequence[float]): As many deviations.
-        dates (int): Images of so many dates follow each other in the bands of an input, all
-            normalised alike. Defaults to 1.
+        std (Sequence[float]): Standard deviation of each band of one date.
+        dates (int): Number of dates whose images follow each other in the bands of an input;
+            all are normalised in the same way. Defaults to 1.
         **kwargs: Passed to mmseg's ``SegDataPreProcessor``.
 
     Raises:

@@ -22,20 +22,20 @@ FUSIONS = dict(abs_diff=absolute_difference, concat=concatenation)
 
 @MODELS.register_module()
 class SiameseEncoderDecoder(EncoderDecoder):
-    """An ``EncoderDecoder`` whose input holds two dates, each of half its bands.
+    """An ``EncoderDecoder`` whose input contains two dates, half of its bands each.
 
-    Both dates go through one backbone, and neck, in one batch: the earlier images first.
+    Both dates pass one backbone, and neck, in one batch: the earlier images first.
     Each level's two maps are fused before the heads.
 
     Args:
         *args: Passed to mmseg's ``EncoderDecoder``. ``BandsSegDataPreProcessor(dates=2)`` is the
             data preprocessor that fits.
-        fusion (str): 'abs_diff', or 'concat', with which the heads need twice the
+        fusion (str): 'abs_diff', or 'concat', for which the heads need twice the
             channels. Defaults to 'abs_diff'.
         **kwargs: Passed to mmseg's ``EncoderDecoder``.
 
     Raises:
-        CMIDError: The fusion is unknown, or the bands do not make two dates.
+        CMIDError: The fusion is unknown, or the number of bands is odd.
     """
 
     def __init__(self, *args, fusion: str = 'abs_diff', **kwargs) -> None:
@@ -51,7 +51,7 @@ class SiameseEncoderDecoder(EncoderDecoder):
             inputs (Tensor): (N, 2 * bands, H, W), normalised.
 
         Returns:
-            list[Tensor]: (N, C, h, w), or (N, 2C, h, w) with 'concat', a level each.
+            list[Tensor]: (N, C, h, w), or (N, 2C, h, w) with 'concat', one per level.
         """
         if inputs.shape[1] % 2:
             raise CMIDError(f'{inputs.shape[1]} bands do not make two dates: load the '

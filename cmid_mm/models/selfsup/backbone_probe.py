@@ -1,4 +1,4 @@
-"""Sizes of a backbone's outputs, read from the backbone itself."""
+"""Sizes of a backbone's outputs, measured with a blank image."""
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +15,7 @@ class BackboneShape:
     """Sizes of a backbone for square images of one size.
 
     Attributes:
-        stem (str): Name of the module after which the mask token enters.
+        stem (str): Name of the module to whose output the mask token is added.
         stem_size (tuple[int, int]): Rows and columns of the stem's output.
         token_shape (tuple[int, ...]): Shape of a mask token that broadcasts over the
             stem's output: (1, C, 1, 1) for maps, (1, 1, C) for token sequences.
@@ -37,8 +37,8 @@ def find_stem(backbone: nn.Module, name: str | None = None) -> str:
             return candidate
     raise CMIDError(
         f'{type(backbone).__name__} has no module {name or " or ".join(STEMS)}: set '
-        '`mask_stem` of the CMID model to the module after which the mask token shall '
-        f'enter; there are {", ".join(name for name, _ in backbone.named_children())}')
+        '`mask_stem` of the CMID model to the module to whose output the mask token is '
+        f'added; there are {", ".join(name for name, _ in backbone.named_children())}')
 
 
 @torch.no_grad()
@@ -46,13 +46,13 @@ def probe_backbone(backbone: nn.Module,
                    bands: int,
                    image_size: int,
                    stem: str | None = None) -> BackboneShape:
-    """Send one blank image through a backbone and note the sizes.
+    """Run a backbone on one blank image and return the sizes of its outputs.
 
     Args:
-        backbone (nn.Module): Any mmpretrain backbone; left in the mode it was in.
+        backbone (nn.Module): Any mmpretrain backbone; its mode is not changed.
         bands (int): Bands of the images.
         image_size (int): Side of the images in pixels.
-        stem (str, optional): Name of the stem's last module; found where None.
+        stem (str, optional): Name of the stem's last module; detected where None.
 
     Returns:
         BackboneShape: The sizes.
@@ -88,7 +88,7 @@ def probe_backbone(backbone: nn.Module,
     channels, rows, columns = feature_map.shape[1:]
     if rows != columns or image_size % rows:
         raise CMIDError(
-            f'{name} makes a map of {rows} x {columns} cells of an image of {image_size} '
+            f'{name} gives a map of {rows} x {columns} cells of an image of {image_size} '
             f'px, which they do not tile. Choose a model.image_size that its stride divides.')
     if 'stem' not in outputs:
         raise CMIDError(f'{name} does not call its module {stem}: set `mask_stem`.')

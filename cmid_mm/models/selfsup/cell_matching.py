@@ -6,7 +6,7 @@ from torch import Tensor
 def location_grid(boxes: Tensor, grid_size: tuple[int, int]) -> Tensor:
     r"""Centres of the feature cells of a cropped, resized and perhaps flipped view.
 
-    Cell (a, b) of an N x M grid lies at row :math:`top + (a + 1/2)\,height/N` and column
+    Cell (a, b) of an N x M grid is at row :math:`top + (a + 1/2)\,height/N` and column
     :math:`left + (b + 1/2)\,width/M` of the source image; a flip reverses the columns.
 
     Args:
@@ -28,10 +28,10 @@ def location_grid(boxes: Tensor, grid_size: tuple[int, int]) -> Tensor:
 
 @torch.no_grad()
 def match_cells(source: Tensor, target: Tensor, num_matches: int = 20) -> tuple[Tensor, Tensor]:
-    """The source cells that lie nearest to a target cell, and those target cells.
+    """Find the source cells that are nearest to a target cell, and those target cells.
 
     Every source cell is matched with its nearest target cell; the ``num_matches`` source cells with
-    the smallest distance stay.
+    the smallest distance are kept.
 
     Args:
         source (Tensor): (B, n, m, 2), locations of the source cells.

@@ -30,27 +30,27 @@ class CMID(BaseSelfSupervisor):
     ``backbone.*`` keys of a checkpoint are those of the plain mmpretrain backbone.
 
     Args:
-        backbone (dict): Any mmpretrain backbone that ends in a feature map.
-        decoder (dict): Features to image. Channels, stride and bands are filled in from
-            the backbone and the data preprocessor.
-        global_projector (dict): Features to one vector an image; channels are filled in.
-        dense_projector (dict): Cells to prototype scores; channels are filled in.
+        backbone (dict): Any mmpretrain backbone whose output is a feature map.
+        decoder (dict): Features to image. Channels, stride and bands are set from the backbone
+            and the data preprocessor.
+        global_projector (dict): Features to one vector per image; channels are set.
+        dense_projector (dict): Cells to prototype scores; channels are set.
         reconstruction_head (dict): Loss of the reconstruction.
-        global_head (dict): Loss of the global vectors; owns the queue.
-        local_head (dict): Loss of matched cells; owns the centre.
+        global_head (dict): Loss of the global vectors; contains the queue.
+        local_head (dict): Loss of matched cells; contains the centre.
         data_preprocessor (dict): ``CMIDDataPreprocessor``.
         image_size (int): Side of the views in pixels. Defaults to 224.
         num_matches (int): Cells that are matched in each direction, at most all; -1 for
             all. Defaults to 20.
         mask_mode (str): ``'add'`` adds the mask token to the masked outputs of the stem,
-            ``'replace'`` puts it in their place. Defaults to 'add'.
-        mask_stem (str, optional): Name of the backbone's module after which the token
-            enters; found where None.
+            ``'replace'`` replaces them by it. Defaults to 'add'.
+        mask_stem (str, optional): Name of the backbone's module to whose output the token
+            is added; detected where None.
         feature_of (str): Whose features are extracted and predicted: ``'student'``,
             ``'teacher'``, or ``'both'``, see ``predict``. Defaults to 'student'.
-        joint_views (bool | str): Both views pass the backbone as one batch. ``'auto'`` where
-            that changes nothing, which is without batch norm: with it, images of both views
-            would share their statistics. Defaults to 'auto'.
+        joint_views (bool | str): Both views pass the backbone as one batch. ``'auto'`` does so
+            where it changes no result: without batch norm, whose statistics would be those of
+            both views. Defaults to 'auto'.
         channels_last (bool | str): Order of the maps in memory. ``'auto'`` for
             convolutional backbones. Defaults to 'auto'.
         fused_attention (bool): Swin's window attention through torch's fused attention,
@@ -117,7 +117,7 @@ class CMID(BaseSelfSupervisor):
             name: copy.deepcopy(getattr(self, name))
             for name in ('backbone', 'global_projector', 'dense_projector')
         }).requires_grad_(False)
-        # now, because DistributedDataParallel lays out its buckets by the parameters it gets
+        # now, because DistributedDataParallel assigns its buckets by the parameters it gets
         self.to(memory_format=self.memory_format)
         log_settings(self.joint_views, self.memory_format, fused)
 
@@ -138,12 +138,12 @@ class CMID(BaseSelfSupervisor):
 
     @torch.no_grad()
     def update_teacher(self, momentum: float) -> None:
-        """Move every parameter of the teacher towards the student's.
+        """Update the teacher by a moving average of the student's parameters.
 
-        Buffers stay: the teacher's batch norm has its own statistics, of unmasked views.
+        Buffers are not changed: the teacher's batch norm has its own statistics of unmasked views.
 
         Args:
-            momentum (float): Share of the old teacher that stays.
+            momentum (float): Share of the old teacher.
         """
         teacher, student = [], []
         for name, module in self.teacher.items():
@@ -155,7 +155,7 @@ class CMID(BaseSelfSupervisor):
                 inputs,
                 data_samples: list[DataSample] | None = None,
                 mode: str = 'tensor'):
-        """Entry of mmengine: ``'loss'``, ``'predict'`` (image vectors) or ``'tensor'``."""
+        """Entry point for mmengine: ``'loss'``, ``'predict'`` (image vectors) or ``'tensor'``."""
         if mode == 'predict':
             return self.predict(inputs, data_samples)
         return super().forward(inputs, data_samples, mode)
@@ -205,13 +205,13 @@ class CMID(BaseSelfSupervisor):
         return self.teacher['backbone'](images)[-1]
 
     def encode(self, inputs: dict) -> tuple[list, list]:
-        """Feature maps of both views: masked of the student, unmasked of the teacher.
+        """Feature maps of both views: masked views by the student, unmasked ones by the teacher.
 
         Args:
             inputs (dict): See ``CMIDDataPreprocessor``.
 
         Returns:
-            tuple[list, list]: Of the student and of the teacher, (B, channels, h, w) each.
+            tuple[list, list]: Maps of the student and of the teacher, (B, channels, h, w) each.
         """
         images, masked, masks = (inputs[key] for key in ('images', 'masked_images', 'masks'))
         if self.joint_views:

@@ -1,4 +1,4 @@
-"""How an encoder is run, which changes its speed and not what it computes."""
+"""Settings of an encoder that change its speed and not its results."""
 import torch
 from mmengine.logging import print_log
 from torch import nn
@@ -8,11 +8,11 @@ from cmid_mm.utils.errors import CMIDError
 
 
 def choose_joint_views(setting: bool | str, backbone: nn.Module) -> bool:
-    """Whether both views pass the backbone as one batch.
+    """Decide whether both views pass the backbone as one batch.
 
     Args:
-        setting (bool | str): ``'auto'``: where that changes nothing, which is without batch
-            norm, through which the images of a batch depend on each other.
+        setting (bool | str): ``'auto'`` is True without batch norm, where it changes no result:
+            with batch norm the images of a batch depend on each other.
         backbone (nn.Module): The student's.
 
     Raises:
@@ -26,10 +26,10 @@ def choose_joint_views(setting: bool | str, backbone: nn.Module) -> bool:
 
 
 def choose_memory_format(setting: bool | str, convolutional: bool) -> torch.memory_format:
-    """Order of channels and pixels in memory.
+    """Choose the order of channels and pixels in memory.
 
-    Convolutions of oneDNN and, in half precision, of cuDNN work on the channels of a pixel
-    side by side, and reorder every other map. A transformer has one convolution.
+    Convolutions of oneDNN and, in half precision, of cuDNN compute in the channels-last layout
+    and reorder maps of the other layout. A transformer has only one convolution.
 
     Args:
         setting (bool | str): Channels last; ``'auto'`` for convolutional networks.
@@ -45,7 +45,7 @@ def choose_memory_format(setting: bool | str, convolutional: bool) -> torch.memo
 
 
 def log_settings(joint: bool, memory_format: torch.memory_format, fused: int) -> None:
-    """Log in one line how the encoders run."""
+    """Log the settings of the encoders in one line."""
     parts = ['both views in one pass' if joint else 'one pass for each view',
              'channels last' if memory_format == torch.channels_last else 'channels first']
     if fused:

@@ -1,9 +1,9 @@
 """Window attention of Swin, through torch's fused attention.
 
-The Swins of mmpretrain, mmseg and mmdet write attention out: scores, bias, mask, softmax and
-product are five passes over the largest tensors of the network, and autograd keeps most of
-them. Here bias and mask are one addend of ``scaled_dot_product_attention``. The numbers are
-the same but for rounding.
+The Swins of mmpretrain, mmseg and mmdet compute scores, bias, mask, softmax and product in five
+passes over the largest tensors of the network, and autograd keeps most of these. Here the sum of
+bias and mask is the additive mask of ``scaled_dot_product_attention``. The results agree within
+rounding.
 """
 import torch
 import torch.nn.functional as F
@@ -13,15 +13,15 @@ from torch import Tensor, nn
 
 
 def use_fused_attention(model: nn.Module) -> int:
-    """Replace the window attentions below a module, those of any OpenMMLab Swin.
+    """Replace the window attentions in a module, of any OpenMMLab Swin.
 
-    Parameters stay the same objects under the same names.
+    Parameters remain the same objects with the same names.
 
     Args:
         model (nn.Module): Changed in place.
 
     Returns:
-        int: How many were replaced.
+        int: Number of replaced modules.
     """
     found = [(parent, name, child) for parent in model.modules()
              for name, child in parent.named_children() if is_window_attention(child)]
@@ -39,21 +39,21 @@ def is_window_attention(module: nn.Module) -> bool:
 
 
 class FusedWindowAttention(BaseModule):
-    """Takes the place of a ``WindowMSA``.
+    """Replacement of a ``WindowMSA``.
 
     Args:
         attention (nn.Module): A ``WindowMSA`` of mmpretrain, mmseg or mmdet, whose
-            parameters and settings are taken over.
+            parameters and settings are used.
     """
 
     def __init__(self, attention: nn.Module):
         super().__init__()
-        # all of it, because the original's forward pass still serves where none is fused
+        # all attributes, because the original forward pass is used without a fused kernel
         self.__dict__.update(attention.__dict__)
-        self.written_out = type(attention).forward
+        self.original_forward = type(attention).forward
 
     def init_weights(self) -> None:
-        """As the original's."""
+        """Initialise as the original does."""
         super().init_weights()
         trunc_normal_(self.relative_position_bias_table, std=0.02)
 
@@ -61,14 +61,14 @@ class FusedWindowAttention(BaseModule):
         """Attention within each window.
 
         Args:
-            x (Tensor): (B * M, N, C), M windows an image, N cells a window.
+            x (Tensor): (B * M, N, C), M windows per image, N cells per window.
             mask (Tensor, optional): (M, N, N), added to the scores of every head.
 
         Returns:
             Tensor: (B * M, N, C).
         """
         if not self.has_fused_kernel(x):
-            return self.written_out(self, x, mask)
+            return self.original_forward(self, x, mask)
         qkv = self.qkv(x).view(*x.shape[:2], 3, self.num_heads, -1)
         dropout = self.attn_drop.p if self.training else 0.
         out = window_attention(qkv, self.position_bias(), mask, self.scale, dropout)
@@ -76,11 +76,11 @@ class FusedWindowAttention(BaseModule):
 
     @staticmethod
     def has_fused_kernel(x: Tensor) -> bool:
-        """Whether torch has one here: the kernel for CPUs has no gradient for the addend."""
+        """Whether torch has one: the kernel for CPUs has no gradient for the additive mask."""
         return x.device.type != 'cpu' or not torch.is_grad_enabled()
 
     def position_bias(self) -> Tensor:
-        """(heads, N, N), added to the scores of two cells, by their distance."""
+        """Position bias (heads, N, N) of the scores of two cells, by their offset."""
         index = self.relative_position_index
         bias = self.relative_position_bias_table[index.flatten()]
         return bias.view(*index.shape, self.num_heads).permute(2, 0, 1)
@@ -101,7 +101,7 @@ def window_attention(qkv: Tensor, bias: Tensor, mask: Tensor | None, scale: floa
         Tensor: (W, N, heads * D).
     """
     addend = bias[None] if mask is None else bias + mask[:, None].to(bias.dtype)
-    # cast before it is repeated, and contiguous, because torch has no fused kernel for others
+    # cast before repeating to save memory; torch has a fused kernel for contiguous masks only
     addend = addend.to(qkv.dtype).contiguous()
     if mask is not None:
         addend = addend.repeat(len(qkv) // len(mask), 1, 1, 1)
