@@ -41,11 +41,19 @@ def read(path):
     return image if image.ndim == 2 else image[..., ::-1]
 
 
-def assert_same_files(first, second, number):
-    files = sorted(path for path in first.rglob('*') if path.is_file())
+def assert_archives_give_the_same(run, download, folder, number):
+    """``run(download, out)`` writes ``number`` files, from folders and from their archives."""
+    (folder / 'archives').mkdir()
+    for part in download.iterdir():
+        with zipfile.ZipFile(folder / 'archives' / f'{part.name}.zip', 'w') as archive:
+            for file in sorted(part.rglob('*.*')):
+                archive.write(file, file.relative_to(part))
+    run(download, folder / 'a')
+    run(folder / 'archives', folder / 'b')
+    files = sorted(path for path in (folder / 'a').rglob('*') if path.is_file())
     assert len(files) == number
     for file in files:
-        assert file.read_bytes() == (second / file.relative_to(first)).read_bytes()
+        assert file.read_bytes() == (folder / 'b' / file.relative_to(folder / 'a')).read_bytes()
 
 
 @pytest.fixture
@@ -115,15 +123,8 @@ def test_colours_that_are_nearly_right_or_none(isprs):
 
 def test_potsdam_in_archives_gives_the_same(isprs, potsdam, tmp_path):
     small, download, _, _ = potsdam
-    archives = tmp_path / 'archives'
-    archives.mkdir()
-    for folder in download.iterdir():
-        with zipfile.ZipFile(archives / f'{folder.name}.zip', 'w') as archive:
-            for file in folder.iterdir():
-                archive.write(file, f'{folder.name}/{file.name}')
-    run_isprs(isprs, small, download, tmp_path / 'a')
-    run_isprs(isprs, small, archives, tmp_path / 'b')
-    assert_same_files(tmp_path / 'a', tmp_path / 'b', 16)
+    assert_archives_give_the_same(
+        lambda source, out: run_isprs(isprs, small, source, out), download, tmp_path, 16)
 
 
 @pytest.mark.parametrize('harm, message', [
@@ -235,15 +236,8 @@ def test_levir_is_cut(run_pairs, levir, tmp_path):
 
 def test_levir_in_archives_gives_the_same(run_pairs, levir, tmp_path):
     small, download = levir
-    archives = tmp_path / 'archives'
-    archives.mkdir()
-    for split in small.counts:
-        with zipfile.ZipFile(archives / f'{split}.zip', 'w') as archive:
-            for file in sorted((download / split).rglob('*.png')):
-                archive.write(file, file.relative_to(download / split))
-    run_pairs(small, download, tmp_path / 'a')
-    run_pairs(small, archives, tmp_path / 'b')
-    assert_same_files(tmp_path / 'a', tmp_path / 'b', 48)
+    assert_archives_give_the_same(
+        lambda source, out: run_pairs(small, source, out), download, tmp_path, 48)
 
 
 def test_bombs_in_archives_are_refused(converter, tmp_path, user_error, monkeypatch):
