@@ -19,9 +19,9 @@ _PICTURE = 1400
 class DetectionInferencer(RasterInferencer):
     """Writes the boxes in a raster of any size, by any detector of mmdet or mmrotate.
 
-    The model predicts overlapping tiles. A box counts where its centre lies in the tile's own
+    The model predicts overlapping tiles. A box is used where its centre lies in the tile's own
     part of the overlap; of two boxes of one object in a shared seam, the one with the higher
-    score is kept. So objects up to half the overlap long are found whole and once.
+    score is kept. Objects up to half the overlap long are therefore found whole and once.
 
     Args: see :class:`RasterInferencer`.
     """
@@ -32,7 +32,7 @@ class DetectionInferencer(RasterInferencer):
         """Detect the objects of one raster.
 
         Args:
-            paths (tuple[str, ...]): Its file.
+            paths (tuple[str, ...]): File of the raster.
             out (str): GeoJSON file to write, in longitude and latitude.
             min_score (float): Boxes with a lower score are left out. Defaults to 0.3.
             picture (bool): Whether a small PNG with the boxes is written beside it.
@@ -57,7 +57,7 @@ class DetectionInferencer(RasterInferencer):
             small = (self._save_picture(files[0], out, boxes, classes.numpy(), names)
                      if picture else None)
         counts = ', '.join(f'{count:,} {name}' for name, count in Counter(labels).most_common())
-        self.say(f'{out}: {counts or "nothing"} with a score above {min_score}')
+        self.log(f'{out}: {counts or "nothing"} with a score above {min_score}')
         return dict(rasters=list(paths), boxes_file=out, picture=small, boxes=boxes,
                     scores=scores, labels=labels, seconds=time.perf_counter() - started)
 
@@ -101,7 +101,7 @@ class DetectionInferencer(RasterInferencer):
         return torch.cat(kept)
 
     def _iou_threshold(self) -> float:
-        """Of the detector's own non-maximum suppression."""
+        """IoU threshold of the detector's own non-maximum suppression."""
         test_cfg = self.cfg.model.get('test_cfg') or {}
         nms = (test_cfg.get('rcnn') or test_cfg).get('nms') or {}
         return nms.get('iou_threshold', 0.5)
@@ -118,12 +118,12 @@ class DetectionInferencer(RasterInferencer):
 
 
 def boxes_of_tile(found, row: Span, span: Span, min_score: float) -> tuple:
-    """Boxes of a tile that count, in pixels of the raster.
+    """Boxes in a tile's own part, in pixels of the raster.
 
     Args:
         found (InstanceData): ``bboxes``, ``scores`` and ``labels`` in pixels of the tile.
-        row (Span): Place of the tile from top to bottom.
-        span (Span): Place from left to right.
+        row (Span): Position of the tile from top to bottom.
+        span (Span): Position from left to right.
         min_score (float): Boxes with a lower score are left out.
 
     Returns:

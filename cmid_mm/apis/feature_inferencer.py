@@ -1,4 +1,4 @@
-"""Features of images by a backbone: a vector for each scene and a map of its cells."""
+"""Features of images by a backbone: a vector of each scene and a map of its cells."""
 import copy
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -28,7 +28,7 @@ class FeatureInferencer:
     """Features of images by the backbone of a config.
 
     Images are prepared by the test pipeline of the config, and normalised as in the
-    pre-training where the checkpoint records it, else as in the config. The scene vector is
+    pre-training where the checkpoint records it, otherwise as in the config. The scene vector is
     the spatial mean of the last feature map, the feature that ``WeightedKNN`` compares.
 
     Args:
@@ -36,8 +36,8 @@ class FeatureInferencer:
             classification.
         weights (str): Any file with the backbone, see ``read_backbone_file``.
         encoder (str, optional): ``'student'`` or ``'teacher'`` of a training checkpoint.
-            Defaults to None: the student, or whichever an exported file holds.
-        size (int, optional): Images become squares of this side in pixels, resized and
+            Defaults to None: the student, or the encoder of an exported file.
+        size (int, optional): Side in pixels of the squares to which images are resized and
             cropped. Defaults to None: as in the config's test pipeline; without one, squares
             of the size of the views in pre-training.
         device (str, optional): Defaults to None: a GPU where there is one.
@@ -48,7 +48,7 @@ class FeatureInferencer:
         model (nn.Module): The backbone, in evaluation mode.
         pipeline (Callable): From a path to a uint8 image (H, W, bands).
         name (str): File, encoder and epoch of the weights.
-        mean (Tensor): (bands, 1, 1) float32, in grey levels; ``std`` alike.
+        mean (Tensor): (bands, 1, 1) float32, in grey levels; ``std`` has the same form.
 
     Raises:
         MissingFileError: The config or the checkpoint does not exist.
@@ -102,7 +102,7 @@ class FeatureInferencer:
 
         Raises:
             MissingFileError: An input does not exist.
-        CMIDError: A folder holds no image.
+            CMIDError: A folder holds no image.
             ImageError: No image could be read.
         """
         files = list_inputs(inputs)
@@ -132,7 +132,7 @@ class FeatureInferencer:
             (H, W, bands).
 
         Raises:
-            ImageError: One cannot be read.
+            ImageError: An image cannot be read.
         """
         images = [self.pipeline(path) for path in inputs]
         return self.normalise(images), images
@@ -180,8 +180,8 @@ class _Prepare:
     """Reads a path to a uint8 image (H, W, bands).
 
     Args:
-        transforms (Compose): Of the config, without packing.
-        bands (int): Bands of the normalisation.
+        transforms (Compose): Transforms of the config, without packing.
+        bands (int): Number of bands of the normalisation.
     """
 
     def __init__(self, transforms: Compose, bands: int):
@@ -218,7 +218,7 @@ class _Images(Dataset):
 
 
 def scene_vectors(maps: Tensor) -> Tensor:
-    """(B, C) float32, the spatial mean of maps (B, C, h, w); vectors (B, C) as they are."""
+    """(B, C) float32, the spatial mean of maps (B, C, h, w), or vectors (B, C) unchanged."""
     return (maps.mean((2, 3)) if maps.ndim == 4 else maps).float()
 
 

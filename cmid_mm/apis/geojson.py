@@ -43,7 +43,7 @@ def to_longitude_latitude(corners: np.ndarray, place: Georeference) -> np.ndarra
 
     Args:
         corners (ndarray): (N, 4, 2), x and y in pixels.
-        place (Georeference): Of the raster, with ``crs``.
+        place (Georeference): Georeference of the raster, with ``crs``.
     """
     affine = from_gcps(place.gcps) if place.gcps else place.transform
     to_ground = np.reshape(affine, (3, 3))
@@ -62,9 +62,9 @@ def save_boxes(out: str, boxes: np.ndarray, labels: Sequence[str], scores: Seque
     Args:
         out (str): File to write.
         boxes (ndarray): See :func:`box_corners`.
-        labels (Sequence[str]): Class of each.
-        scores (Sequence[float]): From 0 to 1.
-        place (Georeference): Of the raster.
+        labels (Sequence[str]): Class of each box.
+        scores (Sequence[float]): Score of each box, from 0 to 1.
+        place (Georeference): Georeference of the raster.
     """
     pixels = box_corners(boxes)
     collection = dict(type='FeatureCollection')

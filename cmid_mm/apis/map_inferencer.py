@@ -25,11 +25,11 @@ _PICTURE = 1000
 
 
 class SegmentationInferencer(RasterInferencer):
-    """Writes a GeoTIFF of classes for a raster of any size, by any segmentor of mmseg's kind.
+    """Writes a GeoTIFF of classes for a raster of any size, by a segmentor in mmseg's style.
 
     The model predicts overlapping tiles; in their overlap probabilities fade from one tile
-    into the next. Classes are numbered as in training, 255 is where the raster has no data.
-    The result has the georeference of the raster, the colours and names of the classes.
+    into the next. Classes are numbered as in training; 255 marks pixels without data. The
+    result has the georeference of the raster, and the colours and names of the classes.
 
     Args: see :class:`RasterInferencer`.
     """
@@ -40,7 +40,7 @@ class SegmentationInferencer(RasterInferencer):
         """Map one raster.
 
         Args:
-            paths (tuple[str, ...]): Its file, of every date.
+            paths (tuple[str, ...]): File of the raster, for every date.
             out (str): GeoTIFF to write.
             confidence (bool): Whether a second band holds the probability of the predicted
                 class, in percent. Defaults to False.
@@ -68,7 +68,7 @@ class SegmentationInferencer(RasterInferencer):
         valid = counts.sum() - counts[NODATA]
         shares = {name: float(counts[number] / max(valid, 1)) for number, name in enumerate(names)}
         nodata = counts[NODATA] / counts.sum()
-        self.say(f'{out}: ' + ', '.join(f'{name} {share:.1%}' for name, share in shares.items())
+        self.log(f'{out}: ' + ', '.join(f'{name} {share:.1%}' for name, share in shares.items())
                  + (f'; {nodata:.1%} without data' if nodata else ''))
         return dict(rasters=list(paths), map=out, picture=small, shares=shares,
                     nodata=float(nodata), seconds=time.perf_counter() - started)
@@ -83,7 +83,7 @@ class SegmentationInferencer(RasterInferencer):
         """Context manager: the precision that the hardware computes fastest."""
         device = next(self.model.parameters()).device.type
         name, _ = best_precision()
-        # where there is a GPU, it is that of the GPU
+        # best_precision describes the GPU where there is one
         elsewhere = device == 'cpu' and torch.cuda.is_available()
         if name == 'float32' or elsewhere:
             return nullcontext()
@@ -157,9 +157,9 @@ class SegmentationInferencer(RasterInferencer):
 
 
 class ChangeInferencer(SegmentationInferencer):
-    """Writes a GeoTIFF of change from two dates of a place, by mmseg's or open-cd's models.
+    """Writes a GeoTIFF of change from two dates of a scene, by mmseg's or open-cd's models.
 
-    As :class:`SegmentationInferencer`, for configs that read pairs: inputs are pairs
+    It works as :class:`SegmentationInferencer`, for configs that read pairs: inputs are pairs
     (earlier, later) of rasters on one grid, or two folders with equal names.
     """
     ending = '_change.tif'
@@ -167,7 +167,7 @@ class ChangeInferencer(SegmentationInferencer):
 
 
 class RowWriter:
-    """Takes rows in their order and writes them in whole blocks of the file.
+    """Collects rows in their order and writes them in whole blocks of the file.
 
     A compressed block that is written in two parts would occupy its space in the file twice.
 
@@ -204,7 +204,7 @@ def write_map(out: str, like: RasterFile, names: list[str], palette: list,
     Args:
         out (str): File to write.
         like (RasterFile): Raster of the same size and georeference.
-        names (list[str]): Of the classes, written as metadata.
+        names (list[str]): Names of the classes, written as metadata.
         palette (list[tuple]): Colours (R, G, B), 0 to 255, of the classes.
         confidence (bool): Whether a second band holds probabilities; a file of two bands has
             no colours.
@@ -218,7 +218,7 @@ def write_map(out: str, like: RasterFile, names: list[str], palette: list,
     elif place.known:
         profile.update(transform=place.transform, crs=place.crs)
     with atomic_write(out) as path:
-        # the unfinished file has no ending that GDAL knows
+        # GDAL cannot derive the driver from the ending of the unfinished file
         with rasterio.open(path, 'w', **profile) as file:
             file.set_band_description(1, 'class')
             if confidence:

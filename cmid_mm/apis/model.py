@@ -1,4 +1,4 @@
-"""Models of any mm framework, built for use and filled from an untrusted file."""
+"""Models of any mm framework for inference, with weights from an untrusted file."""
 import copy
 from pathlib import Path
 
@@ -17,11 +17,11 @@ _ENCODERS = ('backbone', 'teacher')
 
 
 def as_config(config: str | Config, options: dict | None = None) -> Config:
-    """A config of one's own to change.
+    """Copy of a config, with changed settings.
 
     Args:
-        config (str | Config): File, or what was read from one.
-        options (dict, optional): Dotted key -> value, as of ``--cfg-options``.
+        config (str | Config): File, or a config.
+        options (dict, optional): Dotted key -> value, as in ``--cfg-options``.
 
     Raises:
         MissingFileError: The file does not exist.
@@ -36,34 +36,34 @@ def as_config(config: str | Config, options: dict | None = None) -> Config:
 
 
 def build_model(config: Config, checkpoint: str, device: str) -> nn.Module:
-    """The model of a config with the weights of a checkpoint, ready to predict.
+    """Build the model of a config with the weights of a checkpoint, for inference.
 
     Args:
-        config (Config): Of any mm framework.
-        checkpoint (str): File that its training has written.
-        device (str): Where it will run.
+        config (Config): Config of any mm framework.
+        checkpoint (str): Checkpoint of its training.
+        device (str): Device of the model.
 
     Returns:
         nn.Module: In evaluation mode; ``dataset_meta`` as the checkpoint has it.
 
     Raises:
         MissingFileError: The checkpoint does not exist.
-        CMIDError: It is of another model, or of a part of this one only.
+        CMIDError: The checkpoint is of another model, or of a part of this model.
     """
     return build_from(config, load_checkpoint_file(checkpoint), Path(checkpoint).name, device)
 
 
 def build_from(config: Config, content: dict, name: str, device: str) -> nn.Module:
-    """As :func:`build_model`, of a checkpoint that was read already.
+    """As :func:`build_model`, with the content of a checkpoint.
 
     Args:
-        config (Config): Of any mm framework.
-        content (dict): Of ``load_checkpoint_file``.
-        name (str): Of the file, for errors.
-        device (str): Where the model will run.
+        config (Config): Config of any mm framework.
+        content (dict): Result of ``load_checkpoint_file``.
+        name (str): Name of the file, for errors.
+        device (str): Device of the model.
     """
     settings = copy.deepcopy(config.model)
-    # mmpretrain and mmseg let it stand at the top of the config
+    # mmpretrain and mmseg also accept it at the top level of the config
     if 'data_preprocessor' in config:
         settings.setdefault('data_preprocessor', config.data_preprocessor)
     with scope_of(config):
@@ -78,8 +78,8 @@ def fill(model: nn.Module, state: dict, name: str) -> None:
 
     Args:
         model (nn.Module): Changed in place.
-        state (dict[str, Tensor]): Under the model's names, with or without ``module.``.
-        name (str): Of the file, for errors.
+        state (dict[str, Tensor]): State dict with the model's names, with or without ``module.``.
+        name (str): Name of the file, for errors.
 
     Raises:
         CMIDError: Tensors are missing or have another shape.
@@ -100,7 +100,7 @@ def fill(model: nn.Module, state: dict, name: str) -> None:
 
 
 def ready(model: nn.Module, device: str) -> nn.Module:
-    """Evaluation mode, on its device, with the settings that are fast there."""
+    """Move a model to its device, in evaluation mode, with the fast settings."""
     use_fused_attention(model)
     weights = [module.weight.numel() for module in model.modules()
                if isinstance(module, nn.Conv2d)]

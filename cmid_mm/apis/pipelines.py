@@ -1,4 +1,4 @@
-"""The test pipeline of a config, as the inferencers use it."""
+"""Test pipelines of configs, for the inferencers."""
 import copy
 
 from mmengine.config import Config, ConfigDict
@@ -14,10 +14,10 @@ _SIZE = 224
 
 
 def test_pipeline(config: Config) -> list:
-    """Transforms of the test of a config; of the first data set where there are several.
+    """Transforms of the test pipeline of a config; of the first data set if there are several.
 
     Raises:
-        CMIDError: The config has none.
+        CMIDError: The config has no test pipeline.
     """
     pipeline = _pipeline(config.get('test_dataloader'))
     if not pipeline:
@@ -27,7 +27,7 @@ def test_pipeline(config: Config) -> list:
 
 
 def raster_loading(loader: ConfigDict) -> tuple[LoadRSImage, bool, int]:
-    """How a config's own loader reads images.
+    """Settings with which a config's loader reads images.
 
     Args:
         loader (ConfigDict): First transform of the test pipeline.
@@ -85,12 +85,12 @@ def trained_size(config: Config) -> int | None:
 def read_at(cfg: Config, size: int | None = None) -> Config:
     """The config with a test pipeline that gives squares of a size.
 
-    The shorter side is resized, the middle is cut out.
+    The shorter side is resized, and the centre is cropped.
 
     Args:
-        cfg (Config): Of mmpretrain's scope.
-        size (int, optional): Side in pixels. Defaults to None: what the config's test
-            pipeline does; where it has none, the size that the model was trained on.
+        cfg (Config): A config of mmpretrain's scope.
+        size (int, optional): Side in pixels. Defaults to None: that of the config's
+            test pipeline, or of the training images if there is none.
 
     Returns:
         Config: A copy; the config itself where nothing has to be changed.
@@ -112,18 +112,18 @@ def read_at(cfg: Config, size: int | None = None) -> Config:
 
 
 def _loading(cfg: Config, tested: bool) -> dict:
-    """The step that loads an image, of the test where there is one, else of the training."""
+    """The transform that loads an image in the test pipeline, or in that of the training."""
     steps = _pipeline(cfg.get('test_dataloader' if tested else 'train_dataloader'))
     for step in steps:
         if step['type'] == 'LoadRSImage':
-            # every pixel: JPEGs are decoded smaller where views are cut from them
+            # decode every pixel: pre-training decodes JPEGs at a reduced size
             return {key: value for key, value in step.items() if key != 'shortest_side'}
     raise CMIDError(f'no pipeline of {cfg.filename} reads images with LoadRSImage: give the '
                     'config of a pre-training or classification of this project')
 
 
 def _pipeline(loader: dict | None) -> list:
-    """Of the first data set of a loader; [] where there is none."""
+    """Pipeline of the first data set of a loader; [] where there is none."""
     dataset = (loader or {}).get('dataset') or {}
     while 'pipeline' not in dataset and (dataset.get('datasets') or dataset.get('dataset')):
         dataset = (dataset.get('datasets') or [dataset['dataset']])[0]

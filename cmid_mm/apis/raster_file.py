@@ -1,4 +1,4 @@
-"""Reads windows of a raster of any size, prepared as the model's training images."""
+"""Windows of a raster of any size, prepared as the model's training images."""
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +14,8 @@ from ..datasets.file_limits import ImageError
 from ..datasets.raster_reading import Raster, bytes_per_value, is_mask, palette_colours
 from ..datasets.transforms.loading import LoadRSImage
 
-# First bytes -> driver of GDAL, of formats whose files hold their own pixels: left to itself,
-# GDAL would also follow a VRT to other files, wherever they lie.
+# First bytes -> GDAL driver, for formats whose files contain their own pixels. Without a driver,
+# GDAL would also open a VRT and follow it to any other file.
 _DRIVERS = {b'II*\0': 'GTiff', b'MM\0*': 'GTiff', b'II+\0': 'GTiff', b'MM\0+': 'GTiff',
             b'\x89PNG': 'PNG', b'\xff\xd8\xff': 'JPEG', b'\0\0\0\x0cjP': 'JP2OpenJPEG'}
 # One block is decoded as a whole, so it bounds the memory of a window.
@@ -28,9 +28,9 @@ class Georeference(NamedTuple):
     """Georeference of a raster.
 
     Attributes:
-        crs (rasterio.crs.CRS | None): Of ``transform``, or of ``gcps`` where there are some.
+        crs (rasterio.crs.CRS | None): System of ``transform``, or of ``gcps`` if there are any.
         transform (affine.Affine): From column and row to coordinates.
-        gcps (list): Ground control points; empty where ``transform`` defines the place.
+        gcps (list): Ground control points; empty where ``transform`` is used.
     """
     crs: object
     transform: object
@@ -43,12 +43,12 @@ class Georeference(NamedTuple):
 
 
 class RasterFile:
-    """An open raster; made by :func:`open_raster`.
+    """An open raster, created by :func:`open_raster`.
 
     Attributes:
         path (str): The file.
-        width (int): In pixels; ``height`` alike.
-        georeference (Georeference): Of the raster.
+        width (int): Width in pixels; ``height`` likewise.
+        georeference (Georeference): Georeference of the raster.
     """
 
     def __init__(self, path: str, file: rasterio.DatasetReader, loading: LoadRSImage):
@@ -104,21 +104,21 @@ class RasterFile:
         """The whole raster for a picture.
 
         Args:
-            longest (int): Most pixels of its longer side; a small raster stays as it is.
+            longest (int): Largest length of its longer side; a smaller raster is not resized.
 
         Returns:
-            tuple[ndarray, float]: uint8 (h, w, bands), and how many pixels of the raster lie
-            along one of it.
+            tuple[ndarray, float]: uint8 (h, w, bands), and the number of raster pixels per
+            picture pixel along one axis.
         """
         shrink = max(1, max(self.width, self.height) / longest)
         size = tuple(max(1, round(side / shrink)) for side in (self.height, self.width))
         return self.read(Window(0, 0, self.width, self.height), size)[0], shrink
 
     def _has_alpha(self) -> bool:
-        """Whether the last band is marked as alpha and looks like a mask.
+        """Whether the last band is marked as alpha and has the values of a mask.
 
-        GDAL marks the fourth band of every 8-bit TIFF so, and that is near infrared as often
-        as alpha (see ``is_mask``). A few thousand pixels suffice to distinguish them.
+        GDAL marks the fourth band of every 8-bit TIFF as alpha, although it is often near
+        infrared (see ``is_mask``). A few thousand pixels suffice to distinguish them.
         """
         file = self._file
         if file.count < 2 or file.colorinterp[-1] != ColorInterp.alpha:
@@ -155,11 +155,11 @@ def open_raster(path: str, loading: LoadRSImage) -> Iterator[RasterFile]:
 
     Args:
         path (str): The file.
-        loading (LoadRSImage): Which bands, and how raw values become 0..255.
+        loading (LoadRSImage): Bands, and the conversion of raw values to 0..255.
 
     Raises:
-        ImageError: It cannot be read, does not have the required bands, or there is no
-            ``value_range`` although its numbers are not of 8 bits.
+        ImageError: It cannot be read, lacks the required bands, or is not 8-bit and there is
+            no ``value_range``.
     """
     with warnings.catch_warnings(), rasterio.Env(
             GDAL_DISABLE_READDIR_ON_OPEN='EMPTY_DIR', GDAL_CACHEMAX=_CACHE_BYTES):
@@ -214,6 +214,6 @@ def require_same_grid(first: RasterFile, second: RasterFile) -> None:
     moved = np.linalg.solve(to_ground[0], to_ground[1] @ corners)
     if ours.crs != theirs.crs or np.abs(moved - corners).max() > 0.5:
         raise ImageError(
-            f'{second.path} does not lie where {first.path} does (coordinates or their '
+            f'{second.path} is not at the location of {first.path} (coordinates or their '
             'system differ): bring the two onto one grid with gdalwarp -t_srs ... -te ... '
             '-tr ...')

@@ -27,13 +27,13 @@ _TILE = 512
 
 
 class RasterInferencer:
-    """Applies a model to rasters of any size tile by tile and writes a file for each raster.
+    """Applies a model to rasters of any size, tile by tile, and writes a file for each raster.
 
-    It keeps no more than two rows of tiles in memory.
+    At most two rows of tiles are in memory.
 
     Args:
         model (str | Config): Config of the training.
-        weights (str): Checkpoint that the training has written.
+        weights (str): Checkpoint of the training.
         device (str, optional): Defaults to None: a GPU where there is one.
         cfg_options (dict, optional): Changes of the config, dotted key -> value.
         tile (int, optional): Side of a tile in pixels. Defaults to None: that of the
@@ -44,8 +44,8 @@ class RasterInferencer:
         show_progress (bool): Defaults to True.
 
     Attributes:
-        tile (int): Side of a tile in pixels; ``overlap`` alike.
-        dates (int): Rasters that belong to one input.
+        tile (int): Side of a tile in pixels; ``overlap`` likewise.
+        dates (int): Number of rasters of one input.
 
     Raises:
         MissingFileError: The config or the checkpoint does not exist.
@@ -83,21 +83,21 @@ class RasterInferencer:
         self.model = build_model(self.cfg, weights, device or get_device())
         scale = resized_to(self.cfg)
         if scale:
-            self.say(f'{self.cfg.filename} resizes images to {scale} before the model, but '
+            self.log(f'{self.cfg.filename} resizes images to {scale} before the model, but '
                      'rasters are not resized: if the resolution of the raster is not that of '
                      'the resized images, resample it with gdalwarp -tr')
 
     def __call__(self, inputs, out_dir: str, **kwargs) -> dict:
         """Predict rasters, one file of results for each.
 
-        Every raster is opened and checked before the first prediction. Results that are
-        complete stay, whatever happens to the next raster.
+        Every raster is opened and checked before the first prediction. Complete
+        results are kept if a later raster fails.
 
         Args:
-            inputs (str | Sequence): A raster, a folder or a list of rasters; of two dates a
+            inputs (str | Sequence): A raster, a folder or a list of rasters; for two dates a
                 pair of rasters or of folders with equal names, or a list of pairs.
             out_dir (str): Folder of the results, named as the (first) raster.
-            **kwargs: Of :meth:`predict`.
+            **kwargs: Passed to :meth:`predict`.
 
         Returns:
             dict: ``predictions``, one dict for each raster, see :meth:`predict`.
@@ -135,7 +135,7 @@ class RasterInferencer:
         """Context manager: the rasters of all dates, which cover the same pixels.
 
         Raises:
-            ImageError: One cannot be read, or the dates differ in size or place.
+            ImageError: A raster cannot be read, or the dates differ in size or location.
         """
         with ExitStack() as stack:
             files = [stack.enter_context(open_raster(path, self.loading)) for path in paths]
@@ -148,7 +148,7 @@ class RasterInferencer:
         """Tiles, row by row; the next row is read while this one is predicted.
 
         Args:
-            files (list[RasterFile]): Of all dates.
+            files (list[RasterFile]): Rasters of all dates.
             columns (list[Span]): Tiles of a row.
             rows (list[Span]): Rows of tiles.
 
@@ -184,16 +184,16 @@ class RasterInferencer:
             return self.model.test_step(dict(inputs=inputs, data_samples=samples))
 
     def precision(self):
-        """Context manager: float32; subclasses may use less."""
+        """Context manager: float32; subclasses may use a lower precision."""
         return nullcontext()
 
     def class_names(self, count: int) -> list[str]:
-        """Names of the checkpoint, filled up to ``count`` classes."""
+        """Class names of the checkpoint, extended to ``count`` classes."""
         names = list(self.model.dataset_meta.get('classes') or [])
         return names + [f'class {number}' for number in range(len(names), count)]
 
     def progress(self, tiles: int) -> Callable[[int], None]:
-        """Function that takes numbers of predicted tiles and draws a bar with the time left."""
+        """Function to call with numbers of predicted tiles; draws a bar with the time left."""
         if not self.show_progress:
             return lambda done: None
         # at most a hundred updates keep a log file readable
@@ -211,19 +211,19 @@ class RasterInferencer:
 
         return update
 
-    def say(self, line: str) -> None:
+    def log(self, line: str) -> None:
         """Log one line."""
         print_log(line, 'current')
 
     def describe(self, files: list[RasterFile]) -> None:
-        """Log size and tiles of a raster, and what is special about it."""
+        """Log size and tiles of a raster, a missing georeference and a small size."""
         first = files[0]
-        self.say(f'{" and ".join(file.path for file in files)}: {first.width} x {first.height} '
+        self.log(f'{" and ".join(file.path for file in files)}: {first.width} x {first.height} '
                  f'px, tiles of {self.tile} px that overlap by {self.overlap} px or more')
         if not first.georeference.known:
-            self.say(f'{first.path} has no georeference, so the result has none either')
+            self.log(f'{first.path} has no georeference, so the result has none either')
         if min(first.width, first.height) < self.tile:
-            self.say(f'{first.path} is smaller than a tile and is not enlarged')
+            self.log(f'{first.path} is smaller than a tile and is not enlarged')
 
 
 def list_rasters(inputs: str | Sequence[str]) -> list[tuple[str]]:
@@ -258,7 +258,7 @@ def list_pairs(inputs: Sequence) -> list[tuple[str, str]]:
 
     Raises:
         MissingFileError: A path does not exist, or a folder holds no raster.
-        CMIDError: Something is no pair, or the names of two folders differ.
+        CMIDError: An input is not a pair, or the names in two folders differ.
     """
     if len(inputs) == 2 and all(isinstance(entry, (str, Path)) for entry in inputs):
         inputs = [inputs]
@@ -271,6 +271,6 @@ def list_pairs(inputs: Sequence) -> list[tuple[str, str]]:
                                                   for side in sides)))
         if Path(pair[0]).is_dir() and alone:
             raise CMIDError(f'{alone[0]} is in one of {pair[0]} and {pair[1]} only: both dates '
-                            'of a place must have the same name')
+                            'of a raster must have the same name')
         pairs += zip(*sides)
     return pairs

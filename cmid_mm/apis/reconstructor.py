@@ -1,4 +1,4 @@
-"""Reconstructions of any images by a trained student."""
+"""Reconstructions of images by a trained student."""
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,11 +19,11 @@ from .pipelines import read_at, test_pipeline
 
 
 class Reconstructor:
-    """Reconstructs any images by the student of a pre-training.
+    """Reconstructs images by the student of a pre-training.
 
     Args:
-        cfg (Config): Of the pre-training.
-        checkpoint (str): That it has written.
+        cfg (Config): Config of the pre-training.
+        checkpoint (str): Checkpoint of the pre-training.
         device (str, optional): Defaults to None: a GPU where there is one.
 
     Raises:
@@ -52,7 +52,7 @@ class Reconstructor:
 
         Args:
             paths (Sequence[str]): Files.
-            seed (int): Of the masks. Defaults to 0.
+            seed (int): Seed of the masks. Defaults to 0.
         """
         images = [self.pipeline(dict(img_path=path))['img'] for path in paths]
         # resizing drops the axis of a single band

@@ -14,8 +14,8 @@ class SceneIndex:
 
     Args:
         paths (Sequence[str]): Images.
-        vectors (ndarray): float32 (N, C), of :class:`FeatureInferencer`.
-        model (str): Name of the model of the vectors; queries must be of the same.
+        vectors (ndarray): float32 (N, C), from :class:`FeatureInferencer`.
+        model (str): Name of the model of the vectors; queries need the same model.
 
     Raises:
         CMIDError: The numbers of paths and vectors differ.
@@ -41,7 +41,7 @@ class SceneIndex:
 
         Raises:
             MissingFileError: The file does not exist.
-            CMIDError: It is no index.
+            CMIDError: The file is no index.
         """
         if not Path(path).is_file():
             raise MissingFileError(f'no such index: {path}')
@@ -49,7 +49,7 @@ class SceneIndex:
             with np.load(path, allow_pickle=False) as content:
                 return cls(content['paths'].tolist(), content['vectors'], str(content['model']))
         except (KeyError, ValueError, OSError) as error:
-            raise CMIDError(f'{path} is no index of scenes ({error}): make one with '
+            raise CMIDError(f'{path} is no index of scenes ({error}): create one with '
                             'tools/inference/retrieve_scenes.py --save') from error
 
     def save(self, path: str) -> None:

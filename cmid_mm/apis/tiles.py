@@ -1,8 +1,8 @@
-"""Cuts a raster of any size into overlapping tiles and joins their predictions.
+"""Overlapping tiles of a raster of any size, and the combination of their predictions.
 
-Between two neighbours one fades into the other over half of their overlap; a quarter on
-either side, where a tile lacks context, is not used. The weights of a pixel sum to one, so
-that equal predictions of both tiles are not changed.
+The weights of two neighbours change linearly over half of their overlap; a quarter on either
+side, where a tile lacks context, is not used. The weights of a pixel sum to one, so equal
+predictions of both tiles are not changed.
 """
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -33,7 +33,7 @@ class Span(NamedTuple):
 
     @property
     def settled(self) -> int:
-        """Pixel after the last to which no further tile contributes."""
+        """Pixel after the last one that no later tile changes."""
         return self.high - self.fade_out
 
     def weights(self) -> Tensor:
@@ -54,8 +54,8 @@ def cut_axis(length: int, tile: int, overlap: int) -> list[Span]:
     """Tiles along one axis, as few as possible and evenly spread.
 
     Args:
-        length (int): Of the raster, in pixels.
-        tile (int): Of a tile; a shorter raster is one tile of its own length.
+        length (int): Length of the raster in pixels.
+        tile (int): Length of a tile; a shorter raster is one tile of its own length.
         overlap (int): Least overlap of neighbours, at most half a tile.
 
     Raises:
@@ -87,7 +87,7 @@ class Mosaic:
 
     Args:
         columns (list[Span]): Tiles of a row.
-        classes (int): Maps of each tile.
+        classes (int): Number of maps of each tile.
     """
 
     def __init__(self, columns: list[Span], classes: int):
@@ -100,7 +100,7 @@ class Mosaic:
         """Add a row of tiles and return the pixels that are final.
 
         Args:
-            row (Span): Its place; rows must be given in their order.
+            row (Span): Position of the row; rows must be given in their order.
             tiles (Iterable[Tensor | None]): (classes, h, w) float32 on the CPU, from left to
                 right; None where a tile has no data.
 
@@ -126,7 +126,7 @@ class Mosaic:
             yield columns, part[:, :height]
 
     def _weighted(self, row: Span, span: Span, scores: Tensor | None) -> Tensor:
-        """Scores of the pixels that count, times their weights."""
+        """Scores of the pixels with a weight, times their weights."""
         if scores is None:
             return torch.zeros(self.classes, row.high - row.low, span.high - span.low)
         inner = scores[:, row.low - row.start:row.high - row.start,

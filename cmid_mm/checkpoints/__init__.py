@@ -1,4 +1,4 @@
-"""A weight's way: reading files, comparing, adapting, initialising, exporting, publishing."""
+"""Checkpoints: reading, comparing, adapting, initialising, exporting and publishing weights."""
 from .initializer import CMIDPretrained
 
 __all__ = ['CMIDPretrained']

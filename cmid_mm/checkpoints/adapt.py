@@ -18,11 +18,11 @@ def adapt(module: nn.Module, key: str, tensor: torch.Tensor,
     Args:
         module (nn.Module): The backbone; its settings give the grid of its positions.
         key (str): Name of the tensor in ``module``.
-        tensor (torch.Tensor): The file's, of another shape than ``own``.
-        own (torch.Tensor): The model's.
+        tensor (torch.Tensor): Tensor of the file, of another shape than ``own``.
+        own (torch.Tensor): Tensor of the model.
 
     Returns:
-        tuple[str, torch.Tensor] | None: What was done, and the tensor in the shape of
+        tuple[str, torch.Tensor] | None: The kind of change, and the tensor in the shape of
         ``own``; None where no rule applies.
     """
     if POSITIONS.search(key):
@@ -39,10 +39,10 @@ def adapt(module: nn.Module, key: str, tensor: torch.Tensor,
 
 
 def resize_grid(grid: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Bicubic interpolation between the centres of places, without aliasing.
+    """Bicubic interpolation between the centres of grid cells, without aliasing.
 
-    Keys' kernel with a = -1/2, as Pillow's and timm's, which keeps a linear ramp linear;
-    the mm frameworks' (a = -3/4) makes steps in it.
+    Keys' kernel with a = -1/2, as in Pillow and timm, keeps a linear ramp linear; that of the
+    mm frameworks (a = -3/4) adds steps to it.
 
     Args:
         grid (torch.Tensor): (1, C, h, w), float.
@@ -62,7 +62,7 @@ def resize_bias_table(table: torch.Tensor, side: int) -> torch.Tensor:
 
     Args:
         table (torch.Tensor): (s * s, heads) with s = 2 * window - 1.
-        side (int): The s of the result.
+        side (int): s of the result.
 
     Returns:
         torch.Tensor: (side * side, heads).
@@ -73,7 +73,7 @@ def resize_bias_table(table: torch.Tensor, side: int) -> torch.Tensor:
 
 
 def resize_positions(positions: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Position embeddings on another grid; extra tokens in front stay as they are.
+    """Position embeddings on another grid; extra tokens at the start are not changed.
 
     Args:
         positions (torch.Tensor): (1, extra + s * s, C), of the largest square that fits.
@@ -90,20 +90,20 @@ def resize_positions(positions: torch.Tensor, size: tuple[int, int]) -> torch.Te
 
 
 def adapt_stem(weight: torch.Tensor, bands: int) -> torch.Tensor:
-    """The first convolution on another number of bands.
+    """Adapt the first convolution to another number of bands.
 
-    Band b of the new stem has the weights of band b mod I of the old one. Fewer bands have
-    the sum of the old ones that share them, more bands an equal share of their old one::
+    Band b of the new stem has the weights of band b mod I of the old one. With fewer bands, the
+    old bands that share a new one are summed; with more bands, an old band is divided equally::
 
         bands <= I:  new[b] = sum of old[c] over c = b (mod bands)
         bands >= I:  new[b] = old[b mod I] / #{b' : b' = b (mod I)}
 
-    So the sum over bands is the old one: an image with the same value in every band gives
-    the same response as before. One band sums over all of them.
+    The sum over bands is not changed: an image with the same value in every band gives
+    the same response as before. A single band is the sum of all of them.
 
     Args:
         weight (torch.Tensor): (out, I, k, k).
-        bands (int): Number of bands wanted.
+        bands (int): Number of bands of the result.
 
     Returns:
         torch.Tensor: (out, bands, k, k).
@@ -137,7 +137,7 @@ def _positions(module, tensor, own):
     size = _grid_of(module, own.shape[1])
     places = size[0] * size[1]
     resized = resize_positions(tensor, size)
-    # Extra tokens that only the file has are dropped, those that only the model has stay.
+    # Extra tokens that only the file has are dropped; those that only the model has are kept.
     extra = own.shape[1] - places
     known = resized.shape[1] - places >= extra
     front = resized[:, :extra] if known else own[:, :extra].to(resized)

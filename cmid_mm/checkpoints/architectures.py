@@ -1,4 +1,4 @@
-"""The one table of backbone families: names of their modules and tensors, here and elsewhere."""
+"""Table of backbone families: names of modules and tensors here and in other libraries."""
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ LIBRARIES = ('torchvision', 'timm')
 
 @dataclass(frozen=True)
 class Family:
-    """Names in one family of mmpretrain's backbones.
+    """Names in a family of mmpretrain's backbones.
 
     Attributes:
         stem (str): Last module of the stem; the mask token is added to its output.
@@ -21,8 +21,8 @@ class Family:
         block (str): Pattern of a tensor that every block has once; its first group is the
             stage.
         width (str): Tensor whose length is the width of the first stage.
-        needed (tuple[str, ...]): Tensors that the other libraries' models need, by which the
-            family is recognised.
+        needed (tuple[str, ...]): Tensors that the other libraries' models require; they
+            identify the family.
         tensors (list[tuple]): A row for every kind of tensor: its name here, in torchvision's
             classification model and in timm's, checked with torchvision 0.28 and timm 1.0.31.
             ``{leaf}`` is weight, bias or a running statistic, other fields are numbers; in the
@@ -119,9 +119,9 @@ FAMILIES = dict(
 )
 # Families of the published backbones, whose code has mmpretrain's names and layouts.
 PUBLISHED = ('ResNet', 'Swin')
-# Modules that may end a stem; many other backbones call theirs `stem`.
+# Last modules of stems; many other backbones have one called `stem`.
 STEMS = (*dict.fromkeys(family.stem for family in FAMILIES.values()), 'stem')
-# A model with fewer stages than its checkpoint is a part of it, unlike a ViT with fewer layers.
+# A model with fewer stages than its checkpoint can use it, unlike a ViT with fewer layers.
 STAGE = re.compile(r'^(?:layer|stages\.|downsample_layers\.)(\d+)\.')
 # Norms of the output of a stage, and of the whole backbone.
 STAGE_NORM = re.compile(r'^norm(\d+)\.')
@@ -145,7 +145,7 @@ def recognise(state: Mapping[str, Tensor], complaint: str,
         kinds (Sequence[str]): Families to choose from. Defaults to all.
 
     Raises:
-        CMIDError: It belongs to none.
+        CMIDError: It belongs to none of them.
     """
     for kind in kinds:
         if all(name in state for name in FAMILIES[kind].needed):
@@ -159,7 +159,7 @@ def recognise(state: Mapping[str, Tensor], complaint: str,
 
 
 def describe(state: Mapping[str, Tensor]) -> str:
-    """Name and settings of a backbone, to the user; '' for families that are not known.
+    """Name and settings of a backbone for a message; '' for unknown families.
 
     Args:
         state (Mapping[str, Tensor]): State dict of a backbone, no prefix.
@@ -186,14 +186,14 @@ def describe(state: Mapping[str, Tensor]) -> str:
 
 
 def convert_backbone(state: Mapping[str, Tensor], library: str) -> dict[str, Tensor]:
-    """A backbone for ``load_state_dict`` of another library's model.
+    """Convert a backbone for ``load_state_dict`` of another library's model.
 
     Args:
         state (Mapping[str, Tensor]): State dict of an mmpretrain backbone, no prefix.
         library (str): One of ``LIBRARIES``.
 
     Returns:
-        dict[str, Tensor]: Everything but the classifier. Tensors are contiguous and share
+        dict[str, Tensor]: All tensors except the classifier. Tensors are contiguous and share
         no memory with ``state``.
 
     Raises:
@@ -224,7 +224,7 @@ def _row_of(kind: str, key: str) -> tuple | None:
 
 
 def _layout(kind: str, name: str, value: Tensor, library: str) -> Tensor:
-    """A tensor of any shape, ``name`` being the first entry of its row, in another layout."""
+    """Change a tensor, whose row in the table begins with ``name``, to another layout."""
     if kind == 'Swin' and '.downsample.' in name:
         return regroup(value)
     if name.endswith('relative_position_index'):
@@ -237,12 +237,12 @@ def _layout(kind: str, name: str, value: Tensor, library: str) -> Tensor:
 
 
 def regroup(value: Tensor) -> Tensor:
-    """Columns of a patch merging from mmpretrain's order to Microsoft's.
+    """Reorder the columns of a patch merging from mmpretrain's order to Microsoft's.
 
     mmpretrain unfolds 2 x 2 neighbours channel by channel (index 4 c + 2 dy + dx), the
     others stack whole neighbours: (dy, dx) = (0, 0), (1, 0), (0, 1), (1, 1).
 
     Args:
-        value (Tensor): (..., 4 C), of the norm or of the reduction.
+        value (Tensor): (..., 4 C), weight of the norm or of the reduction.
     """
     return value.unflatten(-1, (-1, 2, 2)).transpose(-3, -1).flatten(-3)

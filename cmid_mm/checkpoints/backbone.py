@@ -20,23 +20,23 @@ FORMATS = ('mm', *LIBRARIES, 'published')
 
 def export_backbone(checkpoint: str, out: str, encoder: str | None = None,
                     fmt: str = 'mm') -> dict:
-    """Write a backbone to a file of its own; see ``as_exported`` and ``as_format``.
+    """Write a backbone to a file; see ``as_exported`` and ``as_format``.
 
     Args:
         checkpoint (str): File of a CMID pre-training, or one that was exported from it.
-        out (str): File to write; its folder is made where it is missing. With the ending
-            ``.safetensors`` it becomes such a file, with ``meta`` as JSON.
+        out (str): File to write; its folder is created if missing. With the ending
+            ``.safetensors`` it is a safetensors file, with ``meta`` as JSON.
         encoder (str, optional): ``'student'`` or ``'teacher'``. Defaults to the student
-            of a pre-training, and to what an exported file holds.
-        fmt (str): One of ``FORMATS``: whose names and layouts. Defaults to 'mm'.
+            of a pre-training, or the encoder of an exported file.
+        fmt (str): One of ``FORMATS``, the names and layouts of the tensors. Defaults to 'mm'.
 
     Returns:
         dict: ``state_dict``, the tensors as they were written, and ``meta``.
 
     Raises:
         MissingFileError: The checkpoint does not exist.
-        CMIDError: The file or the encoder is a wrong one, the format has no counterpart of
-            this backbone, ``out`` cannot be written, or safetensors is not installed.
+        CMIDError: The file or the encoder is wrong, the format does not support this backbone,
+            ``out`` cannot be written, or safetensors is not installed.
     """
     check_output(out, checkpoint)
     content = load_checkpoint_file(checkpoint)
@@ -59,10 +59,10 @@ def as_exported(checkpoint: dict, source: str, encoder: str | None = None) -> di
         encoder (str, optional): As in ``export_backbone``.
 
     Returns:
-        dict: As of ``extract_backbone``.
+        dict: As from ``extract_backbone``.
 
     Raises:
-        CMIDError: It is neither, or holds the other encoder.
+        CMIDError: It is neither, or contains the other encoder.
     """
     meta = checkpoint.get('meta') or {}
     if meta.get('format', 'mm') != 'mm':
@@ -79,13 +79,13 @@ def as_exported(checkpoint: dict, source: str, encoder: str | None = None) -> di
 def extract_backbone(checkpoint: dict, encoder: str = 'student', source: str = '') -> dict:
     """The student's or the teacher's backbone, ready for any mm config.
 
-    Keys keep the prefix ``backbone.``, so that one ``init_cfg=dict(type='CMIDPretrained',
-    checkpoint=...)`` serves training checkpoints and exported files.
+    Keys keep the prefix ``backbone.``, so that the same ``init_cfg=dict(type='CMIDPretrained',
+    checkpoint=...)`` loads training checkpoints and exported files.
 
     Args:
         checkpoint (dict): Content of a checkpoint of ``CMID``.
         encoder (str): ``'student'`` or ``'teacher'``. Defaults to 'student'.
-        source (str): Where the checkpoint comes from, for ``meta``.
+        source (str): Name of the checkpoint, for ``meta``.
 
     Returns:
         dict: ``state_dict``, tensors under ``backbone.*``; ``meta``: source, encoder,
@@ -94,7 +94,7 @@ def extract_backbone(checkpoint: dict, encoder: str = 'student', source: str = '
         (text of the training's config), epoch, iter and cmid_mm_version.
 
     Raises:
-        CMIDError: The encoder is unknown, or the checkpoint is none of ``CMID``.
+        CMIDError: The encoder is unknown, or the checkpoint is not one of ``CMID``.
     """
     if encoder not in ENCODERS:
         raise CMIDError(f'encoder must be one of {tuple(ENCODERS)}, not {encoder!r}')
@@ -126,10 +126,10 @@ def extract_backbone(checkpoint: dict, encoder: str = 'student', source: str = '
 
 
 def as_format(exported: dict, fmt: str) -> dict:
-    """An exported backbone under another library's names and layouts.
+    """Convert an exported backbone to another library's names and layouts.
 
     Args:
-        exported (dict): As of ``extract_backbone``.
+        exported (dict): As from ``extract_backbone``.
         fmt (str): One of ``FORMATS``; ``'mm'`` changes nothing.
 
     Returns:
@@ -137,7 +137,7 @@ def as_format(exported: dict, fmt: str) -> dict:
         ``format`` in addition.
 
     Raises:
-        CMIDError: The format is unknown, or has no counterpart of this backbone.
+        CMIDError: The format is unknown, or does not support this backbone.
     """
     if fmt not in FORMATS:
         raise CMIDError(f'format must be one of {FORMATS}, not {fmt!r}')
@@ -159,7 +159,7 @@ class BackboneFile:
 
     Attributes:
         name (str): File name.
-        tensors (dict[str, Tensor]): Under the backbone's own names, no prefix.
+        tensors (dict[str, Tensor]): With the backbone's own names, no prefix.
         meta (dict): ``encoder``, ``bands``, ``mean``, ``std`` (per band, 0..255),
             ``loading`` and ``epoch``, as far as they are known; see ``extract_backbone``.
     """
@@ -187,14 +187,14 @@ def read_backbone_file(checkpoint: str, encoder: str | None = None,
             mmpretrain, mmseg, mmdet and the like, or a plain state dict;
             ``.safetensors`` too.
         encoder (str, optional): ``'student'`` or ``'teacher'``. Defaults to None: the
-            student of a training checkpoint, whichever an exported file holds.
-        prefix (str, optional): Prefix of the backbone's keys. Defaults to None, which like
-            a prefix that no key has means ``backbone.``, or nothing where no key has that.
-        map_location (str | torch.device): Where the tensors go. Defaults to 'cpu'.
+            student of a training checkpoint, or the encoder of an exported file.
+        prefix (str, optional): Prefix of the backbone's keys. Defaults to None: ``backbone.``,
+            or none where no key has it; so does a prefix that no key has.
+        map_location (str | torch.device): Device of the tensors. Defaults to 'cpu'.
 
     Raises:
         MissingFileError: The file does not exist.
-        CMIDError: It cannot be read safely, holds no tensors or not that encoder.
+        CMIDError: It cannot be read safely, or contains no tensors or not that encoder.
     """
     name = checkpoint.rsplit('/', 1)[-1]
     content = _read(checkpoint, map_location)
@@ -243,7 +243,7 @@ def _state_dict(content: dict, name: str) -> dict[str, Tensor]:
 
 
 def _save_safetensors(exported: dict, out: str) -> None:
-    """The metadata of safetensors are strings: here JSON."""
+    """Write a safetensors file; its metadata are strings, here JSON."""
     try:
         from safetensors.torch import save_file
     except ImportError as error:
@@ -273,7 +273,7 @@ def _read_safetensors(path: str, map_location) -> dict:
 
 
 def _value(text: str):
-    """A value of the metadata: JSON, else the string itself."""
+    """A value of the metadata: parsed JSON, or the string itself."""
     try:
         return json.loads(text)
     except ValueError:

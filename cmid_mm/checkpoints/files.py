@@ -1,4 +1,4 @@
-"""Checkpoint files: safe reading, atomic writing, integrity, and the newest whole one."""
+"""Checkpoint files: safe reading, atomic writing, integrity, and the newest intact file."""
 import errno
 import logging
 import os
@@ -15,7 +15,7 @@ from mmengine.logging import print_log
 from ..environment import checkpoint_globals
 from ..utils.errors import CMIDError, MissingFileError
 
-# Ending of files that are being written.
+# Ending of unfinished files.
 UNFINISHED = '.part'
 # mmengine's file with the path of the newest checkpoint of a run.
 POINTER = 'last_checkpoint'
@@ -74,7 +74,7 @@ def load_checkpoint_url(url: str, model_dir: str | None = None, map_location=Non
 
 @contextmanager
 def _reading(name: str, *expected: type) -> Iterator[None]:
-    """Turn errors of ``torch.load`` into one line, but for those of the machine."""
+    """Convert errors of ``torch.load`` to a CMIDError of one line, except those of the machine."""
     # The onedl family's mmengine uses torch's context manager of safe globals, which at its
     # end removes its entries even where they were on the list before.
     torch.serialization.add_safe_globals(checkpoint_globals())
@@ -100,11 +100,11 @@ def _reading(name: str, *expected: type) -> Iterator[None]:
 
 
 def check_output(out: str, source: str) -> None:
-    """Refuse a path where the result cannot be written, before time is spent.
+    """Refuse a path where the result cannot be written, before the slow steps.
 
     Args:
         out (str): File to write.
-        source (str): File that it is made from.
+        source (str): File that it is created from.
 
     Raises:
         CMIDError: ``out`` is the source itself, or a folder.
@@ -120,8 +120,8 @@ def check_output(out: str, source: str) -> None:
 def atomic_write(out: str) -> Iterator[Path]:
     """Context manager: a path to write to, which becomes ``out`` where nothing failed.
 
-    The folder of ``out`` is made where it is missing. The content is on the disk before the
-    file gets its name, so that even a power cut leaves either the whole file or none.
+    The folder of ``out`` is created if missing. The content is on the disk before the
+    file gets its name, so that after a power cut the file is complete or absent.
     """
     out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -155,7 +155,7 @@ def save_checkpoint_file(content: dict, out: str) -> None:
         content (dict): Tensors and plain values.
         out (str): File to write.
     """
-    # torch writes the name of a path into the file, but not that of an open file.
+    # torch.save writes the name of a path into the file, but not that of an open file.
     with atomic_write(out) as path, path.open('wb') as file:
         torch.save(content, file)
 
@@ -163,7 +163,7 @@ def save_checkpoint_file(content: dict, out: str) -> None:
 class AtomicFileBackend(LocalBackend):
     """mmengine's local storage with atomic writes, ``backend_args=dict(backend=...)``.
 
-    ``LocalBackend`` writes in place, so that a killed process leaves half a file.
+    ``LocalBackend`` writes in place, so that a killed process leaves an incomplete file.
     """
 
     def put(self, obj: bytes, filepath: str) -> None:
@@ -182,7 +182,7 @@ register_backend('AtomicFileBackend', AtomicFileBackend, force=True)
 
 
 def damage(path: str) -> str:
-    """What is wrong with a checkpoint file, in a few words; empty for a whole file.
+    """Describe the damage of a checkpoint file; '' for an intact file.
 
     torch writes zip archives, in which every entry has a CRC-32 of its content;
     ``torch.load`` ignores it. Reads the whole file, about 0.6 s a GB.
@@ -199,11 +199,11 @@ def damage(path: str) -> str:
 
 
 def latest_checkpoint(work_dir: str) -> str | None:
-    """Newest whole checkpoint of a run, None where there is none at all.
+    """Find the newest intact checkpoint of a run; None where there is no checkpoint.
 
-    The file that ``last_checkpoint`` names comes first, then the others by their time.
-    A damaged file is logged and skipped. Only the name in ``last_checkpoint`` counts and not
-    its folder, so that a work dir can be moved. One in a remote storage is returned as it is.
+    The file that ``last_checkpoint`` names is tried first, then the others by their time.
+    A damaged file is logged and skipped. Of the path in ``last_checkpoint`` only the file name is
+    used, so that a work dir can be moved. A checkpoint in remote storage is not checked.
 
     Args:
         work_dir (str): Folder of the run.

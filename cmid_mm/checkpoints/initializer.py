@@ -23,20 +23,20 @@ class CMIDPretrained:
 
     The report counts tensors that matched, are missing, unexpected and reshaped, and
     compares the file's normalisation with that of the running config. Tensors that no
-    pre-training has (norms of inner stages, counters) and parts that the model leaves off
-    (later stages, the last norm, heads) do not count.
+    pre-training has (norms of inner stages, counters) and parts that the model does not have
+    (later stages, the last norm, heads) are not counted.
 
     Args:
         checkpoint (str): See ``read_backbone_file``.
         encoder (str, optional): ``'student'`` or ``'teacher'``. Defaults to None: the
-            student of a training checkpoint, whichever an exported file holds.
+            student of a training checkpoint, or the encoder of an exported file.
         prefix (str, optional): Prefix of the backbone's keys in the file. Defaults to
-            None: found out.
-        map_location (str | torch.device): Where the file is read to. Defaults to 'cpu'.
+            None: detected.
+        map_location (str | torch.device): Device to which the file is read. Defaults to 'cpu'.
         min_match (float): Smallest share, from 0 to 1, of the model's tensors that must
             be filled, and of the file's that must be used. Defaults to 1.
         allow_missing (str | Sequence[str]): Regular expressions of tensors of the model
-            that may stay fresh. Defaults to ().
+            that may be missing in the file. Defaults to ().
 
     Raises:
         CMIDError: An argument is out of range; when called: the file does not fit, in one
@@ -83,7 +83,7 @@ class CMIDPretrained:
 
     @torch.no_grad()
     def fill(self, module: nn.Module, file: BackboneFile, match: Match) -> None:
-        """Copy what matched into ``module`` and report."""
+        """Copy the matched tensors into ``module`` and log the report."""
         own = module.state_dict()
         for key, value in match.tensors.items():
             own[key].copy_(value)
@@ -104,8 +104,8 @@ class CMIDPretrained:
 class InitWeights:
     """Replaces ``module.init_weights`` where ``init_cfg`` is a ``CMIDPretrained``.
 
-    An object and no closure, so that a deep copy of the module (as an EMA makes) has one
-    that acts on the copy, and so that the module can be pickled.
+    It is an object and not a closure, so that the one in a deep copy of the module (for an EMA)
+    acts on the copy, and so that the module can be pickled.
 
     Args:
         module (BaseModule): The backbone.
@@ -128,7 +128,7 @@ class InitWeights:
             self._from_scratch()
         initializer.fill(module, file, match)
         module.is_init = True
-        # exists while a parent records how every parameter is initialised
+        # this attribute exists while a parent records how every parameter is initialised
         if hasattr(module, '_params_init_info'):
             update_init_info(module, f'CMIDPretrained: {file}')
         return None
@@ -146,7 +146,7 @@ def names_cmid_pretrained(init_cfg) -> bool:
     """Whether an ``init_cfg`` requests ``CMIDPretrained``.
 
     Raises:
-        CMIDError: It does so in a list.
+        CMIDError: The ``init_cfg`` is a list that contains one.
     """
     if isinstance(init_cfg, (list, tuple)):
         if any(names_cmid_pretrained(item) for item in init_cfg):
@@ -160,11 +160,11 @@ def names_cmid_pretrained(init_cfg) -> bool:
 def patch_base_module() -> None:
     """Let every mm module accept ``CMIDPretrained``; a second call does nothing.
 
-    Why a registered initializer alone is not enough: ``BaseModule.init_weights`` runs all
-    but its own ``Pretrained`` before the children initialise themselves and overwrite what
-    was loaded, and several transformers of mmpretrain, mmseg and mmdet load by themselves or
-    draw their positions again. So a module that is made with such an ``init_cfg`` gets an
-    ``init_weights`` of its own; any other is untouched.
+    A registered initializer alone is not enough: ``BaseModule.init_weights`` runs all except its
+    own ``Pretrained`` before the children initialise themselves and overwrite the loaded weights,
+    and several transformers of mmpretrain, mmseg and mmdet load weights themselves or initialise
+    their positions again. Therefore a module that is created with such an ``init_cfg`` gets its
+    own ``init_weights``; any other module is not changed.
     """
     original = BaseModule.__init__
     if hasattr(original, '_cmid_patched'):
@@ -187,7 +187,7 @@ def _arguments(init_cfg: dict) -> dict:
 
 
 def _needs_initialization(module: nn.Module, match: Match) -> bool:
-    """Whether more stays fresh than norms and counters, which are made ready for use."""
+    """Whether tensors besides norms and counters are missing; those have usable defaults."""
     fresh = {*match.missing, *match.fresh, *match.misfits}
     fresh &= {name for name, _ in module.named_parameters()}
     return any(not STAGE_NORM.match(key) for key in fresh)

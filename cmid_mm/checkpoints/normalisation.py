@@ -1,11 +1,11 @@
-"""Whether a config normalises images as a checkpoint's pre-training did."""
+"""Comparison of a config's normalisation with that of a checkpoint's pre-training."""
 import ast
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from mmengine.logging import MessageHub
 
-# Order in which a loader gives the bands of a photograph; that of other loaders is unknown.
+# Order of the bands of a photograph from each loader; that of other loaders is unknown.
 LOADERS = dict(
     LoadRSImage='RGB', LoadRSImagePair='RGB',
     LoadSingleRSImageFromFile='RGB', LoadMultipleRSImageFromFile='RGB',
@@ -23,11 +23,11 @@ class Verdict(NamedTuple):
 def running_config() -> dict | None:
     """Config of the training that is about to start, from mmengine's ``MessageHub``.
 
-    A run that resumes fills the hub, the text of the config included, from its checkpoint,
-    an untrusted file. So the text is parsed and never executed.
+    A resumed run fills the hub, including the text of the config, from its checkpoint, which is
+    an untrusted file. The text is therefore parsed and never executed.
 
     Returns:
-        dict | None: None outside of a training, or where the text is no Python.
+        dict | None: None outside of a training, or where the text is not Python.
     """
     text = MessageHub.get_current_instance().get_info('cfg')
     if not isinstance(text, str):
@@ -63,7 +63,7 @@ def check_normalisation(meta: dict, config: dict | None) -> Verdict:
     Args:
         meta (dict): ``mean``, ``std`` (per band, in 0..255) and ``loading`` of the
             checkpoint, as far as known; see ``BackboneFile``.
-        config (dict, optional): Of the training.
+        config (dict, optional): Config of the training.
     """
     if not meta.get('mean') or not meta.get('std'):
         return Verdict(None, 'normalisation unknown: the file does not state it')
@@ -138,7 +138,7 @@ def _about_range(meta: dict, config: dict) -> list[str]:
 
 
 def _find(config: dict) -> tuple[str, dict]:
-    """Where and with what a config normalises; an empty dict where nowhere."""
+    """Path and settings of a config's normalisation; an empty dict where there is none."""
     in_model = [(path, node) for path, node in _dicts(config['model'], 'model')
                 if path.endswith('.data_preprocessor')]
     candidates = in_model or [('data_preprocessor', config.get('data_preprocessor') or {})]
@@ -152,7 +152,7 @@ def _find(config: dict) -> tuple[str, dict]:
 
 
 def _loader(config: dict) -> dict:
-    """The first transform of the training that reads images; {} where none is known."""
+    """The first transform of the training that reads images; {} where there is none."""
     for _, node in _dicts(config.get('train_dataloader'), 'train_dataloader'):
         if _type(node) in LOADERS:
             return node
@@ -181,5 +181,5 @@ def _close(first: list, second: list) -> bool:
 
 
 def _numbers(values: list) -> str:
-    """Without spaces, as ``--cfg-options`` needs them."""
+    """Format numbers without spaces, as ``--cfg-options`` requires."""
     return f'[{",".join(f"{value:.6g}" for value in values)}]'

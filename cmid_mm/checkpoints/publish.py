@@ -1,4 +1,4 @@
-"""Checkpoints to share: weights and what is known about them, without traces of a machine."""
+"""Publishing of checkpoints: weights and metadata without private paths."""
 import hashlib
 import os
 import re
@@ -12,7 +12,7 @@ from ..utils.errors import CMIDError
 from .backbone import as_exported
 from .files import check_output, load_checkpoint_file, save_checkpoint_file
 
-# entries of meta about one run on one machine
+# entries of meta that describe one run on one machine
 OF_THE_RUN = ('time', 'experiment_name', 'hook_msgs', 'env_info')
 # a quoted absolute path in the text of a config; PATH is the same without its quotes
 PATH = r'(?:/|~[\w.-]*/|[A-Za-z]:[\\/])[^\'"\n]*'
@@ -21,20 +21,20 @@ QUOTED_PATH = re.compile(rf'([\'"])({PATH})\1')
 
 def publish(checkpoint: str, out: str, keep: str = 'all',
             encoder: str | None = None) -> dict:
-    """Write a checkpoint without what only its own training needs.
+    """Write a checkpoint without the parts that only its own training needs.
 
-    Of the content ``state_dict`` and ``meta`` stay; optimiser, schedules, logged values and
-    the averaged copies of weights go. Absolute paths in ``meta``, its config included,
-    become the names at their ends, and entries that describe the run are dropped.
+    ``state_dict`` and ``meta`` are kept; optimiser, schedules, logged values and averaged copies
+    of weights are dropped. Absolute paths in ``meta``, including its config, are replaced by the
+    names at their ends, and entries that describe the run are dropped.
 
     Args:
         checkpoint (str): Any mmengine checkpoint, or an exported backbone.
         out (str): Beginning of the name to write: ``dir/name.pth`` becomes
             ``dir/name_YYYYMMDD-xxxxxxxx.pth`` with today's date and the first eight digits
             of the file's SHA-256. Equal content has equal digits.
-        keep (str): ``'all'`` tensors or, of a CMID pre-training, the ``'backbone'`` alone.
+        keep (str): ``'all'`` tensors or, for a CMID pre-training, the ``'backbone'`` only.
             Defaults to 'all'.
-        encoder (str, optional): Whose backbone, see ``export_backbone``.
+        encoder (str, optional): Encoder to keep, see ``export_backbone``.
 
     Returns:
         dict: ``path`` (Path), ``sha256`` (whole), ``tensors`` (number), ``dropped`` (names
@@ -42,7 +42,7 @@ def publish(checkpoint: str, out: str, keep: str = 'all',
 
     Raises:
         MissingFileError: The checkpoint does not exist.
-        CMIDError: It is none of mmengine, holds no such backbone, or ``out`` cannot be
+        CMIDError: It is not one of mmengine, contains no such backbone, or ``out`` cannot be
             written.
     """
     out = Path(out)
@@ -74,7 +74,7 @@ def publish(checkpoint: str, out: str, keep: str = 'all',
 
 
 def _without_paths(value):
-    """Absolute paths in a plain value become the names at their ends.
+    """Replace absolute paths in a plain value by the names at their ends.
 
     Args:
         value: A string, the text of a config, or containers of such; others are kept.
@@ -91,7 +91,7 @@ def _without_paths(value):
 
 
 def _end_of(path: str) -> str:
-    """Last part of a path of any system."""
+    """Last part of a path of any operating system."""
     return (PureWindowsPath(path) if '\\' in path else PurePosixPath(path)).name
 
 

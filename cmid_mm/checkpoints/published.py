@@ -1,4 +1,4 @@
-"""Whole files of the published CMID code, to this project's and back."""
+"""Conversion between files of the published CMID code and of this project."""
 from collections import OrderedDict
 from pathlib import Path
 
@@ -18,19 +18,19 @@ STUDENT = 'online_encoder.model.'
 
 
 class Ignored:
-    """Takes the place of an object whose class is foreign; its state is dropped."""
+    """Replacement of an object of a foreign class; its state is dropped."""
 
     def __setstate__(self, state):
         pass
 
 
 def as_list(items=(), maxlen=None) -> list:
-    """Takes the place of ``collections.deque``."""
+    """Replacement of ``collections.deque``."""
     return list(items)
 
 
 # Objects in a published pre-training file besides tensors and plain values. Each is read as a
-# replacement, so that no code is executed that the file chooses.
+# replacement, so that no code of the file's choice is executed.
 REPLACEMENTS = (
     (OrderedDict, 'Exploring.utils.metric.MetricStroge'),
     (Ignored, 'Exploring.utils.history_buffer.HistoryBuffer'),
@@ -77,20 +77,20 @@ def convert_published_file(source: str, out: str, to: str = 'cmid_mm') -> dict:
 
 
 def import_published(content: dict, source: str) -> dict:
-    """A published file in this project's form.
+    """Convert the content of a published file to this project's form.
 
     Args:
-        content (dict): A pre-training file (fields model, epoch, ...), or a backbone alone
-            (its state dict, nothing around it).
+        content (dict): A pre-training file (fields model, epoch, ...), or a backbone
+            (a bare state dict).
         source (str): Name of the file, for ``meta``.
 
     Returns:
-        dict: ``state_dict`` and ``meta``. Of a pre-training file the whole model, to test
-        or to start a training from; of a backbone an exported file as of
+        dict: ``state_dict`` and ``meta``. From a pre-training file the whole model, to test
+        or to start a training from; from a backbone an exported file as from
         ``extract_backbone``. The optimiser's state and the logged values are dropped.
 
     Raises:
-        CMIDError: The file is no published one.
+        CMIDError: The file is not a published one.
     """
     meta = dict(source=source, origin='published CMID', cmid_mm_version=__version__)
     model = content.get('model')
@@ -119,14 +119,14 @@ def import_published(content: dict, source: str) -> dict:
 
 
 def export_published(content: dict) -> dict:
-    """A checkpoint or exported file of this project in published form.
+    """Convert the content of a checkpoint or exported file to the published form.
 
     Args:
         content (dict): A checkpoint of ``CMID`` or an exported backbone.
 
     Returns:
-        dict: Of a checkpoint: epoch and num_gpus where they are known, and model. Of a
-        backbone: its state dict.
+        dict: For a checkpoint, epoch and num_gpus where they are known, and model; for a
+        backbone, its state dict.
 
     Raises:
         CMIDError: The file is neither.
@@ -146,10 +146,10 @@ def export_published(content: dict) -> dict:
 
 
 def not_converted(found: dict, written: dict) -> list[str]:
-    """The content of a file that was not converted, one text for each, for the user.
+    """Describe the content of a file that was not converted, one text for each part.
 
     The optimiser's state is not converted: its names are swapped in published files (see
-    docs/deviations.md), so a training starts anew from the weights.
+    docs/deviations.md), so a training starts from the weights alone.
     """
     explained = dict(
         optimizer="the optimiser's state", param_schedulers='the schedules',

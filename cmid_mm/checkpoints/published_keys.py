@@ -1,6 +1,6 @@
-"""Names in the published checkpoints and here.
+"""Names of tensors in the published checkpoints and here.
 
-Source: the list of keys in tests/golden/checkpoints, read off the published files.
+Source: the list of keys in tests/golden/checkpoints, from the published files.
 """
 from collections import OrderedDict
 
@@ -30,20 +30,20 @@ PARTS = (
     ('layer.0.3.', 'out.'),
     ('last_layer.', 'prototypes.'),
 )
-# A published projector of a single layer is no sequence; here it is one of one layer.
+# A published projector with a single layer is not a sequence; here it is a sequence of one.
 SINGLE_LAYER = (('mlp.weight', 'mlp.0.weight'), ('mlp.bias', 'mlp.0.bias'))
-# statistics of the images are no part of a published file
+# a published file does not contain the statistics of the images
 NOT_PUBLISHED = ('data_preprocessor.mean', 'data_preprocessor.std')
 
 
 def convert_published(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """State dict of a published pre-training file to this project's names and layouts.
+    """Convert the state dict of a published pre-training file to this project's names.
 
     Args:
         state (dict[str, Tensor]): Field ``model`` of the file.
 
     Raises:
-        CMIDError: A key is none of a published checkpoint.
+        CMIDError: A key does not belong to a published checkpoint.
     """
     converted = {from_published(key): value for key, value in state.items()}
     return _with_transposed(converted, 'global_head.queue')
@@ -53,7 +53,7 @@ def from_published(key: str) -> str:
     """This project's name of a published key.
 
     Raises:
-        CMIDError: It is none of a published checkpoint.
+        CMIDError: It does not belong to a published checkpoint.
     """
     for theirs, ours in PLACES:
         if _covers(theirs, key):
@@ -69,7 +69,7 @@ def part_from_published(key: str) -> str:
 
 
 def to_published(state: dict[str, Tensor]) -> OrderedDict:
-    """State dict of ``CMID`` to published names, layouts and order.
+    """Convert the state dict of ``CMID`` to published names, layouts and order.
 
     Args:
         state (dict[str, Tensor]): State of a model here; the data preprocessor's mean and
@@ -103,7 +103,7 @@ def _covers(place: str, key: str) -> bool:
 
 
 def _with_transposed(state: dict[str, Tensor], key: str) -> dict[str, Tensor]:
-    """Transpose the queue: published ones hold one scene a column, ours one a row."""
+    """Transpose the queue: published queues have one scene per column, ours one per row."""
     if key in state:
         state[key] = state[key].t().contiguous()
     return state

@@ -1,4 +1,4 @@
-"""The one comparison of state dicts: by name and shape, or as the weights of a backbone."""
+"""Comparison of state dicts: by name and shape, or as the weights of a backbone."""
 import re
 from collections import defaultdict
 from collections.abc import Mapping
@@ -23,13 +23,13 @@ class Match:
     """Result of a comparison; keys are the model's.
 
     Attributes:
-        tensors (dict[str, Tensor]): Of the file, in the model's shapes.
+        tensors (dict[str, Tensor]): Tensors of the file, in the model's shapes.
         missing (list[str]): Tensors of the model that the file lacks.
         unexpected (list[str]): Tensors of the file that the model lacks.
-        misfits (dict[str, str]): Tensor of both -> why the file's does not fit.
+        misfits (dict[str, str]): Tensor of both -> reason why that of the file does not fit.
         reshaped (dict[str, list[str]]): Kind of change -> tensors that were changed to fit.
-        fresh (list[str]): Missing, as the architecture or the user lets expect.
-        left_off (list[str]): Tensors of the file for parts that this model does without.
+        fresh (list[str]): Missing tensors that the architecture or the user allows to be missing.
+        left_off (list[str]): Tensors of the file for parts that this model does not have.
     """
     tensors: dict[str, Tensor] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
@@ -41,12 +41,12 @@ class Match:
 
     @property
     def wanted(self) -> int:
-        """How many tensors of the model count."""
+        """Number of tensors of the model that are compared."""
         return len(self.tensors) + len(self.missing) + len(self.misfits)
 
     @property
     def offered(self) -> int:
-        """How many tensors of the file count."""
+        """Number of tensors of the file that are compared."""
         return len(self.tensors) + len(self.unexpected) + len(self.misfits)
 
     @property
@@ -56,7 +56,7 @@ class Match:
 
     @property
     def differences(self) -> str:
-        """Numbers and examples of all that does not match; '' where everything does."""
+        """Numbers and examples of the tensors that do not match; '' where all match."""
         misfits = [f'{key} {reason}' for key, reason in self.misfits.items()]
         return ', '.join(
             f'{len(keys)} {title} ({_examples(keys)})' for title, keys in (
@@ -102,11 +102,11 @@ def compare_states(own: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> Ma
 
 def match_backbone(module: nn.Module, tensors: Mapping[str, Tensor],
                    allow_missing: tuple[str, ...] = ()) -> Match:
-    """Compare a backbone with the weights in a file, and adapt these where they can be.
+    """Compare a backbone with the weights in a file, and adapt these where possible.
 
     Args:
         module (nn.Module): The backbone; not changed.
-        tensors (Mapping[str, Tensor]): Of the file, see ``BackboneFile``.
+        tensors (Mapping[str, Tensor]): Tensors of the file, see ``BackboneFile``.
         allow_missing (tuple[str, ...]): Regular expressions (``re.search``) of tensors of
             the model that the file may lack.
     """
@@ -149,11 +149,11 @@ def incompatible(module: nn.Module, file: BackboneFile, match: Match, min_match:
 
     Args:
         module (nn.Module): The backbone.
-        file (BackboneFile): What was to be loaded.
-        match (Match): How the two match.
-        min_match (float): The share that was required.
+        file (BackboneFile): The file.
+        match (Match): Result of the comparison.
+        min_match (float): The required share.
     """
-    # several frameworks have classes of one name
+    # several frameworks have classes of the same name
     name = f'{type(module).__module__.split(".")[0]} {type(module).__name__}'
     return (f'{file} does not fit {name}: {len(match.tensors)} of {match.wanted} tensors of '
             f'the model filled, {len(match.tensors)} of {match.offered} of the file used, '
@@ -188,7 +188,7 @@ def _is_counter(key: str, others: Mapping) -> bool:
 def _stays_fresh(key: str, tensors: Mapping, last_stage: int) -> bool:
     if key == 'cls_token':
         return 'pos_embed' in tensors  # pre-training without a class token
-    # A pre-training that returns the last map only has no norms of the stages before.
+    # A pre-training that returns only the last map has no norms of earlier stages.
     norm = STAGE_NORM.match(key)
     return norm is not None and int(norm[1]) < last_stage
 

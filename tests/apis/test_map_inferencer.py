@@ -200,7 +200,7 @@ def test_two_dates_must_lie_on_one_grid(tmp_path):
     smaller = write_raster(tmp_path / 'b.tif', landscape(60, 70))
     moved = write_raster(tmp_path / 'c.tif', landscape(60, 80),
                          transform=rasterio.transform.from_origin(500010, 5400000, 0.5, 0.5))
-    for second, complaint in [(smaller, '70 x 60 pixels'), (moved, 'does not lie where')]:
+    for second, complaint in [(smaller, '70 x 60 pixels'), (moved, 'is not at the location')]:
         with pytest.raises(ImageError, match=complaint) as error:
             infer(model, [first, second], tmp_path / 'out', kind=ChangeInferencer)
         assert 'gdalwarp' in str(error.value) and second in str(error.value)
