@@ -1,4 +1,4 @@
-"""Reading images: folder, order, transforms. Importing it fills mmpretrain's registries."""
+"""Data sets, samplers and transforms, registered in mmpretrain's registries."""
 from .coco_boxes import CheckedCocoDataset
 from .image_folder import ImageFolder
 from .mask_folder import MaskFolder

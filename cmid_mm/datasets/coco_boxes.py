@@ -1,4 +1,4 @@
-"""mmdet's COCO data set, with its annotation file checked first."""
+"""mmdet's COCO data set with a check of its annotation file."""
 import json
 import os
 from collections import Counter
@@ -25,17 +25,17 @@ def CheckedCocoDataset(ann_file: str,
                        oriented: bool = False,
                        allow_outside: bool = False,
                        **kwargs):
-    """Build mmdet's ``CocoDataset`` after checks of what would fail late or silently.
+    """Build mmdet's ``CocoDataset`` after a check for errors that would show late or never.
 
     Category ids are free. mmdet numbers the classes in the order of the file, so the
-    order in ``metainfo`` must be the same. Boxes below one pixel and boxes outside of
-    their image are left out by mmdet; the log states how many.
+    order in ``metainfo`` must be the same. mmdet leaves out boxes smaller than a pixel and
+    boxes outside of their image; the log gives their number.
 
     Args:
         ann_file (str): COCO JSON file, relative to ``data_root`` or absolute.
         metainfo (dict): ``classes``, the names to detect.
         data_root (str): Folder of the set. Defaults to ''.
-        data_prefix (dict): ``img``, where images lie, relative to ``data_root``.
+        data_prefix (dict): ``img``, folder of the images, relative to ``data_root``.
         oriented (bool): Whether the oriented quadrilaterals in ``segmentation`` are the
             boxes, so that every annotation must have one. Defaults to False.
         allow_outside (bool): Whether a ``file_name`` may be absolute or have ``..`` in
@@ -46,10 +46,10 @@ def CheckedCocoDataset(ann_file: str,
         mmdet.datasets.CocoDataset: The data set.
 
     Raises:
-        CMIDError: In one line: the file is absent or no COCO file, has no images or no
-            usable boxes, names images that do not exist or lie outside the folder, its
-            categories are not the classes, or an annotation belongs to no image or
-            category or, where ``oriented``, has no quadrilateral with an area.
+        CMIDError: The file is absent or not a COCO file, has no images or no usable boxes,
+            or names images that do not exist or are outside the folder; its categories are
+            not the classes; or an annotation has no image or category or, where
+            ``oriented``, no quadrilateral with an area.
     """
     path = os.path.join(data_root, ann_file)
     content = _read(path)
@@ -65,13 +65,13 @@ def CheckedCocoDataset(ann_file: str,
 
 
 def _read(path):
-    """Content of a COCO file; every required part and key is present."""
+    """Read a COCO file and check that every required part and key is present."""
     try:
         with open(path, encoding='utf-8') as file:
             content = json.load(file)
     except FileNotFoundError as error:
         raise CMIDError(f'{path} does not exist: set data_root and ann_file of the data '
-                        'set to where your COCO JSON file is') from error
+                        'set to the location of your COCO JSON file') from error
     except ValueError as error:
         raise CMIDError(f'{path} is no valid JSON file ({error}): is it cut off?') from error
     for part, keys in _NEEDED.items():
@@ -168,7 +168,7 @@ def _check_annotations(path, content, classes, oriented):
 
 
 def _usable(annotation, image):
-    """Whether mmdet's data set uses a box: a pixel large, and partly in its image."""
+    """Whether mmdet's data set uses a box: at least a pixel, and partly in its image."""
     x, y, width, height = annotation['bbox']
     return (width >= 1 and height >= 1 and annotation['area'] > 0
             and min(x + width, image['width']) > max(x, 0)
@@ -176,7 +176,7 @@ def _usable(annotation, image):
 
 
 def _has_area(polygons):
-    """Whether a COCO segmentation is one polygon of three corners or more, and no line."""
+    """Whether a COCO segmentation is one polygon of three corners or more with an area."""
     if not isinstance(polygons, list) or len(polygons) != 1:
         return False
     corners = np.asarray(polygons[0], np.float64)

@@ -1,7 +1,7 @@
-"""Limits on untrusted image files: regular files only, known formats only, bounded size.
+"""Limits on untrusted image files: regular files of known formats and bounded size.
 
-Every limit is tested before the memory that it protects is allocated. The messages lack the
-file's name; the callers put it before them and raise :class:`ImageError`.
+Every limit is tested before the memory that it protects is allocated. The messages do
+not contain the file's name; the callers prepend it and raise :class:`ImageError`.
 """
 import os
 import stat
@@ -17,7 +17,7 @@ from cmid_mm.utils.errors import CMIDError
 MAX_PIXELS = 2**28
 # 16-bit RGBA needs 8 bytes per pixel, four bands of 32 bits need 16.
 BYTES_PER_PIXEL = 16
-# Cameras and programs write previews and colour profiles beside the pixels.
+# Files contain previews and colour profiles besides the pixels.
 _BYTES_BESIDE_PIXELS = 2**26
 
 FIX_PIXELS = ('if you trust it, set a higher max_pixels in LoadRSImage (for a mask in LoadMask '
@@ -100,14 +100,14 @@ def open_picture(file: BinaryIO, name: str, max_pixels: int) -> Iterator[Image.I
 
     Args:
         file (BinaryIO): The open file.
-        name (str): Its format, see :func:`file_format`. Pillow knows dozens of formats, and
+        name (str): Its format, see :func:`file_format`. Pillow reads dozens of formats, and
             some of them, for example EPS, start other programs.
         max_pixels (int): Limit on width times height.
 
     Raises:
         ValueError: The header is damaged, or there are no or too many pixels.
     """
-    # Pillow's own limit is lower, and holds for the whole process.
+    # Pillow's own limit is lower, and applies to the whole process.
     kept, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
         picture = Image.open(file, formats=(name, ))

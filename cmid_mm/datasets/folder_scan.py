@@ -1,4 +1,4 @@
-"""Lists the images under a folder, in an order that is the same on every machine."""
+"""Lists of the images under a folder, in an order that is the same on every machine."""
 import logging
 import os
 import time
@@ -46,20 +46,20 @@ class Progress:
 
 
 def on_first_process(function: Callable, *args) -> Any:
-    """Call a function in the first process of a training and give its result to all.
+    """Call a function in the first process of a training and broadcast its result.
 
-    Every process must make the call. One process then reads the folder instead of all of
-    them, and all agree on the order of the images.
+    Every process must make the call. Only one process then reads the folder, and all processes
+    have the same order of images.
 
     Raises:
-        OSError, ValueError: What the function raised, in all processes.
+        OSError, ValueError: The error of the function, in all processes.
     """
     outcome = [None]
     if is_main_process():
         try:
             outcome = [function(*args)]
         except (OSError, ValueError) as error:
-            # Without it the other processes would wait for a result forever.
+            # Otherwise the other processes would wait for a result forever.
             outcome = [error]
     broadcast_object_list(outcome)
     if isinstance(outcome[0], Exception):
@@ -74,9 +74,9 @@ def scan_folder(root: str, extensions: Sequence[str] = IMAGE_EXTENSIONS) -> list
     leftovers of file managers and editors.
 
     Args:
-        root (str): The folder, or a packed data set, which lists what its folder held.
-        extensions (Sequence[str]): Endings that make a file an image, in lower case;
-            the case of the file's own name does not matter.
+        root (str): The folder, or a packed data set, which lists the files of its folder.
+        extensions (Sequence[str]): Endings of images, in lower case; file names may
+            have any case.
 
     Returns:
         list[str]: Paths relative to ``root``, ``/`` between the parts, sorted by their
@@ -101,10 +101,10 @@ def scan_folder(root: str, extensions: Sequence[str] = IMAGE_EXTENSIONS) -> list
 
 
 def list_images(root: str) -> list[str]:
-    """As :func:`scan_folder`, for callers that need at least one image.
+    """As :func:`scan_folder`, but requires at least one image.
 
     Raises:
-        MissingFileError, CMIDError: As of :func:`scan_folder`, or there is no image.
+        MissingFileError, CMIDError: As from :func:`scan_folder`, or there is no image.
     """
     files = scan_folder(root)
     if not files:

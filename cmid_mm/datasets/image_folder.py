@@ -15,10 +15,10 @@ from .folder_scan import IMAGE_EXTENSIONS, on_first_process, scan_folder
 from .list_file import read_list
 from .transforms.loading import LoadRSImage
 
-# Where one image in ten is broken, all of them fail for one sample in 10^11; where all are,
-# the error still comes at once.
+# If one image in ten is broken, all of these fail for one sample in 10^11; if all are broken,
+# the error is still raised at once.
 _REPLACEMENTS = 10
-# Views count from 0, so the keys of these draws are the keys of no view.
+# Views count from 0, so these keys differ from those of all views.
 _REPLACEMENT_VIEW = -1
 _OTHER_TRANSFORMS_VIEW = -2
 
@@ -43,23 +43,23 @@ class ImageFolder(CustomDataset):
     seed and epoch, those of a test, are never replaced.
 
     ``metainfo['loading']`` holds the settings of the first ``LoadRSImage`` of the pipeline.
-    mmengine writes it into checkpoints, for those who use the weights.
+    mmengine writes it into checkpoints, for users of the weights.
 
     Args:
-        data_root (str): The folder, or a file ``*.lmdb`` that tools/pack_dataset.py made
-            of it. Defaults to ''.
+        data_root (str): The folder, or a file ``*.lmdb`` that tools/pack_dataset.py has
+            created from it. Defaults to ''.
         data_prefix (str | dict): Sub-folder of ``data_root``. Defaults to ''.
         ann_file (str): Optional list file, relative to ``data_root``: one path per line,
             relative to ``data_prefix``, with labels followed by an integer. Its order is
             kept. Defaults to ''.
         with_label (bool): Whether images have labels, from folder names or from the
             list. Defaults to False.
-        label_level (str): Which folder names the class: 'first', the one directly under
-            the root, or 'parent', the one that holds the image. Defaults to 'first'.
-        split (str, optional): 'gallery' keeps the images that probes learn from, 'query'
-            the held-out ones, None all. Defaults to None.
+        label_level (str): Folder that names the class: 'first', the one directly under the
+            root, or 'parent', the one that contains the image. Defaults to 'first'.
+        split (str, optional): 'gallery' keeps the images to which probes are fitted,
+            'query' the held-out ones, None all. Defaults to None.
         query_every (int, optional): Every ``query_every``-th image of each class is a
-            query. None where the whole folder or list is the part that ``split`` names.
+            query. With None the whole folder or list is the part that ``split`` names.
             Defaults to 5.
         allow_outside (bool): Whether the list may name files outside the folder.
             Defaults to False.
@@ -71,7 +71,7 @@ class ImageFolder(CustomDataset):
 
     Raises:
         MissingFileError: The folder, the list or an image of the list does not exist.
-        CMIDError: There is no image, an image lies in no class folder, or an argument is
+        CMIDError: There is no image, an image is not in a class folder, or an argument is
             invalid.
     """
 
@@ -161,17 +161,17 @@ class ImageFolder(CustomDataset):
         info['sample_idx'] = int(info['sample_idx'])
         if isinstance(idx, SampleIndex):
             info['sample_key'] = (idx.seed, idx.epoch, self._sample(idx))
-            # Transforms of other packages draw from the global generators, none of them on
-            # a device.
+            # Transforms of other packages use the global generators, none of them on a
+            # device.
             seed_globally(view_key(*info['sample_key'], _OTHER_TRANSFORMS_VIEW), devices=False)
         if broken is not None:
             info['broken'] = broken
         return self.pipeline(info)
 
     def __getitem__(self, idx: int) -> Any:
-        """Result of the pipeline for an image, in training perhaps for its replacement.
+        """Result of the pipeline for an image, in training possibly for its replacement.
 
-        mmengine's own method takes a random image where a pipeline returns None.
+        mmengine's method uses a random image where a pipeline returns None.
 
         Raises:
             ImageError: The image cannot be used and must not be replaced, or ten others
@@ -190,7 +190,7 @@ class ImageFolder(CustomDataset):
         return data
 
     def _sample(self, idx: SampleIndex) -> int:
-        """The requested sample; only this data set can resolve a negative one."""
+        """The requested sample; a negative index is resolved here."""
         return idx.sample if idx.sample >= 0 else int(idx) % len(self)
 
     def _replacement(self, idx: SampleIndex, reason: ImageError) -> Any:
@@ -198,7 +198,7 @@ class ImageFolder(CustomDataset):
         count = len(self)
         place, sample = int(idx) % count, self._sample(idx)
         draw = generator(view_key(idx.seed, idx.epoch, sample, _REPLACEMENT_VIEW))
-        # An even choice among all images but the broken one.
+        # A uniform choice among all images except the broken one.
         steps = draw.integers(1, count, _REPLACEMENTS).tolist() if count > 1 else []
         for step in steps:
             other = SampleIndex((place + step) % count, idx.seed, idx.epoch, sample)
@@ -221,7 +221,7 @@ class ImageFolder(CustomDataset):
         loose = next((parts[0] for parts in names if len(parts) == 1), None)
         if loose is not None:
             raise CMIDError(
-                f'{loose} lies directly in {self.img_prefix}, so no folder names its '
+                f'{loose} is directly in {self.img_prefix}, so no folder names its '
                 'class: move it into a class folder, or set with_label=False')
         level = 0 if self.label_level == 'first' else -2
         names = [parts[level] for parts in names]

@@ -1,4 +1,4 @@
-"""Decodes one image file as it is: any bands, any number type, no conversion."""
+"""Decoding of an image file with any bands and number type, without conversion."""
 import io
 import struct
 
@@ -20,7 +20,7 @@ from .raster_reading import ChooseBands, Raster, read_tiff
 _TO_RGB = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}
 # OpenCV 4.10 lacks this flag; newer versions need no second pass over the pixels.
 _JPEG_AS_RGB = getattr(cv2, 'IMREAD_COLOR_RGB', None)
-# Reduction of both sides -> flag; those of colour images differ in the colour bit only.
+# Reduction of both sides -> flag; the flags of colour images differ only in the colour bit.
 _REDUCTIONS = {8: cv2.IMREAD_REDUCED_GRAYSCALE_8, 4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
                2: cv2.IMREAD_REDUCED_GRAYSCALE_2, 1: cv2.IMREAD_GRAYSCALE}
 # Colour type of a PNG -> values per pixel.
@@ -42,21 +42,21 @@ def read_image(path: str,
     """Read a JPEG, PNG, BMP, WebP or TIFF file, recognised by content and not by name.
 
     Palettes are resolved to colours. In a TIFF, a band that is marked as alpha but does not
-    look like a mask is an ordinary band. The orientation tag of cameras is not applied.
+    have the values of a mask is an ordinary band. The orientation tag of cameras is not applied.
 
     Args:
         path (str): The file; ``images.lmdb/field/1.jpg`` is one of a packed data set.
-        choose (Callable): From the number of bands in the file and whether the last one
-            is alpha to the indices of the bands to read; may raise ``ValueError``.
+        choose (Callable): Takes the number of bands in the file and whether the last one is
+            alpha, returns the indices of the bands to read; may raise ``ValueError``.
         max_pixels (int): Limit on width times height, tested before decoding. A TIFF
             may also take at most 16 bytes of memory for each.
         shortest_side (int, optional): A JPEG is decoded at 1/2, 1/4 or 1/8 of its width
-            and height, the smallest at which its shorter side has at least so many
-            pixels; each pixel is then about the mean of 2 x 2, 4 x 4 or 8 x 8. None, and
+            and height, the smallest at which its shorter side has at least this many
+            pixels; each pixel is then about the mean of 2 x 2, 4 x 4 or 8 x 8 pixels. None, and
             other formats, decode every pixel. Defaults to None.
 
     Raises:
-        ImageError: The file cannot be read, is no image or damaged, exceeds
+        ImageError: The file cannot be read, is damaged or no image, exceeds
             ``max_pixels``, or ``choose`` refuses its bands.
         ImportError: The library for packed data sets is missing.
     """
@@ -70,7 +70,7 @@ def read_image(path: str,
             data = file.read(32)
             if file_format(data) != 'TIFF':
                 data += file.read()
-        # GDAL opens TIFF files by their path and reads only the parts that it needs.
+        # GDAL opens a TIFF file by its path and reads only the parts that it needs.
         return _decode(data, path, choose, max_pixels, shortest_side)
     except (RasterioError, cv2.error) as error:
         if 'CV_IO_MAX_IMAGE' in str(error):
@@ -137,7 +137,7 @@ def _decode_jpeg(data: bytes, side: int, grey: bool,
     """Decode to uint8 (H, W) or (H, W, 3), RGB, perhaps at a reduced size.
 
     Most of a decoder's work is proportional to the pixels that it produces; at a reduced
-    size the shorter inverse cosine transform averages for free.
+    size the shorter inverse cosine transform also averages.
 
     Args:
         data (bytes): The file.
@@ -150,7 +150,7 @@ def _decode_jpeg(data: bytes, side: int, grey: bool,
     """
     reduction = 1
     if shortest_side is not None:
-        # The decoder rounds up: what remains at the border becomes one more pixel.
+        # The decoder rounds up: a rest at the border gives one more pixel.
         reduction = next((by for by in _REDUCTIONS if -(-side // by) >= shortest_side), 1)
     flags = _REDUCTIONS[reduction] | cv2.IMREAD_IGNORE_ORIENTATION
     if not grey:

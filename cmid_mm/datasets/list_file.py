@@ -1,4 +1,4 @@
-"""Reads a list of images: one path per line, optionally with a label."""
+"""List files of images: one path per line, optionally with a label."""
 import os
 
 from cmid_mm.utils.errors import CMIDError, MissingFileError
@@ -20,11 +20,11 @@ def read_list(list_path: str,
         list_path (str): The list file, UTF-8 text. Empty lines are skipped.
         root (str): Folder that the paths are relative to.
         extensions (tuple[str]): Endings of images, in lower case. They distinguish a label
-            from a path with a blank in it where labels are not wanted.
+            from a path with a blank where labels are not requested.
         with_label (bool): Whether every line ends with a label: an integer from 0 on,
             after white space.
         allow_outside (bool): Whether a path may be absolute or contain ``..``: a list file
-            is not trusted more than the data it came with. Links in the folder are
+            is as untrusted as its data. Links in the folder are
             followed, as by the scan. Defaults to False.
 
     Returns:
@@ -33,7 +33,8 @@ def read_list(list_path: str,
 
     Raises:
         MissingFileError: The list, or an image that it names, does not exist.
-        CMIDError: A line leaves the folder or has no label, or the list is empty.
+        CMIDError: A line names a file outside the folder or has no label, or the list is
+            empty.
     """
     if not os.path.isfile(list_path):
         raise MissingFileError(f'the list file {list_path} does not exist: check '
@@ -49,7 +50,7 @@ def read_list(list_path: str,
             path, label = _split_line(line, with_label, extensions, place)
             if not allow_outside and leaves_root(path):
                 raise CMIDError(
-                    f'{place}: {path} lies outside the data folder {root}; list paths '
+                    f'{place}: {path} is outside the data folder {root}; list paths '
                     'relative to it, or set allow_outside=True if you trust the list')
             if not is_image_file(os.path.join(root, path)):
                 missing.append(f'{path} (line {number})')
@@ -86,7 +87,7 @@ def first_names(names: list[str]) -> str:
 
 
 def is_listable(file: str) -> bool:
-    """Whether a list file can hold a path: a line of its own, without a blank at its ends."""
+    """Whether a list file can contain a path: no line break, and no blank at its ends."""
     return (file == file.strip() and not file.startswith('\ufeff')
             and '\n' not in file and '\r' not in file)
 
@@ -94,15 +95,15 @@ def is_listable(file: str) -> bool:
 def leaves_root(path: str) -> bool:
     """Whether a path is absolute or contains a parent folder at any position.
 
-    ``a/../b`` counts too: where ``a`` is a link, it leads to the parent of its target.
+    ``a/../b`` is included: where ``a`` is a link, it leads to the parent of its target.
     """
     return os.path.isabs(path) or os.pardir in path.replace(os.sep, '/').split('/')
 
 
 def refuse_outside(list_path: str) -> None:
-    """Raise CMIDError where a line of a list leaves the folder that it starts from.
+    """Raise CMIDError where a line of a list names a file outside the data folder.
 
-    For lists that data sets of other packages read.
+    It checks lists that data sets of other packages read.
 
     Args:
         list_path (str): The list file, UTF-8 text, a path or name per line.
@@ -111,6 +112,6 @@ def refuse_outside(list_path: str) -> None:
         for number, line in enumerate(lines, 1):
             if leaves_root(line.strip()):
                 raise CMIDError(
-                    f'{list_path}, line {number}: {line.strip()} lies outside the data '
+                    f'{list_path}, line {number}: {line.strip()} is outside the data '
                     'folder; list paths relative to it, or set allow_outside=True in '
                     'PreflightHook if you trust the list')

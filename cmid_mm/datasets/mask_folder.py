@@ -1,4 +1,4 @@
-"""Folders of images and their masks, of one date or of two."""
+"""Folders of images and masks, of one date or two."""
 import os
 
 from mmengine.dataset import BaseDataset
@@ -12,27 +12,27 @@ from .list_file import first_names
 
 @DATASETS.register_module()
 class MaskFolder(BaseDataset):
-    """Images and masks that belong together by their names, whatever their endings.
+    """Images and masks with the same names except for the endings.
 
     ``images/a/1.tif`` belongs to ``masks/a/1.png``; with ``img_path2``, a second date is
-    found in the same way. Missing partners are an error before training starts. The data
+    found in the same way. Missing files are an error before training starts. The data
     info of an image has ``img_path``, ``img_path2`` with two dates, ``seg_map_path``,
     ``num_classes`` and ``reduce_zero_label``, for ``LoadMask`` or ``LoadChangeMask``.
 
     Args:
         data_root (str): The folder.
         data_prefix (dict[str, str]): Sub-folders ``img_path``, ``seg_map_path`` and
-            perhaps ``img_path2``.
+            optionally ``img_path2``.
         ann_file (str): Optional list relative to ``data_root``: one name per line, relative
             to the sub-folders, with or without its ending. Without it, every image of
-            ``img_path`` is taken. Defaults to ''.
+            ``img_path`` is used. Defaults to ''.
         metainfo (dict): ``classes``, and ``palette`` with a colour (R, G, B) for each.
         reduce_zero_label (bool): Whether 0 in the masks is ignored and the classes count
             from 1. Defaults to False.
         **kwargs: Passed to mmengine's ``BaseDataset``: ``pipeline``, ``indices``, ...
 
     Raises:
-        MissingFileError: A folder, the list, or the partner of a file does not exist.
+        MissingFileError: A folder, the list, or a mask or image of a pair does not exist.
         CMIDError: There is no image, two files share a name, or classes and colours
             do not agree.
     """

@@ -1,4 +1,4 @@
-"""Decodes a label image: one whole number per pixel, whatever the file's number type."""
+"""Decoding of label images: one whole number per pixel, of any number type."""
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
@@ -25,8 +25,8 @@ class LabelImage(NamedTuple):
 def read_labels(path: str, max_pixels: int = MAX_PIXELS) -> LabelImage:
     """Read a PNG, TIFF, BMP, WebP or JPEG of labels, recognised by content, not by name.
 
-    The numbers of a palette image are its labels; its colours are ignored. Three equal
-    bands count as one.
+    The indices of a palette image are its labels; its colours are ignored. Three equal
+    bands are read as one.
 
     Args:
         path (str): The file.
@@ -34,7 +34,7 @@ def read_labels(path: str, max_pixels: int = MAX_PIXELS) -> LabelImage:
 
     Raises:
         ImageError: The file is unreadable, damaged, too large, coloured, or does not
-            hold whole numbers.
+            contain whole numbers.
     """
     try:
         with open_file(path, max_pixels) as file:

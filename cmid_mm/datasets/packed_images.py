@@ -1,12 +1,12 @@
-"""Reads images from one memory-mapped file that tools/pack_dataset.py wrote.
+"""Images in one memory-mapped file that tools/pack_dataset.py has written.
 
 The file is an LMDB database. Every value is a CRC-32 of the rest (4 bytes), the number of the
 image (4 bytes) and the content. The keys are
 
 - ``/`` and the path of an image in the folder; the content is an image file. LMDB sorts keys
   by their bytes, which is the order of ``scan_folder``;
-- ``index``: a line that names the format, then all paths in order, each with a zero byte after
-  it, so that listing them needs no walk through the whole file.
+- ``index``: a line that names the format, then all paths in order, each followed by a zero
+  byte, so that listing them does not read the whole file.
 """
 import os
 import re
@@ -36,12 +36,12 @@ def encode(number: int, content: bytes) -> bytes:
 class PackedImages:
     """Images of one packed file.
 
-    The checksum of an image is compared when a process reads it first, to detect damage by a
-    copy or a disk; CRC-32 of a large image takes as long as cutting both views from it.
+    The checksum of an image is verified when a process first reads it, to detect damage by a
+    copy or a disk; CRC-32 of a large image takes as long as cropping both views.
 
     The database stays open until the process ends. A forked child uses that of its parent,
-    which is safe for reading without locks; it is never pickled, so other children open it
-    themselves.
+    which is safe for reading without locks; other children open it themselves, because it is
+    never pickled.
 
     Args:
         path (str): The file.
@@ -49,7 +49,7 @@ class PackedImages:
     Raises:
         ImportError: The library is missing.
         OSError: The file cannot be read.
-        CMIDError: It is no packed data set, or damaged.
+        CMIDError: It is not a packed data set, or is damaged.
     """
 
     def __init__(self, path: str) -> None:
@@ -58,7 +58,7 @@ class PackedImages:
         with open(path, 'rb') as file:
             if file.read(_MAGIC_AT + len(_MAGIC))[_MAGIC_AT:] != _MAGIC:
                 raise CMIDError(f'{path} is no packed data set: give a folder of images, or '
-                                'make one with tools/pack_dataset.py')
+                                'create one with tools/pack_dataset.py')
         try:
             # With read-ahead: without it, large images are read in pages of 4 kB, which
             # takes 20 times as long from a disk.
@@ -107,7 +107,7 @@ class PackedImages:
             name (str): Its path, relative to the packed folder.
 
         Raises:
-            ValueError: It is absent or damaged; the message continues after the file's name.
+            ValueError: It is absent or damaged; the message follows the file's name.
         """
         return self._content(_key(name))
 
@@ -137,7 +137,7 @@ _by_file: dict[tuple[int, int], PackedImages] = {}
 
 
 def find_packed(path: str, renew: bool = False) -> tuple[PackedImages, str] | None:
-    """Find the packed data set that a path leads into.
+    """Find the packed data set of a path.
 
     Args:
         path (str): For example ``images.lmdb`` or ``images.lmdb/field/1.jpg``.
@@ -145,11 +145,11 @@ def find_packed(path: str, renew: bool = False) -> tuple[PackedImages, str] | No
             this path. Defaults to False.
 
     Returns:
-        tuple | None: The data set, opened once in a process, and the rest of the path ('' for
+        tuple | None: The data set, opened once per process, and the rest of the path ('' for
         the file itself). None where no part of the path is a file that ends in ``.lmdb``.
 
     Raises:
-        ImportError, OSError, CMIDError: As of :class:`PackedImages`.
+        ImportError, OSError, CMIDError: As from :class:`PackedImages`.
     """
     if ENDING not in path:
         return None

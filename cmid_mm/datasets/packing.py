@@ -1,4 +1,4 @@
-"""Packs the images of a folder into one file; packed_images.py describes and reads it."""
+"""Packing of a folder's images into one file; packed_images.py describes and reads it."""
 import os
 from collections import Counter
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ from .raster_reading import Raster
 
 # Address space that LMDB reserves; the file grows only as it is filled.
 _MAP_SIZE = 2**40
-# LMDB's limit on a value is 2**32, less the head of a value.
+# LMDB's limit on a value is 2**32, minus the header of a value.
 _MAX_IMAGE_BYTES = 2**32 - 2**10
 _IMAGES_PER_COMMIT = 500
 # Number types that OpenCV can average.
@@ -38,11 +38,11 @@ _AVERAGED = ('uint8', 'uint16', 'int16', 'float32', 'float64')
 
 
 class PackedImage(NamedTuple):
-    """One image, ready to be written.
+    """An image to be written.
 
     Attributes:
         form (str): 'original', 'JPEG' or 'uncompressed'.
-        shrunk (bool | None): Whether it was shrunk; None where it should be and cannot.
+        shrunk (bool | None): Whether it was shrunk; None where it should be but cannot.
         data (bytes): An image file.
         original_size (int): Bytes of the file in the folder.
     """
@@ -62,28 +62,28 @@ def pack_folder(root: str,
                 show_progress: bool = True) -> dict[str, Any]:
     """Write all readable images of a folder to one file.
 
-    An image that is not shrunk keeps the bytes of its file, unless ``raw``. One that is
-    shrunk becomes a JPEG where a JPEG can hold it (8 bits, one or three bands), with ``raw``
-    an uncompressed BMP or TIFF file. What cannot be averaged (images with alpha or with
-    values that mark missing pixels, integers of 32 or 64 bits) is never shrunk.
+    An image that is not shrunk keeps the bytes of its file, unless ``raw``. A shrunk image is
+    written as a JPEG where that is possible (8 bits, one or three bands), with ``raw`` as an
+    uncompressed BMP or TIFF file. Images that cannot be averaged (with alpha or with values that
+    mark missing pixels, integers of 32 or 64 bits) are never shrunk.
 
     Args:
         root (str): The folder.
         out (str): File to write, ``*.lmdb``. It appears complete or not at all.
         shortest_side (int, optional): Images whose shorter side has more pixels are shrunk
-            to it by averaging areas, in their aspect. Defaults to None.
-        quality (int): Of the JPEGs of shrunk images, 1 to 100. Defaults to 95.
+            to it by averaging areas, keeping their aspect. Defaults to None.
+        quality (int): Quality of the JPEGs of shrunk images, 1 to 100. Defaults to 95.
         raw (bool): Whether images are written uncompressed: they load faster, but take 5 to
             20 times the space. Images with alpha keep their file. Defaults to False.
         max_pixels (int): As in ``LoadRSImage``.
-        workers (int, optional): Processes that read; None takes one per core.
+        workers (int, optional): Processes that read; None uses one per core.
         show_progress (bool): Whether a progress bar is written to the standard error.
 
     Returns:
         dict: ``images`` in the folder; ``packed``; ``unusable`` ([path, reason], ...), left
         out; ``forms`` {'original': images, 'JPEG': images, 'uncompressed': images};
-        ``shrunk`` and ``not_shrunk``, which should be and cannot; ``bytes`` of the packed
-        images' files and ``packed_bytes`` of what was written.
+        ``shrunk`` and ``not_shrunk``, which should be but cannot; ``bytes`` of the packed
+        images' files and ``packed_bytes`` written.
 
     Raises:
         ImportError: The library is missing.
@@ -100,7 +100,7 @@ def pack_folder(root: str,
     import_lmdb()
     check_output(out, root)
     if find_packed(os.path.abspath(root)) is not None:
-        raise CMIDError(f'{root} is packed already: give the folder that it was made of')
+        raise CMIDError(f'{root} is packed already: give the folder from which it was created')
     files = list_images(root)
     results = read_in_parallel(_Packer(root, files, shortest_side, quality, raw, max_pixels),
                                workers, show_progress)
@@ -119,7 +119,7 @@ def _write(path: Path, out: str, items, report: dict) -> None:
     lmdb = import_lmdb()
     index = [FORMAT]
     try:
-        # The caller flushes the whole file to the disk once, at the end.
+        # The caller flushes the whole file to the disk at the end.
         with lmdb.open(str(path), subdir=False, lock=False, sync=False,
                        map_size=_MAP_SIZE) as database:
             writer = database.begin(write=True)
@@ -184,7 +184,7 @@ class _Packer(Dataset):
             alpha = bool(last_is_alpha)
             return range(bands)
 
-        # Decoding proves that a training can use the image.
+        # Decoding verifies that a training can use the image.
         raster = read_image(path, choose, self.max_pixels)
         with open_file(path, self.max_pixels) as file:
             original = file.read()
@@ -210,7 +210,7 @@ def shrink(raster: Raster, side: int) -> np.ndarray | None:
         side (int): Pixels of the shorter side of the result, less than that of the image.
 
     Returns:
-        np.ndarray | None: Of the same type and aspect; None where an average is meaningless
+        np.ndarray | None: Image of the same type and aspect; None where an average is meaningless
         or OpenCV cannot average the type.
     """
     pixels = raster.pixels
@@ -236,7 +236,7 @@ def encode_uncompressed(raster: Raster) -> bytes:
         return _encode_photograph(pixels, '.bmp')
     height, width, bands = pixels.shape
     with MemoryFile() as memory:
-        # One meaning for all bands: by default GDAL would mark the fourth one as alpha.
+        # Set the meaning of the bands: by default GDAL would mark the fourth one as alpha.
         with memory.open(driver='GTiff', height=height, width=width, count=bands,
                          dtype=pixels.dtype, nodata=raster.nodata[0], photometric='MINISBLACK',
                          interleave='pixel', BIGTIFF='IF_SAFER') as file:

@@ -1,4 +1,4 @@
-"""Reads many files in parallel and shows the progress."""
+"""Parallel reading of many files with a progress bar."""
 import os
 import sys
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ def read_in_parallel(items: Dataset, workers: int | None = None,
     """Yield every item of a data set, in order.
 
     Args:
-        items (Dataset): Its items may be anything that can be pickled.
+        items (Dataset): Its items can be pickled.
         workers (int, optional): Processes that read; 0 is this one. Defaults to None: one
             per core, at most 16, or this process for fewer than 64 items.
         show_progress (bool): Whether a bar with the remaining time is written to the

@@ -1,4 +1,4 @@
-"""Reads TIFF files with GDAL: any bands, any number type, pixels as stored."""
+"""Reading of TIFF files with GDAL: any bands and number type, pixels as stored."""
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -24,7 +24,7 @@ class Raster(NamedTuple):
     Attributes:
         pixels (np.ndarray): (H, W, bands), of the file's number type; colours of
             photographs in the order red, green, blue, alpha.
-        nodata (tuple[float | None]): Per band, the value that marks missing pixels.
+        nodata (tuple[float | None]): Value that marks missing pixels, per band.
     """
     pixels: np.ndarray
     nodata: tuple
@@ -43,7 +43,7 @@ def open_tiff(source: str | bytes, max_pixels: int) -> Iterator[rasterio.Dataset
         ValueError: It has no pixels, or too many pixels or bands.
     """
     # By default GDAL lists the file's whole folder to find sidecar files, which takes
-    # seconds in a folder of a million images. The named driver refuses other formats under
+    # seconds in a folder of a million images. The given driver refuses other formats with
     # a TIFF's name; some of them, for example VRT, refer to further files.
     with warnings.catch_warnings(), \
             rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN='EMPTY_DIR'), ExitStack() as stack:
@@ -107,7 +107,7 @@ def check_memory(file: rasterio.DatasetReader, bands: int, max_pixels: int) -> N
 
 def bytes_per_value(file: rasterio.DatasetReader) -> int:
     """Bytes of one pixel of one band in memory."""
-    # NumPy lacks this one type of rasterio.
+    # NumPy lacks this type of rasterio.
     return np.dtype({'complex_int16': 'complex64'}.get(file.dtypes[0], file.dtypes[0])).itemsize
 
 
@@ -115,7 +115,7 @@ def is_mask(band: np.ndarray) -> bool:
     """Whether a band marked as alpha is a mask: one level, or two levels, one of them 0.
 
     GDAL marks the fourth band of every 8-bit TIFF as alpha unless the writer sets another
-    meaning, and that band is near infrared as often as alpha.
+    meaning, although that band is often near infrared.
     """
     return bool(np.all((band == 0) | (band == band.max())))
 

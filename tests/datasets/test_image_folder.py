@@ -162,7 +162,7 @@ def test_an_unreadable_image_is_named_and_not_replaced(tree):
     ('tree', dict(with_label=True, metainfo=dict(classes=('Urban', 'field'))), 'river'),
     ('tree', dict(split='query', query_every=100), 'query part .* is empty'),
     ('tree', dict(split='test'), "'test'"), ('tree', dict(label_level='last'), 'label_level'),
-    ('loose', dict(with_label=True), 'loose.jpg lies directly in')])
+    ('loose', dict(with_label=True), 'loose.jpg is directly in')])
 def test_bad_folders_and_arguments(root, tree, tmp_path, folder, arguments, culprit):
     tree(['loose.jpg'], tmp_path / 'loose')
     (tmp_path / 'empty').mkdir()

@@ -1,8 +1,8 @@
-"""Inspects data sets before time is spent on a training; one file per kind of data.
+"""Inspection of data sets before a training; one file per kind of data.
 
-``images`` inspects folders of images. Inspections of masks, boxes and pairs belong beside it:
+``images`` inspects folders of images. Add inspections of masks, boxes and pairs as further files:
 an item that is read in parallel gives a record or the reason why it cannot be used, and a
-function makes a report of all items.
+function creates a report of all items.
 """
 from .band_statistics import mean_and_std, view_moments
 from .images import folder_statistics, inspect_images

@@ -1,7 +1,7 @@
 """Mean, standard deviation and range of the bands of images.
 
-Every image counts alike, whatever its size, because training crops alike from all: with m_i
-and q_i the mean and the mean square of image i, the mean is avg(m_i) and the standard deviation
+Images of all sizes have the same weight, because training takes equally many crops from each:
+with m_i and q_i the mean and the mean square of image i, the mean is avg(m_i) and the standard deviation
 sqrt(avg(q_i) - avg(m_i)^2).
 """
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ from cmid_mm.utils.keyed_random import SampleIndex
 from ..raster_reading import Raster
 from ..transforms.loading import LoadRSImage, map_to_255
 
-# Of images that are not 8-bit, about so many evenly spaced pixels are kept.
+# Number of evenly spaced pixels to keep of an image that is not 8-bit.
 _PIXELS_PER_IMAGE = 4096
 _PERCENTILES = (0.1, 99.9)
 # OpenCV counts in float32, which is exact up to this number.
@@ -64,8 +64,8 @@ def mean_and_std(moments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             images.
 
     Returns:
-        tuple[np.ndarray, np.ndarray]: float64 (bands,) each. The deviation of a band that
-        never changes is 1, so that it can be divided by.
+        tuple[np.ndarray, np.ndarray]: float64 (bands,) each. The deviation of a constant band is
+        1, so that it can be divided by.
     """
     mean, square = moments
     std = np.sqrt(np.maximum(square - mean**2, 0))
@@ -73,7 +73,7 @@ def mean_and_std(moments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def histograms(pixels: np.ndarray) -> np.ndarray:
-    """int64 (bands, 256): how often each value occurs in uint8 (H, W, bands)."""
+    """Frequency of each value in uint8 (H, W, bands): int64 (bands, 256)."""
     height, width, bands = pixels.shape
     counts = np.zeros((bands, 256), np.int64)
     rows = max(1, _EXACT // width)
@@ -85,12 +85,12 @@ def histograms(pixels: np.ndarray) -> np.ndarray:
 
 
 class BandSample:
-    """What the statistics keep of one image.
+    """Data of an image for the statistics.
 
     Attributes:
         min, max (np.ndarray): (bands,), in the file's units.
-        moments (np.ndarray | None): Of an 8-bit image, see :func:`image_moments`.
-        pixels (np.ndarray | None): Of other images, float32 (n, bands), missing pixels NaN.
+        moments (np.ndarray | None): Moments of an 8-bit image, see :func:`image_moments`.
+        pixels (np.ndarray | None): Pixels of other images, float32 (n, bands), missing pixels NaN.
     """
 
     def __init__(self, raster: Raster, counts: np.ndarray | None) -> None:
@@ -117,8 +117,8 @@ def summarise(samples: Sequence[BandSample], bands: int,
     """Statistics of the bands as ``LoadRSImage(bands, value_range=...)`` loads the images.
 
     Args:
-        samples (Sequence[BandSample]): At least one; of ``bands`` bands, or of one band that
-            is repeated.
+        samples (Sequence[BandSample]): At least one, with ``bands`` bands, or one band that is
+            repeated.
         bands (int): Number of bands.
         value_range (Sequence, optional): As in ``LoadRSImage``; None proposes the 0.1 and
             99.9 percentiles of each band where images are not 8-bit.

@@ -1,4 +1,4 @@
-"""Reads every image of a folder or list once, for a report and for statistics of the bands."""
+"""Report and band statistics of a folder or list of images, each read once."""
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -36,9 +36,9 @@ def inspect_images(root: str,
                    max_measured: int = 2000,
                    workers: int | None = None,
                    show_progress: bool = True) -> tuple[dict[str, Any], list[str]]:
-    """Report which images a training can use, what they are, and statistics of their bands.
+    """Report the images that a training can use, their kinds, and statistics of their bands.
 
-    An image is usable if ``LoadRSImage`` takes it. Where ``bands`` is None, that of most
+    An image is usable if ``LoadRSImage`` accepts it. Where ``bands`` is None, that of most
     images is assumed; without ``value_range``, images that are not 8-bit are usable only
     where most are not 8-bit: the training then needs a range anyway.
 
@@ -50,11 +50,11 @@ def inspect_images(root: str,
         value_range (Sequence, optional): As in ``LoadRSImage``.
         min_side (int): Images with a shorter side are counted as small. Defaults to 224.
         max_pixels (int): As in ``LoadRSImage``.
-        max_images (int, optional): At most so many of ``files`` are read, evenly spaced.
+        max_images (int, optional): Largest number of ``files`` to read, evenly spaced.
             Defaults to None, all.
-        max_measured (int): At most so many of these, evenly spaced, enter the statistics of
-            the bands. Defaults to 2000.
-        workers (int, optional): Processes that read; None takes one per core.
+        max_measured (int): Largest number of these, evenly spaced, for the statistics of the
+            bands. Defaults to 2000.
+        workers (int, optional): Processes that read; None uses one per core.
         show_progress (bool): Whether a progress bar is written to the standard error.
 
     Returns:
@@ -74,7 +74,7 @@ def inspect_images(root: str,
         - ``duplicates``, lists of equal files, and ``duplicate_bytes``, the size of all but
           the first of each;
         - ``measured``, the number of usable images without empty bands in the statistics,
-          and ``statistics``: ``bands`` and what :func:`summarise` returns, None where
+          and ``statistics``: ``bands`` and the result of :func:`summarise`, None where
           ``measured`` is 0.
 
     Raises:
@@ -107,7 +107,7 @@ def inspect_images(root: str,
             'high) in LoadRSImage, or move the file away'))
 
     rows, usable = table.usable_rows(), table.names()
-    # Of an image with alpha that is loaded as a band, the sample lacks this band.
+    # The sample of an image whose alpha is loaded as a band lacks this band.
     samples = [sample for place, sample in samples.items() if table.rows['usable'][place]
                and len(sample.min) in ((1, 3) if bands == 3 else (bands, ))]
     duplicates, duplicate_bytes = table.duplicates()
@@ -128,11 +128,11 @@ def inspect_images(root: str,
 
 
 def folder_statistics(root: str, **options) -> dict[str, Any]:
-    """Report of :func:`inspect_images`, for callers that need the statistics.
+    """As :func:`inspect_images`, but requires a usable image.
 
     Raises:
         MissingFileError: The folder does not exist.
-        CMIDError: It holds no usable image.
+        CMIDError: It contains no usable image.
     """
     report, _ = inspect_images(root, **options)
     if report['statistics'] is None:
@@ -150,7 +150,7 @@ def common_bands(bands: Iterable[int]) -> int:
         bands (Iterable[int]): Bands of every image, without alpha.
     """
     counts = Counter(bands)
-    # Grey images among coloured ones are loaded as coloured ones.
+    # Grey images among RGB images are loaded as RGB.
     return 3 if set(counts) == {1, 3} else counts.most_common(1)[0][0]
 
 
@@ -232,7 +232,7 @@ def _constant_and_empty(raster: Raster,
             continue
         ends = np.stack([values.min(), values.max()])[:, None]
         if value_range is not None and values.dtype != np.uint8:
-            # Values outside the range are clipped, which may leave one colour of an image.
+            # Values outside the range are clipped, so an image may have one colour only.
             ends = map_to_255(ends, value_range[[band % len(value_range)]])
         constant.append(bool(ends[0] == ends[1]))
     return bool(constant) and all(constant), empty
@@ -253,5 +253,5 @@ def _spread_places(count: int, most: int) -> list[int]:
 
 
 def _spread(values: np.ndarray) -> list[int] | None:
-    """[min, median, max], None of nothing."""
+    """[min, median, max]; None for no values."""
     return [int(values.min()), int(np.median(values)), int(values.max())] if len(values) else None

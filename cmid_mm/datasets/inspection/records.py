@@ -1,4 +1,4 @@
-"""What the inspection of images keeps of each, and questions about all of them."""
+"""Records of inspected images, and a table of them."""
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -17,14 +17,14 @@ class Kind(NamedTuple):
 
 
 class ImageRecord(NamedTuple):
-    """What the inspection keeps of one image.
+    """Properties of an inspected image.
 
     Attributes:
         kind (Kind): Bands and number type.
         format (str): 'JPEG', 'PNG', ...
-        height, width (int): In pixels.
-        size (int): Of the file, in bytes.
-        digest (bytes): Of the file's content, 16 bytes.
+        height, width (int): Size in pixels.
+        size (int): Size of the file in bytes.
+        digest (bytes): Digest of the file's content, 16 bytes.
         constant (bool): Whether all valid pixels have one colour.
         empty (bool): Whether a band has no valid pixel: all are NaN or nodata.
     """
@@ -39,7 +39,7 @@ class ImageRecord(NamedTuple):
 
 
 class RecordTable:
-    """Records of all images, some sixty bytes for each."""
+    """Records of all images, about sixty bytes for each."""
 
     _ROW = np.dtype([('usable', '?'), ('kind', 'i4'), ('format', 'i4'), ('height', 'i4'),
                      ('width', 'i4'), ('size', 'i8'), ('digest', f'V{DIGEST_BYTES}'),
@@ -49,11 +49,11 @@ class RecordTable:
         self.files = files
         self.rows = np.zeros(len(files), self._ROW)
         self.reasons = {}
-        # Kinds and formats are few; a row holds their numbers.
+        # There are few kinds and formats; a row contains their numbers.
         self.values = dict(kind=[], format=[])
 
     def add(self, place: int, record: ImageRecord | str) -> None:
-        """Enter the record of an image, or the reason why it cannot be used."""
+        """Add the record of an image, or the reason why it cannot be used."""
         if isinstance(record, str):
             self.reasons[place] = record
             return
@@ -66,7 +66,7 @@ class RecordTable:
         self.rows[place] = (True, *record._replace(**numbers))
 
     def refuse(self, judge: Callable[[Kind], str | bool | None]) -> None:
-        """Exclude the images for whose kind ``judge`` returns a reason."""
+        """Exclude the images of the kinds for which ``judge`` returns a reason."""
         for number, kind in enumerate(self.values['kind']):
             reason = judge(kind)
             if reason:
@@ -78,7 +78,7 @@ class RecordTable:
         return self.rows[self.rows['usable']]
 
     def names(self, chosen: np.ndarray | None = None) -> list[str]:
-        """Files of the usable images, or of those among them that a mask chooses."""
+        """Files of the usable images, or of those that a mask selects."""
         places = np.flatnonzero(self.rows['usable'])
         return [self.files[i] for i in (places if chosen is None else places[chosen])]
 
@@ -91,7 +91,7 @@ class RecordTable:
         return Counter(values[number] for number in self.usable_rows()[name])
 
     def duplicates(self) -> tuple[list[list[str]], int]:
-        """Groups of usable files of equal content, and bytes of all but one of each."""
+        """Groups of usable files of equal content, and the bytes of all but the first of each."""
         rows = self.usable_rows()
         order = np.argsort(rows['digest'], kind='stable')
         digests = rows['digest'][order]

@@ -15,24 +15,24 @@ class BaseKeyedSampler(Sampler):
     A sampler of your own implements :meth:`epoch_samples` and is registered in ``DATA_SAMPLERS``.
     This class provides what a training relies on:
 
-    - *Order by key.* ``epoch_samples()`` is a pure function of ``seed`` and ``epoch``, equal in all
-      processes; draw from ``generator(view_key(seed, epoch, number, 0))`` with a negative
-      number of your own, which is the key of no view. The indices are ``SampleIndex``
-      objects, so that views, too, depend on (seed, epoch, sample) alone.
+    - *Order by key.* ``epoch_samples()`` is a pure function of ``seed`` and ``epoch``, equal in
+      all processes; draw from ``generator(view_key(seed, epoch, number, 0))`` with a negative
+      number of your own, so that the key differs from those of all views. The indices are
+      ``SampleIndex`` objects, so that views, too, depend on (seed, epoch, sample) alone.
     - *Epochs.* mmengine calls :meth:`set_epoch` before each pass. A change during a pass
-      takes effect in the next.
+      takes effect in the next pass.
     - *Resuming.* The training loop sets ``start`` to the number of samples of this process
       that a resumed epoch has used already, and back to 0 after it. ``CMIDRunner`` sets
       ``seed`` to that of the checkpoint.
     - *Any number of processes.* Of W processes, process r takes the positions r, r + W, ...
-      of the order, so that a step of the training uses the same global batch however many
-      processes share it.
+      of the order, so that a step of the training uses the same global batch for any number of
+      processes.
 
     Args:
         dataset (Sized): The data set.
         seed (int, optional): Seed, equal in all processes; the ``Runner`` passes its
-            own. None draws one and shares it. Defaults to None.
-        round_up (bool): How all processes get the same number of samples. True repeats
+            own. With None, one is drawn and shared. Defaults to None.
+        round_up (bool): Method to give all processes the same number of samples. True repeats
             the first samples at the end, as ``DefaultSampler`` does. False leaves out up
             to W - 1 samples at the end of the order; together with the loader's
             ``drop_last=True`` the steps of an epoch then depend on the global batch alone

@@ -1,4 +1,4 @@
-"""Every sample once per epoch, in an order drawn from seed and epoch."""
+"""Sampler of every sample once per epoch, in an order drawn from seed and epoch."""
 from collections.abc import Sized
 
 import numpy as np
@@ -8,7 +8,7 @@ from cmid_mm.utils.keyed_random import generator, view_key
 
 from .base_sampler import BaseKeyedSampler
 
-# Samples count from 0, so the key of the order is the key of no view.
+# Samples count from 0, so the key of the order differs from those of all views.
 _ORDER = -1
 
 

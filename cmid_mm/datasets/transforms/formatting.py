@@ -1,4 +1,4 @@
-"""Packs two views into the sample that leaves a worker, with as few bytes as possible."""
+"""Packing of two views into a sample of few bytes."""
 import cv2
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ class PackViews(BaseTransform):
         inputs = np.empty((len(views), bands, height, width), np.uint8)
         for planes, view in zip(inputs, views, strict=True):
             if bands <= _FEW_BANDS:
-                # Several times faster than NumPy's strided copy.
+                # This is several times faster than NumPy's strided copy.
                 cv2.split(view, list(planes))
             else:
                 planes[...] = view.transpose(2, 0, 1)

@@ -1,4 +1,4 @@
-"""Loads remote sensing images, photographs and rasters of any bands, as 8-bit arrays."""
+"""Loading of images, photographs and rasters of any bands, as 8-bit arrays."""
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,8 +20,8 @@ class LoadRSImage(BaseTransform):
 
     Args:
         bands (int): Number of bands of the result. Defaults to 3.
-        band_indices (Sequence[int], optional): Bands to take from the file, counted
-            from 0, in this order. None takes all. Defaults to None.
+        band_indices (Sequence[int], optional): Bands to read from the file, counted from 0,
+            in this order. None reads all. Defaults to None.
         value_range (Sequence, optional): ``(low, high)``, or one such pair per band, in
             the file's units: mapped linearly to 0..255, values outside are clipped.
             Applies to files that are not 8-bit, in which NaN and the file's nodata value
@@ -29,15 +29,15 @@ class LoadRSImage(BaseTransform):
         max_pixels (int): Images with more pixels are refused before they are decoded.
             Defaults to 2**28.
         shortest_side (int, optional): A JPEG is decoded at 1/2, 1/4 or 1/8 of its size,
-            the smallest at which its shorter side keeps so many pixels, which takes less
-            time. Other formats are decoded whole. All later coordinates are pixels of
-            this ``img``: right for views, which are cut from one array and matched
-            relative to each other; wrong for masks and boxes in pixels of the file.
+            the smallest at which its shorter side has at least this many pixels, which takes
+            less time. Other formats are decoded at full size. All later coordinates are
+            pixels of this ``img``: correct for views, which are cut from one array and
+            matched relative to each other; wrong for masks and boxes in pixels of the file.
             Defaults to None, every pixel of the file.
 
     Raises:
-        ImageError: One line that names the file and the fix: unreadable, damaged, too
-            large, other bands than expected, or not 8-bit without ``value_range``.
+        ImageError: The file is unreadable, damaged or too large, has other bands than expected,
+            or is not 8-bit and there is no ``value_range``.
     """
 
     def __init__(self,
@@ -72,7 +72,7 @@ class LoadRSImage(BaseTransform):
         return results
 
     def choose_bands(self, bands: int, alpha: bool) -> Sequence[int]:
-        """Indices to take from a file.
+        """Indices of the bands to read from a file.
 
         Args:
             bands (int): Bands in the file, alpha included.
@@ -105,7 +105,7 @@ class LoadRSImage(BaseTransform):
         """
         value_range = self.value_range
         if value_range is not None:
-            # The shortest decimals of a float32 are those of the config.
+            # The shortest decimal form of a float32 is that of the config.
             value_range = [[float(str(bound)) for bound in pair] for pair in value_range]
         indices = self.band_indices
         return dict(bands=int(self.bands),

@@ -1,4 +1,4 @@
-"""Loads masks of classes and of change, and refuses numbers that are no class."""
+"""Loading of masks of classes and of change; values that are no class are refused."""
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpretrain.registry import TRANSFORMS
@@ -22,10 +22,10 @@ class _LoadLabels(BaseTransform):
         self.max_pixels = max_pixels
 
     def transform(self, results: dict) -> dict:
-        """Add ``gt_seg_map`` and name it in ``seg_fields``.
+        """Add ``gt_seg_map`` and its name to ``seg_fields``.
 
         Raises:
-            ImageError: One line that names the mask and the fix.
+            ImageError: The mask cannot be used; the message names it and the fix.
         """
         path = results['seg_map_path']
         image = read_labels(path, self.max_pixels)
@@ -39,13 +39,13 @@ class _LoadLabels(BaseTransform):
         return results
 
     def convert(self, image: LabelImage, path: str, results: dict) -> np.ndarray:
-        """Map the labels of the file to uint8 (H, W), the classes of the model."""
+        """Convert the labels of the file to the classes of the model, uint8 (H, W)."""
         raise NotImplementedError
 
 
 @TRANSFORMS.register_module()
 class LoadMask(_LoadLabels):
-    """Read the class of every pixel; a number that is no class ends the run.
+    """Read the class of every pixel; a value that is no class ends the run.
 
     ``results['num_classes']`` is the number of classes, as ``MaskFolder`` writes it.
     255 is ignored, and so is a GeoTIFF's nodata value where it is no class. With
@@ -81,13 +81,13 @@ class LoadMask(_LoadLabels):
 
 @TRANSFORMS.register_module()
 class LoadChangeMask(_LoadLabels):
-    """Read a mask of change: 0 where nothing changed, anything else where it did.
+    """Read a mask of change: 0 is unchanged, every other value is changed.
 
     Args:
         threshold (int): Larger values mean change; JPEGs, whose values are inexact, need
             for example 127. Defaults to 0.
-        ignore_value (int, optional): Value in the file of pixels that enter neither the
-            loss nor the metrics. Defaults to None.
+        ignore_value (int, optional): Value in the file of pixels that are ignored in the loss
+            and the metrics. Defaults to None.
         max_pixels (int): Masks with more pixels are refused before they are decoded.
             Defaults to 2**28.
     """

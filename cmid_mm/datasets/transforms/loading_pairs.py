@@ -1,4 +1,4 @@
-"""Loads the two dates of a pair as one array."""
+"""Loading of the two dates of a pair as one array."""
 import numpy as np
 from mmpretrain.registry import TRANSFORMS
 
@@ -12,7 +12,7 @@ class LoadRSImagePair(LoadRSImage):
     """Read ``img_path`` and ``img_path2`` to ``img``, uint8 (H, W, 2 * bands).
 
     The bands of the earlier date come first. In one array, every flip, rotation
-    and crop moves both dates alike.
+    and crop is the same for both dates.
 
     Args:
         bands (int): Number of bands of each date. Defaults to 3.

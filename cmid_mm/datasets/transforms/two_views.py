@@ -27,12 +27,12 @@ class Crop(NamedTuple):
 class CMIDTwoViews(BaseTransform):
     """Crop, resize and flip ``img`` twice.
 
-    Both views are cut from the image as it is. Photometric changes, normalisation and
-    masks are applied later, to the batch. Every choice about view v comes from
+    Both views are cut from the unchanged image. Photometric changes, normalisation and
+    masks are applied later, to the batch. Every choice about view v is drawn from
     ``generator(view_key(seed, epoch, sample, v))``.
 
     Source of the draws: the random resized crop of the published code, arXiv 2304.09670
-    (area and logarithm of the aspect ratio uniform, up to 10 tries, else the largest
+    (area and logarithm of the aspect ratio uniform, up to 10 tries, then the largest
     central crop within the bounds of the ratio).
 
     Args:
@@ -94,7 +94,7 @@ class CMIDTwoViews(BaseTransform):
 
     def draw(self, key: int, height: int, width: int) -> Crop:
         """Draw crop and flip of one view of an image of ``height`` x ``width``."""
-        # One call for all numbers is much cheaper than one call for each.
+        # One call for all numbers is much faster than one call for each.
         numbers = generator(key).random(2 * _TRIES + 3).tolist()
         crop_height, crop_width = self._draw_size(numbers, height, width)
         if crop_height is None:
@@ -148,7 +148,7 @@ def view_box(crop: Crop, height: int, width: int, locations: str) -> tuple:
     """
     if locations == 'pixel':
         return tuple(crop)
-    # The published code avoids a zero denominator with this number.
+    # The published code adds this number to avoid a zero denominator.
     return (crop.top / (height - crop.height + 1e-10),
             crop.left / (width - crop.width + 1e-10),
             crop.height, crop.width, crop.flip)
