@@ -3,8 +3,8 @@ import json
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 from mmengine.hooks import Hook
+from processes import run_processes
 from small_models import build_cmid
 from tiny_run import CONFIGS, tiny_runner
 
@@ -178,7 +178,7 @@ def process(rank, folder):
 
 
 def test_two_processes_skip_a_step_that_is_bad_on_one(tmp_path):
-    mp.spawn(process, (str(tmp_path), ), nprocs=2)
+    run_processes(process, str(tmp_path))
     for rank in (0, 1):
         states = torch.load(tmp_path / f'{rank}.pth', weights_only=True)
         assert [skipped for skipped, _ in states] == [False, True, False]

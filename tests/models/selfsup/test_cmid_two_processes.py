@@ -3,9 +3,9 @@ import tempfile
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 from mmengine.dist import all_reduce
 from mmengine.model import MMDistributedDataParallel
+from processes import run_processes
 from small_models import build_cmid, loader_batch, losses_of
 
 from cmid_mm.utils.distributed import gather_interleaved, global_mean
@@ -60,7 +60,7 @@ def gradient_of_mean(x):
 @pytest.fixture(scope='module')
 def results():
     with tempfile.TemporaryDirectory() as folder:
-        mp.spawn(process, (2, folder), nprocs=2)
+        run_processes(process, 2, folder)
         return [torch.load(f'{folder}/{rank}.pth', weights_only=True) for rank in range(2)]
 
 
