@@ -67,13 +67,6 @@ def test_which_errors_are_one_line(errors):
         assert errors.clear_line(error_of(internal)) is None
 
 
-def call(script, *arguments, cwd):
-    """Run a script from another folder, as a clone without installation would."""
-    kept = {key: value for key, value in os.environ.items() if key != 'PYTHONPATH'}
-    return subprocess.run([sys.executable, TOOLS / script, *arguments], cwd=cwd, env=kept,
-                          capture_output=True, text=True, timeout=120)
-
-
 # what the packages of the onedl family print when they are imported
 CHATTER = {'Could not import OneDL'}
 # what a tool needs to get as far as its missing input
@@ -95,32 +88,33 @@ FROM_A_SHELL = ('train.py', 'inference/predict_raster.py', 'model_converters/ext
 
 
 @pytest.fixture
-def end_of(tmp_path, monkeypatch, capsys):
+def end_of(tmp_path, monkeypatch, capfd):
     """Calls a tool in a folder of its own; gives its status and what it printed."""
     (tmp_path / 'file').touch()
+    monkeypatch.chdir(tmp_path)
 
-    def run(script, arguments):
-        if script in FROM_A_SHELL:
-            result = call(script, *arguments, cwd=tmp_path)
-            return result.returncode, result.stdout, result.stderr
-        with monkeypatch.context() as patch:
-            patch.chdir(tmp_path)
-            patch.setattr(sys, 'argv', [str(TOOLS / script), *arguments])
-            patch.setattr(sys, 'path', [str((TOOLS / script).parent), *sys.path])
-            with pytest.raises(SystemExit) as end:
-                runpy.run_path(str(TOOLS / script), run_name='__main__')
+    def run(script, *arguments, from_a_shell=False):
+        if from_a_shell:
+            # as a clone without installation
+            monkeypatch.delenv('PYTHONPATH', raising=False)
+            status = subprocess.run([sys.executable, TOOLS / script, *arguments],
+                                    timeout=600).returncode
+            return status, *capfd.readouterr()
+        monkeypatch.setattr(sys, 'argv', [str(TOOLS / script), *arguments])
+        monkeypatch.syspath_prepend((TOOLS / script).parent)
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(str(TOOLS / script), run_name='__main__')
         code = end.value.code or 0
-        said = capsys.readouterr()
+        out, error = capfd.readouterr()
         # Python prints a text and leaves with 1
-        return ((code, said.out, said.err) if isinstance(code, int)
-                else (1, said.out, f'{said.err}{code}\n'))
+        return (code, out, error) if isinstance(code, int) else (1, out, f'{error}{code}\n')
 
     return run
 
 
 @pytest.mark.parametrize('script', SCRIPTS)
 def test_every_tool_helps_from_any_folder(script, end_of):
-    status, out, error = end_of(script, ['--help'])
+    status, out, error = end_of(script, '--help')
     assert status == 0, error
     assert out.startswith(f'usage: {Path(script).name}') and not error
 
@@ -129,7 +123,7 @@ def test_every_tool_helps_from_any_folder(script, end_of):
 def test_every_tool_ends_in_one_line(script, end_of):
     """The package reports the missing input, so the tool has found the package."""
     arguments = ARGUMENTS.get(script, ARGUMENTS_IN.get(Path(script).parent.name, ['gone']))
-    status, out, error = end_of(script, arguments)
+    status, out, error = end_of(script, *arguments, from_a_shell=script in FROM_A_SHELL)
     (line, ) = error.splitlines()
     name = Path(script).name
     assert line.startswith(f'{name}: error: ') and ('gone' in line or 'file is a file' in line)
