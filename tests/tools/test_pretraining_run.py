@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from mmpretrain.registry import MODELS
+from processes import run_tool
 
 from cmid_mm.checkpoints.files import load_checkpoint_file
 from cmid_mm.utils.errors import CMIDError
@@ -66,18 +67,6 @@ def project(tmp_path_factory):
     return folder
 
 
-def tool(name, *arguments):
-    """Run a tool in a process of its own; return its output."""
-    command = [str(REPOSITORY / 'tools' / name), *map(str, arguments)]
-    if name.endswith('.py'):
-        command.insert(0, sys.executable)
-    result = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300,
-        env=os.environ | dict(OMP_NUM_THREADS='1', PYTHON=sys.executable))
-    assert result.returncode == 0, result.stdout[-5000:]
-    return result.stdout
-
-
 @pytest.fixture
 def train(trainer, monkeypatch):
     """``train(*arguments)``: tools/train.py in this process."""
@@ -100,14 +89,20 @@ def scalars(work_dir):
 
 @pytest.fixture(scope='module')
 def one_process(project):
-    tool('train.py', project / 'tiny.py', '--work-dir', project / 'one')
+    run_tool('train.py', project / 'tiny.py', '--work-dir', project / 'one', number=1)
     return project / 'one'
 
 
 @pytest.fixture(scope='module')
 def two_processes(project):
-    output = tool('dist_train.sh', project / 'tiny.py', 2, '--work-dir', project / 'two',
-                  '--cfg-options', 'train_dataloader.batch_size=4')
+    """By the launcher itself; the other tests start their two processes faster."""
+    result = subprocess.run(
+        [REPOSITORY / 'tools' / 'dist_train.sh', project / 'tiny.py', '2', '--work-dir',
+         project / 'two', '--cfg-options', 'train_dataloader.batch_size=4'],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300,
+        env=os.environ | dict(OMP_NUM_THREADS='1', PYTHON=sys.executable))
+    output = result.stdout
+    assert result.returncode == 0, output[-5000:]
     assert 'effective batch 8 = 2 processes x 4 x 1' in output
     if not torch.cuda.is_available():
         assert output.count('2 processes on the CPU, backend gloo') == 1
@@ -149,8 +144,8 @@ def test_a_run_moves_from_one_process_to_two_and_back(project, one_process, trai
     moving = project / 'moving'
     moving.mkdir()
     (moving / 'epoch_1.pth').write_bytes((one_process / 'epoch_1.pth').read_bytes())
-    tool('dist_train.sh', project / 'tiny.py', 2, '--work-dir', moving, '--resume',
-         '--cfg-options', 'train_dataloader.batch_size=4')
+    run_tool('train.py', project / 'tiny.py', '--work-dir', moving, '--resume',
+             '--cfg-options', 'train_dataloader.batch_size=4')
     (moving / 'epoch_3.pth').unlink()
     # the pointer names a file that does not exist any more
     assert (moving / 'last_checkpoint').read_text().endswith('epoch_3.pth')
@@ -192,7 +187,7 @@ def test_accuracy_is_reported_and_does_not_depend_on_processes(
         project, one_process, tester, monkeypatch):
     arguments = [project / 'tiny.py', one_process / 'epoch_3.pth', '--work-dir',
                  project / 'tested', '--out-item', 'metrics', '--out']
-    tool('dist_test.sh', *arguments[:2], 2, *arguments[2:], project / 'two.json')
+    run_tool('test.py', *arguments, project / 'two.json')
     monkeypatch.setattr(
         sys, 'argv', ['test.py', *map(str, arguments), str(project / 'one.json')])
     tester.main()
