@@ -152,7 +152,7 @@ def test_an_unreadable_image_is_named_and_not_replaced(tree):
     root = str(tree(['a/broken.jpg']))
     with pytest.raises(ImageError, match='a/broken.jpg is empty'):
         ImageFolder(root, pipeline=[dict(type='LoadRSImage')])[0]
-    with pytest.raises(RuntimeError, match='nothing for .*a/broken.jpg'):
+    with pytest.raises(CMIDError, match='nothing for .*a/broken.jpg'):
         ImageFolder(root, pipeline=[lambda results: None])[0]
 
 

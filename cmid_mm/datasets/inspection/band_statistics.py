@@ -1,8 +1,8 @@
 """Mean, standard deviation and range of the bands of images.
 
-Images of all sizes have the same weight, because training takes equally many crops from each:
-with m_i and q_i the mean and the mean square of image i, the mean is avg(m_i) and the standard deviation
-sqrt(avg(q_i) - avg(m_i)^2).
+Images of all sizes have the same weight, because training takes equally many crops from each.
+With m_i and q_i the mean and the mean square of image i, the mean is avg(m_i) and the standard
+deviation sqrt(avg(q_i) - avg(m_i)^2).
 """
 from collections.abc import Iterable, Sequence
 from typing import Any
