@@ -10,7 +10,7 @@ from unittest.mock import patch
 import cv2
 import numpy as np
 import torch
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import RUNNERS, DefaultScope, init_default_scope
 

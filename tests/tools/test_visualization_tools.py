@@ -137,7 +137,8 @@ def test_views_are_browsed(call, tmp_path):
     call('browse_views', 'model.py', '--rows', 3, '--pictures', 2, out='folder')
     first, second = (picture(tmp_path / 'folder' / f'views_{i:03}.png') for i in (1, 2))
     assert first.shape == second.shape and (first != second).any()
-    assert '--rows must be 1 at least' in call('browse_views', 'model.py', '--rows', 0, out='folder')
+    assert '--rows must be 1 at least' in call(
+        'browse_views', 'model.py', '--rows', 0, out='folder')
 
 
 @pytest.mark.parametrize('name, arguments, words', [
