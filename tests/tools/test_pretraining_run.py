@@ -99,7 +99,7 @@ def two_processes(project):
     result = subprocess.run(
         [REPOSITORY / 'tools' / 'dist_train.sh', project / 'tiny.py', '2', '--work-dir',
          project / 'two', '--cfg-options', 'train_dataloader.batch_size=4'],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600,
         env=os.environ | dict(OMP_NUM_THREADS='1', PYTHON=sys.executable))
     output = result.stdout
     assert result.returncode == 0, output[-5000:]
