@@ -3,14 +3,13 @@
 ``import cmid_mm`` calls :func:`prepare` first, which
 
 1. refuses two families of the mm packages, which overwrite each other's files;
-2. refuses versions that this package does not support, and an mmdet that would end the
-   import of mmpretrain;
+2. refuses unsupported versions, and an mmdet with which the import of mmpretrain fails;
 3. declares the schemas that torchvision's Python part needs where its compiled part
    cannot load;
-4. adds the classes that an mmengine checkpoint holds to torch's list of safe globals.
+4. adds the classes in mmengine's checkpoints to torch's list of safe globals.
 
 At its top, this module imports the standard library only: tools/environment.sh executes it
-where nothing else may be installed.
+where no other package may be installed.
 """
 import functools
 import importlib
@@ -33,7 +32,7 @@ SUPPORTED = (
 )
 
 # Import name -> (distributions of the official family, of the onedl family). Those of
-# one row install into the same folder, so at most one of them may be installed.
+# one row install into the same folder, so only one of them may be installed.
 DISTRIBUTIONS = {
     'mmengine': (('mmengine',), ('onedl-mmengine',)),
     'mmcv': (('mmcv', 'mmcv-lite'), ('onedl-mmcv',)),
@@ -67,13 +66,13 @@ def installed_distributions():
 
 
 def check_families(installed):
-    """Refuse two distributions that own one folder, and a mixture of two families.
+    """Refuse two distributions that share a folder, and a mixture of two families.
 
     Args:
         installed (set[str]): Names of the installed mm distributions.
 
     Raises:
-        UnsupportedEnvironment: With the command that removes the conflict.
+        UnsupportedEnvironment: There is a conflict; the message has the command to fix it.
     """
     onedl = sorted(name for name in installed if name.startswith('onedl-'))
     official = sorted(installed - set(onedl))
@@ -86,7 +85,7 @@ def check_families(installed):
         )
     if {'mmcv', 'mmcv-lite'} <= installed:
         raise UnsupportedEnvironment(
-            'mmcv and mmcv-lite are both installed and own the same folder; keep one: '
+            'mmcv and mmcv-lite are both installed and share a folder; keep one: '
             '`pip uninstall -y mmcv mmcv-lite`, then `pip install mmcv-lite==2.1.0` '
             '(pre-training) or mmcv==2.1.0 (every task)'
         )
@@ -102,8 +101,8 @@ def module_version(name):
         str | None: The version; None where the package is not installed.
     """
     spec = find_spec(name)
-    # A folder without __init__.py (spec.origin is None) is no package: a data folder
-    # called `mmcv` in the current directory, or the rest of a removed package.
+    # A folder without __init__.py (spec.origin is None) is not a package, for example a data
+    # folder called `mmcv` in the current directory, or the rest of a removed package.
     if spec is None or spec.origin is None:
         return None
     version_file = Path(spec.origin).with_name('version.py')
@@ -121,8 +120,8 @@ def check_versions(versions, installed=frozenset()):
             family.
 
     Raises:
-        UnsupportedEnvironment: Names the package, the version found, the versions
-            supported and the command that fixes it.
+        UnsupportedEnvironment: A version is not supported; the message has the package, both
+            versions and the command to fix it.
     """
     missing = [row for row in SUPPORTED if versions[row[0]] is None]
     outside = (row for row in SUPPORTED if not is_inside(versions[row[0]], *row[1:]))
@@ -147,7 +146,7 @@ def check_mmdet(mmdet, mmcv):
         mmcv (str): Version of mmcv, one that is supported.
 
     Raises:
-        UnsupportedEnvironment: Names both versions and the command that fixes it.
+        UnsupportedEnvironment: The versions conflict; the message has the command to fix it.
     """
     if mmdet is None or is_inside(mmdet, '3.4', '99'):
         return
@@ -199,9 +198,9 @@ def compiled_part_loads(folder):
 def declare_torchvision_schemas():
     """Declare ``nms`` and ``qnms`` where torchvision's compiled part cannot load.
 
-    It cannot with a CPU build of torch and PyPI's torchvision. The Python part registers
-    fake kernels for both all the same, which fails without a schema. With the schemas,
-    image transforms work, and the mm packages have operators of their own.
+    The compiled part cannot load with a CPU build of torch and PyPI's torchvision. The Python
+    part still registers fake kernels for both operators, which fails without a schema. With the
+    schemas, image transforms work, and the mm packages have their own operators.
 
     Returns:
         list[str]: The operators that were declared.
@@ -229,7 +228,7 @@ def statistics_method(owner, name):
 
     mmengine's ``HistoryBuffer`` pickles its statistics (``min``, ``max``, ``current``,
     ``mean``), and pickle writes a method of a class as a call of ``getattr``. The real
-    one would give an untrusted file every attribute of every allowed class.
+    ``getattr`` would give an untrusted file access to every attribute of every allowed class.
 
     Raises:
         UnpicklingError: For any other attribute.
@@ -241,9 +240,9 @@ def statistics_method(owner, name):
 
 
 def checkpoint_globals():
-    """Classes and functions that loading an mmengine checkpoint needs.
+    """Classes and functions that loading an mmengine checkpoint requires.
 
-    Beside tensors and plain containers it holds logged scalars: ``HistoryBuffer`` objects
+    Besides tensors and plain containers, it contains logged scalars: ``HistoryBuffer`` objects
     with NumPy arrays, and results that a metric returned as NumPy numbers.
 
     Returns:
@@ -261,7 +260,7 @@ def checkpoint_globals():
         np.ndarray,
         np.dtype,
     ]
-    # NumPy 2 moved its core, so that a file of the other major version has the other path.
+    # NumPy 2 moved its core, so files of the other major version have the other path.
     for core in ('numpy.core', 'numpy._core'):
         allowed.append((rebuild_array, f'{core}.multiarray._reconstruct'))
         allowed.append((rebuild_scalar, f'{core}.multiarray.scalar'))
@@ -274,7 +273,7 @@ def prepare():
     """Check and prepare the environment; the second call does nothing.
 
     Raises:
-        UnsupportedEnvironment: One line that names the package and the fix.
+        UnsupportedEnvironment: The packages cannot work together; the message has the fix.
     """
     installed = installed_distributions()
     check_families(installed)

@@ -1,4 +1,4 @@
-"""The framework in whose registries the names of a config are looked up."""
+"""Registry scope of a config."""
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,7 +10,7 @@ from cmid_mm.utils.errors import CMIDError
 
 @contextmanager
 def scope_of(config: Config) -> Iterator[None]:
-    """Context manager in which names are looked up in the config's framework.
+    """Context manager in which types are resolved in the registries of the config's framework.
 
     Raises:
         CMIDError: The config has no ``default_scope``.
@@ -19,6 +19,6 @@ def scope_of(config: Config) -> Iterator[None]:
     if not scope:
         raise CMIDError(f'{config.filename} has no default_scope: set it to the framework '
                         "of the config, default_scope='mmseg' for example")
-    # imports the framework too, which a runner would have done
+    # this also imports the framework, as a runner does
     with MODELS.switch_scope_and_registry(scope):
         yield

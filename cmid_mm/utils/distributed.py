@@ -1,14 +1,14 @@
-"""Reductions over processes, so that several compute the same as one."""
+"""Reductions over processes, with the same result as in one process."""
 import torch
 from mmengine.dist import all_gather, all_reduce, get_world_size
 from torch import Tensor
 
 
 def global_mean(x: Tensor) -> Tensor:
-    """Mean of a tensor over all processes, with the gradient that one process would give.
+    """Mean of a tensor over all processes, with the gradient of a single process.
 
     A loss of the global mean is the same number on every process, and
-    ``DistributedDataParallel`` averages the gradients. So each process must contribute
+    ``DistributedDataParallel`` averages the gradients. Therefore each process must contribute
     the whole derivative with respect to the mean for its own share: the backward pass
     returns the gradient unchanged.
 

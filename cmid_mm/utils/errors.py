@@ -1,10 +1,10 @@
-"""Errors that the user's input causes; the tools print them as one line."""
+"""Errors caused by the user's input; the tools print them as one line."""
 
 
 class CMIDError(ValueError):
     """A foreseeable error in a file, a config or an argument.
 
-    The message names the culprit and the fix, so that nobody needs the traceback.
+    The message has the cause and the fix, so that no traceback is needed.
     """
 
 

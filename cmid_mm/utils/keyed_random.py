@@ -1,6 +1,6 @@
 """Random numbers that are a pure function of (seed, epoch, sample, view).
 
-No generator keeps a state, so neither the number of workers or processes, nor the composition
+No generator has a state, so neither the number of workers or processes, nor the composition
 of a batch, nor a resumed run changes a view. A worker draws from :func:`generator`; the device
 draws for a whole batch from the counter-based :func:`uniform` and :func:`normal`, whose integers
 are bitwise equal on every device.
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# Weyl constants: odd numbers without structure that separate streams and elements.
+# Weyl constants: irregular odd numbers that separate streams and elements.
 _STREAM_STEP = 0x9E3779B9
 _ELEMENT_STEP = 0x85EBCA6B
 
@@ -23,7 +23,7 @@ _ELEMENT_STEP = 0x85EBCA6B
 class Stream(IntEnum):
     """Constants that separate the random numbers drawn on the device for one view.
 
-    Those from 100 on are free for a user's own transforms.
+    Numbers from 100 on are reserved for a user's own transforms.
     """
 
     PHOTOMETRIC_CHOICES = 1
@@ -53,11 +53,11 @@ class SampleIndex(int):
         return self
 
     def __sub__(self, offset: int) -> 'SampleIndex':
-        """Keep the rest: ``ConcatDataset`` subtracts the sizes of the data sets before."""
+        """Keep the attributes when ``ConcatDataset`` subtracts the sizes of earlier data sets."""
         return SampleIndex(int(self) - int(offset), *self._rest())
 
     def __mod__(self, length: int) -> 'SampleIndex':
-        """Keep the rest: ``RepeatDataset`` takes the remainder of the size of its data set."""
+        """Keep the attributes when ``RepeatDataset`` takes the index modulo its data set's size."""
         return SampleIndex(int(self) % int(length), *self._rest())
 
     def _rest(self) -> tuple:
@@ -82,7 +82,7 @@ def seed_globally(key: int, devices: bool = True) -> None:
     """Seed the generators of Python, NumPy and torch of this process.
 
     Args:
-        key (int): A key, as of :func:`view_key`.
+        key (int): A key, for example from :func:`view_key`.
         devices (bool): Whether torch's generators of other devices than the CPU are seeded
             too. torch takes 0.3 ms for this even without such a device, a hundred times as
             long as for all others, too long for every sample. Defaults to True.
@@ -147,8 +147,8 @@ def _random_bits(keys: Tensor, stream: int, count: int) -> Tensor:
     step = _signed(stream * _STREAM_STEP)
     start = _mix_(_mix_(low + step) ^ high)
     twist = _mix_(_mix_(high + step) ^ low)
-    # The twist between the two rounds keeps two views whose starts happen to be a few
-    # elements apart from sharing a shifted sequence.
+    # The rotation between the two rounds prevents two views whose starts are a few elements
+    # apart from having the same shifted sequence.
     bits = torch.arange(count, dtype=torch.int32, device=keys.device)
     bits = bits.mul_(_signed(_ELEMENT_STEP)) + start[:, None]
     bits = _mix_(bits).bitwise_xor_(twist[:, None])
@@ -156,7 +156,7 @@ def _random_bits(keys: Tensor, stream: int, count: int) -> Tensor:
 
 
 def _mix_(bits: Tensor) -> Tensor:
-    """Bijection of 32-bit integers, in place: every input bit moves every output bit.
+    """Bijection of 32-bit integers, in place: every input bit affects every output bit.
 
     Constants of the search by C. Wellons, https://nullprogram.com/blog/2018/07/31/,
     "lowbias32". The shift of int32 copies the sign, hence the masks.

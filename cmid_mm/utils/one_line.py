@@ -1,4 +1,4 @@
-"""Names that anybody may have chosen, as a log, a terminal and a list can hold them."""
+"""Escaping of untrusted names for a log, a terminal or a list file."""
 
 _ESCAPES = str.maketrans({'\n': r'\n', '\r': r'\r', '\t': r'\t', '\x1b': r'\x1b'})
 

@@ -4,5 +4,5 @@ from torch import Tensor
 
 
 def widen(x: Tensor) -> Tensor:
-    """Half precision to float32; float32 and float64 as they are."""
+    """Convert half precision to float32; float32 and float64 are returned unchanged."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

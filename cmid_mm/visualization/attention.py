@@ -27,7 +27,7 @@ def attention_maps(model: nn.Module, images: Tensor, query: str | None = None) -
     Args:
         model (nn.Module): Backbone of mmpretrain, in evaluation mode.
         images (Tensor): (B, bands, H, W), normalised, on its device.
-        query (str, optional): Of VisionTransformer ``'cls'`` or ``'mean'``. Defaults to None:
+        query (str, optional): ``'cls'`` or ``'mean'``, for VisionTransformer. Defaults to None:
             the class token where it is the output, else the mean, because CMID does not
             train the class token.
 
@@ -50,7 +50,7 @@ def attention_maps(model: nn.Module, images: Tensor, query: str | None = None) -
 
 
 def token_weights(attention: nn.Module, tokens: Tensor) -> Tensor:
-    r"""Softmax of :math:`q k^T / \sqrt D`, as mmpretrain's ``MultiheadAttention`` has it.
+    r"""Softmax of :math:`q k^T / \sqrt D`, as in mmpretrain's ``MultiheadAttention``.
 
     Args:
         attention (nn.Module): With ``qkv`` and ``num_heads``.
@@ -64,7 +64,7 @@ def token_weights(attention: nn.Module, tokens: Tensor) -> Tensor:
 
 
 def window_weights(attention: nn.Module, windows: Tensor, mask: Tensor | None) -> Tensor:
-    r"""Softmax of :math:`s\,q k^T + bias + mask`, as Swin's ``WindowMSA`` has it.
+    r"""Softmax of :math:`s\,q k^T + bias + mask`, as in Swin's ``WindowMSA``.
 
     Args:
         attention (nn.Module): ``WindowMSA`` or ``FusedWindowAttention``.
@@ -96,8 +96,8 @@ def join_windows(received: Tensor, size: tuple, side: int, shift: int) -> Tensor
     Args:
         received (Tensor): (B * M, N), M windows an image, N = side * side cells.
         size (tuple[int, int]): Rows and columns of the map, without padding.
-        side (int): Of a window.
-        shift (int): By how many cells the padded map was shifted to the top left.
+        side (int): Side of a window in cells.
+        shift (int): Shift of the padded map to the top left, in cells.
 
     Returns:
         Tensor: (B, rows, columns).
@@ -157,7 +157,7 @@ def _of_tokens(model: nn.Module, attention: nn.Module, images: Tensor,
     _run(model, images, handles)
     rows, columns = seen['grid']
     weights = token_weights(attention, seen['tokens'])
-    # what is no place, the class token, stands in front
+    # the class token, which has no position, comes first
     extra = weights.shape[-1] - rows * columns
     paid = weights[:, :, 0] if query == 'cls' else weights[:, :, extra:].mean(2)
     maps = paid[..., extra:].unflatten(-1, (rows, columns)) * (rows * columns)
@@ -175,7 +175,7 @@ def _run(model: nn.Module, images: Tensor, handles: list) -> None:
 
 
 def overlay(image: np.ndarray, heat: np.ndarray, strength: float = 0.6) -> np.ndarray:
-    """A map as colours over an image, from dark (minimum) to yellow (maximum).
+    """Draw a map as colours over an image, from dark (minimum) to yellow (maximum).
 
     Args:
         image (ndarray): (H, W, 3) uint8.
@@ -202,10 +202,10 @@ def save_attention(images: Sequence[np.ndarray], maps: Sequence[dict], path: str
 
     Args:
         images (Sequence[ndarray]): (H, W, bands) uint8.
-        maps (Sequence[dict]): Of ``attention_maps`` for each image alone.
+        maps (Sequence[dict]): Result of ``attention_maps`` for each image.
         path (str): File to write, PNG by its ending.
         title (str): Line above the picture.
-        heads (int): Single heads beyond these are left out. Defaults to 6.
+        heads (int): Largest number of single heads. Defaults to 6.
     """
     rows, captions = [], []
     for image, found in zip(images, maps):

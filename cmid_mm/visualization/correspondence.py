@@ -17,7 +17,7 @@ def mutual_matches(first: np.ndarray, second: np.ndarray, number: int) -> tuple:
     Args:
         first (ndarray): (C, h, w) features of an image.
         second (ndarray): (C, p, q) of another.
-        number (int): At most so many pairs, those of the largest cosine.
+        number (int): Largest number of pairs; those of the largest cosine are returned.
 
     Returns:
         tuple[ndarray, ndarray, ndarray]: (K, 2) int rows and columns in the first map, in
@@ -55,7 +55,7 @@ def displacements(first: np.ndarray, second: np.ndarray, grids: tuple) -> np.nda
 
 
 def draw_matches(images: list, cells: tuple, grids: tuple) -> np.ndarray:
-    """Two images side by side, matched cells joined by lines.
+    """Draw two images side by side, with lines between matched cells.
 
     Args:
         images (list[ndarray]): Two (H, W, bands) uint8 of one height.
@@ -89,7 +89,7 @@ def draw_matches(images: list, cells: tuple, grids: tuple) -> np.ndarray:
 
 def save_matches(picture: np.ndarray, path: str, title: str = '') -> None:
     """Write a picture of ``draw_matches``, PNG by the ending of the path."""
-    # the object interface: pyplot would look for a display
+    # the object interface, because pyplot searches for a display
     from matplotlib.figure import Figure
     figure = Figure(figsize=(8.4, 4.5), layout='constrained')
     axis = figure.subplots()

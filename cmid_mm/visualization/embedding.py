@@ -1,4 +1,4 @@
-"""Scene features in the plane, with the images at their places."""
+"""Embeddings of scene features in the plane, drawn with thumbnails."""
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,13 +13,13 @@ _FEWEST = 5
 
 
 def embed(vectors: np.ndarray, method: str = 'tsne', seed: int = 0) -> np.ndarray:
-    """Places in the plane for scene features, by their cosine.
+    """Embed scene features in the plane, by their cosine.
 
     Args:
         vectors (ndarray): (N, C) float.
         method (str): ``'tsne'`` (needs scikit-learn), ``'umap'`` (needs umap-learn) or
             ``'pca'``, the first two principal components. Defaults to 'tsne'.
-        seed (int): Of the random choices of the first two. Defaults to 0.
+        seed (int): Seed of the random choices of the first two. Defaults to 0.
 
     Returns:
         ndarray: (N, 2) float64.
@@ -64,11 +64,11 @@ def library(method: str) -> type | None:
 
 
 def folder_classes(paths: Sequence[str], root: str) -> tuple[list, list] | None:
-    """Classes of images by the folders that hold them.
+    """Classes of images by their folders.
 
     Args:
         paths (Sequence[str]): Files below ``root``.
-        root (str): Images that lie directly in it have no class.
+        root (str): Images directly in it have no class.
 
     Returns:
         tuple[list[str], list[int]] | None: Names, and the number of each image's class; None
@@ -84,17 +84,17 @@ def folder_classes(paths: Sequence[str], root: str) -> tuple[list, list] | None:
 
 def scatter(places: np.ndarray, images: Sequence[np.ndarray], labels: Sequence | None = None,
             side: int = 1000, thumbnail: int = 44) -> np.ndarray:
-    """A picture with thumbnails at the places of the images.
+    """Draw thumbnails at the positions of the images.
 
     Args:
         places (ndarray): (N, 2), x to the right and y upwards.
         images (Sequence[ndarray]): N arrays (H, W, bands) uint8.
         labels (Sequence[int], optional): Classes, by which frames are coloured.
-        side (int): Of the picture in pixels. Defaults to 1000.
+        side (int): Side of the picture in pixels. Defaults to 1000.
         thumbnail (int): Longer side of a thumbnail, frame included. Defaults to 44.
 
     Returns:
-        ndarray: (side, side, 3) uint8 on white. Later images lie over earlier ones.
+        ndarray: (side, side, 3) uint8 on white. Later images cover earlier ones.
     """
     picture = np.full((side, side, 3), 255, np.uint8)
     low, high = places.min(0), places.max(0)
@@ -119,7 +119,7 @@ def save_embedding(picture: np.ndarray, path: str, title: str = '',
         picture (ndarray): (S, S, 3) uint8.
         path (str): File to write, PNG by its ending.
         title (str): Line above the picture.
-        names (Sequence[str], optional): Of the classes, in the order of their numbers.
+        names (Sequence[str], optional): Names of the classes, in the order of their numbers.
     """
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch

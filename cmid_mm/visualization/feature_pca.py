@@ -7,7 +7,7 @@ import numpy as np
 from ..utils.errors import CMIDError
 from .panels import save_grid, to_rgb
 
-# percentiles of a component at which it is clipped: outliers would leave all others grey
+# percentiles at which a component is clipped, because outliers would make all others grey
 _BOUNDS = (1, 99)
 
 
@@ -44,7 +44,7 @@ def pca_colours(maps: Sequence[np.ndarray]) -> list:
 def components(cells: np.ndarray, number: int = 3) -> np.ndarray:
     """First principal components of (N, C) float64: (N, number), the largest variance first.
 
-    The sign is the one with which the value of the largest size is positive, so that it
+    The sign is chosen such that the entry of the largest magnitude is positive, so that it
     depends on the cells alone.
     """
     centred = cells - cells.mean(0)

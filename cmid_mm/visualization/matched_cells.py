@@ -14,7 +14,7 @@ _LINE_STRENGTH = 0.5
 
 
 def draw_matched_cells(views: Sequence, matches: Sequence, grid: tuple[int, int]) -> np.ndarray:
-    """Both views of each scene side by side; matched cells have one number and one line.
+    """Draw both views of each scene side by side; matched cells have a number and a line.
 
     A cell that is matched several times has all its numbers, and the colour of the first.
 
@@ -86,7 +86,7 @@ def centre(box: tuple) -> tuple:
 
 
 def write(canvas: np.ndarray, box: tuple, text: str) -> None:
-    """Put white words on a dark ground into the middle of an outline."""
+    """Write white text on a dark background in the middle of an outline."""
     (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.5, 1)
     column, row = centre(box)
     left, bottom = column - width // 2, row + height // 2
@@ -97,7 +97,7 @@ def write(canvas: np.ndarray, box: tuple, text: str) -> None:
 
 
 def colour_of(number: int) -> tuple:
-    """A bright colour, RGB; neighbours in number differ much."""
-    # steps of the golden section visit the circle of hues evenly, whatever their number
+    """A bright colour, RGB; consecutive numbers have very different colours."""
+    # steps of the golden ratio spread any number of hues evenly
     hue = number * 0.618034 % 1
     return tuple(round(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.85, 1))

@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-#: Of views and classes, in this order.
+#: Colours of views and classes, in this order.
 COLOURS = ((255, 196, 0), (66, 133, 255), (230, 60, 60), (60, 190, 90), (171, 71, 188),
            (255, 112, 67), (38, 198, 218), (158, 157, 36), (236, 64, 122), (121, 85, 72),
            (120, 144, 156), (126, 87, 255))
@@ -18,7 +18,7 @@ def to_rgb(image: np.ndarray) -> np.ndarray:
 
 
 def colours_for(number: int) -> list:
-    """Distinct colours of so many classes; up to twelve are the first of ``COLOURS``."""
+    """Distinct colours for classes; up to twelve are the first of ``COLOURS``."""
     if number <= len(COLOURS):
         return list(COLOURS[:number])
     # around the circle of hues, neighbours of different brightness
@@ -28,7 +28,7 @@ def colours_for(number: int) -> list:
 
 
 def enlarge(image: np.ndarray, side: int) -> np.ndarray:
-    """Pixels repeated until the shorter side has at least ``side`` of them."""
+    """Repeat pixels until the shorter side has at least ``side`` pixels."""
     factor = max(1, -(-side // min(image.shape[:2])))
     return image.repeat(factor, 0).repeat(factor, 1)
 
@@ -43,13 +43,13 @@ def fit(image: np.ndarray, side: int) -> np.ndarray:
 
 
 def outline(image: np.ndarray, box: Sequence, colour: tuple, width: int = 1) -> None:
-    """Draw the border of a box into an image, inside of the box.
+    """Draw the border of a box in an image, inside the box.
 
     Args:
         image (ndarray): (H, W, 3) uint8, changed in place.
         box (Sequence[int]): Top, left, height, width in pixels.
         colour (tuple[int, int, int]): RGB.
-        width (int): Of the border in pixels. Defaults to 1.
+        width (int): Width of the border in pixels. Defaults to 1.
     """
     top, left, rows, columns = box
     part = image[top:top + rows, left:left + columns]
@@ -83,7 +83,7 @@ def save_grid(rows: Sequence, path: str, *args, **kwargs) -> None:
 
 def draw_grid(rows: Sequence, heads: Sequence[str] = (), title: str = '',
               captions: Sequence | None = None) -> np.ndarray:
-    """Panels as one picture.
+    """Draw panels as one picture.
 
     Args:
         rows (Sequence[Sequence[ndarray]]): Panels, each (H, W, 3) uint8, RGB; rows of
@@ -96,7 +96,7 @@ def draw_grid(rows: Sequence, heads: Sequence[str] = (), title: str = '',
     Returns:
         ndarray: (height, width, 3) uint8, RGB.
     """
-    # the object interface: pyplot would look for a display
+    # the object interface, because pyplot searches for a display
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     columns = len(rows[0])

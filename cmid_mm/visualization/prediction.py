@@ -59,7 +59,7 @@ def segmentation_picture(samples, infos, meta: dict, path: str, title: str,
 
 
 def paint(labels: np.ndarray, palette: Sequence, truth: np.ndarray) -> np.ndarray:
-    """Class numbers (H, W) as colours (H, W, 3) uint8, black where the truth is ignored."""
+    """Colours (H, W, 3) uint8 of class numbers (H, W), black where the truth is ignored."""
     colours = np.zeros((256, 3), np.uint8)
     colours[:len(palette)] = palette
     return np.where((truth == 255)[..., None], 0, colours[labels]).astype(np.uint8)
@@ -81,7 +81,7 @@ def detection_picture(samples, infos, meta: dict, path: str, title: str,
 
 
 def draw_boxes(image: np.ndarray, boxes: Sequence, colour: tuple) -> np.ndarray:
-    """A copy, enlarged twice, with boxes (left, top, right, bottom) in pixels."""
+    """A copy of the image, enlarged twice, with boxes (left, top, right, bottom) in pixels."""
     drawn = cv2.resize(image, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
     for box in boxes:
         left, top, right, bottom = (round(2 * float(side)) for side in box)

@@ -5,7 +5,7 @@ import numpy as np
 
 from .panels import colours_for, to_rgb
 
-# differs from grey roads and white change
+# a colour that differs from grey roads and white change
 _NO_DATA = (250, 205, 215)
 
 
@@ -14,7 +14,7 @@ def class_colours(count: int, palette: Sequence | None = None) -> list[tuple[int
 
     Args:
         count (int): Classes.
-        palette (Sequence, optional): Given colours; a short one is filled up.
+        palette (Sequence, optional): Given colours; missing ones are added.
     """
     known = [tuple(int(level) for level in colour) for colour in palette or ()]
     return (known + colours_for(count)[len(known):])[:count]
@@ -27,8 +27,8 @@ def save_class_map(images: Sequence, labels: np.ndarray, names: Sequence[str],
     Args:
         images (Sequence[ndarray]): (H, W, bands) uint8 of each date.
         labels (ndarray): (H, W) uint8 classes, 255 for no data.
-        names (Sequence[str]): Of the classes.
-        palette (Sequence): Their colours.
+        names (Sequence[str]): Names of the classes.
+        palette (Sequence): Colours of the classes.
         out (str): File to write, PNG by its ending.
     """
     from matplotlib.figure import Figure
@@ -56,7 +56,7 @@ def save_box_map(image: np.ndarray, corners: np.ndarray, labels: Sequence[int],
         image (ndarray): (H, W, bands) uint8.
         corners (ndarray): (N, 4, 2), x and y in pixels of ``image``.
         labels (Sequence[int]): Class of each polygon.
-        names (Sequence[str]): Of all classes.
+        names (Sequence[str]): Names of all classes.
         out (str): File to write, PNG by its ending.
         palette (Sequence, optional): Colours (R, G, B) of the classes.
     """

@@ -15,7 +15,7 @@ def reconstruction_panels(model, images: Tensor, keys: Tensor) -> list:
     Args:
         model (CMID): On the device of the images; its mode is not changed.
         images (Tensor): (N, C, S, S) uint8.
-        keys (Tensor): (N,) int64, from which masks are drawn.
+        keys (Tensor): (N,) int64, keys of the masks.
 
     Returns:
         list[list[ndarray]]: For each image: image, masked image, reconstruction (visible
@@ -39,7 +39,7 @@ def tensor_to_rgb(image: Tensor) -> np.ndarray:
 
 
 def draw_reconstructions(rows: list, title: str = '') -> np.ndarray:
-    """The panels of ``reconstruction_panels`` as one picture, (H, W, 3) uint8, RGB."""
+    """Draw the panels of ``reconstruction_panels`` as one picture, (H, W, 3) uint8, RGB."""
     return draw_grid(rows, HEADS, title)
 
 
@@ -47,7 +47,7 @@ def save_reconstructions(rows: list, path: str, title: str = '') -> None:
     """Write the panels as one picture, a row for each image.
 
     Args:
-        rows (list[list[ndarray]]): Of ``reconstruction_panels``.
+        rows (list[list[ndarray]]): Result of ``reconstruction_panels``.
         path (str): File to write, PNG by its ending.
         title (str): Line above the picture.
     """

@@ -17,7 +17,7 @@ def stage_maps(model: nn.Module, stage: int) -> Iterator[list]:
     Args:
         model (nn.Module): ResNet and relatives, Swin, ConvNeXt (four stages), or
             VisionTransformer, whose layers count as stages.
-        stage (int): From 1 on.
+        stage (int): Number of the stage, from 1 on.
 
     Yields:
         list[Tensor]: (B, C, h, w) of each pass, in their order.

@@ -1,4 +1,4 @@
-"""Views, masks and matched cells that a config makes of images."""
+"""Pictures of the views, masks and matched cells of a config."""
 import numpy as np
 import torch
 from mmengine.config import Config
@@ -31,10 +31,10 @@ class ViewBrowser:
     Data set, pipeline, data preprocessor and number of matches are those of the config.
 
     Args:
-        cfg (Config): Of a pre-training.
+        cfg (Config): Config of a pre-training.
 
     Raises:
-        CMIDError: The config is of another training, or its pipeline makes no views.
+        CMIDError: The config is of another training, or its pipeline creates no views.
     """
 
     def __init__(self, cfg: Config):
@@ -63,8 +63,8 @@ class ViewBrowser:
 
         Args:
             samples (list[int]): Numbers of the images in the data set.
-            seed (int): Of the run. Defaults to 0.
-            epoch (int): Of the run. Defaults to 0.
+            seed (int): Seed of the run. Defaults to 0.
+            epoch (int): Epoch of the run. Defaults to 0.
             matches (bool): Whether cells of view 1 and their matches in view 2 are marked in
                 the same colour.
 
@@ -106,7 +106,7 @@ class ViewBrowser:
                     dot(picture, cell_centre(cell, self.cells, picture.shape[:2]), colour)
 
     def _measure(self) -> None:
-        """As ``MeasureStatisticsHook`` does before a training, on fewer images."""
+        """Measure statistics as ``MeasureStatisticsHook`` does, on fewer images."""
         places = np.linspace(0, len(self) - 1, min(_MEASURED, len(self))).astype(int)
         moments = view_moments(self.dataset, places, self.preprocessor.bands) / len(places)
         mean, std = map(torch.from_numpy, mean_and_std(moments))
@@ -123,7 +123,7 @@ def outlined(image: np.ndarray, sample_key: tuple, cutter: CMIDTwoViews) -> np.n
         cutter (CMIDTwoViews): Transform that cuts the views.
     """
     drawn = to_rgb(image).copy()
-    # wide enough to be seen when the picture is made smaller
+    # wide enough to be visible in a reduced picture
     width = max(2, round(max(image.shape[:2]) / 90))
     for view in range(2):
         crop = cutter.draw(view_key(*sample_key, view), *image.shape[:2])
@@ -137,8 +137,8 @@ def cells_outlined(image: np.ndarray, mask: Tensor, shade: bool = False) -> np.n
     Args:
         image (ndarray): (S, S, 3) uint8.
         mask (Tensor): (rows, columns) bool, true = masked; they divide S.
-        shade (bool): Whether their pixels are made paler too, for configs that mask tokens
-            and no pixels. Defaults to False.
+        shade (bool): Whether their pixels are also made paler, for configs that mask tokens
+            but not pixels. Defaults to False.
     """
     rows, columns = (side // cells for side, cells in zip(image.shape, mask.shape))
     if shade:
@@ -183,7 +183,7 @@ def _record_views(dataset) -> dict:
 
 
 class _Record:
-    """A step of a pipeline that changes nothing."""
+    """A pipeline step that records the image and changes nothing."""
 
     def __init__(self, last: dict, cutter: CMIDTwoViews):
         self.last, self.cutter = last, cutter
@@ -195,7 +195,7 @@ class _Record:
 
 
 def _innermost(dataset):
-    """The data sets below ``ConcatDataset``, ``RepeatDataset`` and the like."""
+    """The data sets inside ``ConcatDataset``, ``RepeatDataset`` and the like."""
     parts = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
     if parts == [None]:
         yield dataset

@@ -23,14 +23,14 @@ def _demolish(plan):
 
 
 def _depart(plan):
-    """Some vehicles, ships and planes leave."""
+    """Remove some vehicles, ships and planes."""
     share = plan.rng.uniform(0.2, 0.7)
     plan.items = [item for item in plan.items
                   if item.label not in _MOVING or not plan.chance(share)]
 
 
 def _build(plan):
-    """Houses on cleared ground."""
+    """Add houses on cleared ground."""
     centre, outline = _random_place(plan, 0.2, 0.4)
     plan.polygon(outline, plan.surface('soil', 'gravel', 'lawn'), only_on=OPEN_LAND)
     size = max(11, 14 * plan.gsd)
@@ -40,7 +40,7 @@ def _build(plan):
 
 
 def _convert(plan):
-    """Some fields, clearings and yards get another surface."""
+    """Change the surface of some fields, clearings and yards."""
     for i, ground in enumerate(plan.grounds):
         if ground.role in ('parcel', 'yard') and plan.chance(0.3):
             number = plan.surface('soil', 'gravel', 'plough', 'grass', 'ripe', 'crop')
@@ -48,7 +48,7 @@ def _convert(plan):
 
 
 def _flood(plan):
-    """Rivers, ponds and the sea rise, or the sea falls, by some pixels."""
+    """Raise rivers, ponds and the sea, or lower the sea, by some pixels."""
     role, width = plan.pick('water', 'shore'), int(plan.rng.integers(3, 10)) * SCALE
     grounds = []
     for ground in plan.grounds:
@@ -60,7 +60,7 @@ def _flood(plan):
 
 
 def _fell(plan):
-    """Trees disappear, and a clearing opens where there are woods."""
+    """Remove trees, and add a clearing where there are woods."""
     share = plan.rng.uniform(0.1, 0.5)
     plan.trees = [crowns[plan.rng.random(len(crowns)) > share] for crowns in plan.trees]
     if any(ground.role == 'wood' for ground in plan.grounds):
@@ -69,7 +69,7 @@ def _fell(plan):
 
 
 def _pave(plan):
-    """A new road on open land."""
+    """Add a road on open land."""
     line = plan.rng.uniform(-1, 1, (3, 2)) * plan.reach * ((1, 1), (0.4, 0.4), (1, 1))
     plan.line(line, plan.surface('asphalt'), max(8, 4 * plan.gsd), only_on=OPEN_LAND)
 
@@ -80,7 +80,7 @@ _EDITS = ((_convert, 0.6), (_fell, 0.35), (_flood, 0.4), (_pave, 0.2), (_demolis
 
 
 def second_date(plan, rng):
-    """Plan of the second date: random edits of the first one, which stays as it is.
+    """Plan of the second date: random edits of the first one, which is not changed.
 
     Args:
         plan (Plan): first date.
@@ -99,7 +99,7 @@ def second_date(plan, rng):
 def change_mask(first, second):
     """(H, W) uint8, 1 where any canvas pixel of two drawings shows another surface.
 
-    Illumination, shadows and noise do not count.
+    Illumination, shadows and noise are ignored.
     """
     different = first.canvas != second.canvas
     height, width = different.shape

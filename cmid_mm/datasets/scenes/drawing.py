@@ -1,4 +1,4 @@
-"""Plan to label map, masks and boxes."""
+"""Drawing of a plan: label map, masks and boxes."""
 from typing import NamedTuple
 
 import cv2
@@ -36,8 +36,7 @@ class Drawing(NamedTuple):
 def draw(plan):
     """Draw ground, trees, buildings, planes, ships and vehicles, in this order.
 
-    Trees and objects that would stand on something unsuitable, as another object is, are
-    left out.
+    Trees and objects whose ground is unsuitable, for example another object, are left out.
 
     Args:
         plan (Plan): shapes.

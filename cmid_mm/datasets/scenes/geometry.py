@@ -56,7 +56,7 @@ def along(line, spacing, start=0.0):
 
 
 def subdivide(rng, x0, y0, x1, y1, smallest):
-    """Cut a rectangle again and again, as parcels of land are.
+    """Divide a rectangle recursively, as parcels of land.
 
     Returns:
         list[tuple]: rectangles (x0, y0, x1, y1) with no side shorter than ``smallest``.

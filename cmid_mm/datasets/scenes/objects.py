@@ -76,7 +76,7 @@ def tanks(plan, centres, radius):
     """Round storage tanks."""
     shells = plan.surfaces(len(centres), 'tank')
     roofs = plan.surfaces(len(centres), 'tank', 'tank_roof')
-    # their frames stand upright in the image: a circle has no heading
+    # their frames are parallel to the image: a circle has no heading
     plan.place(_TANK, frames(centres, 2 * radius, 2 * radius, -plan.angle),
                [(_CIRCLE, shells), (_CIRCLE * 0.86, surface('duct')), (_CIRCLE * 0.8, roofs)],
                OPEN_LAND | _PAVED)
@@ -113,7 +113,7 @@ def vehicles(plan, centres, headings, lorry_share=0.1):
 
 
 def place_vehicles(plan):
-    """Place all vehicles of a plan at once, which is faster than one group at a time."""
+    """Place all vehicles of a plan at once, which is faster than group by group."""
     if not plan.vehicles:
         return
     centres, headings, heavy = map(np.concatenate, zip(*plan.vehicles, strict=True))

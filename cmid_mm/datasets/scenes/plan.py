@@ -1,6 +1,6 @@
 """Content of a scene as shapes, before it is drawn.
 
-Layouts work in metres: the origin is the middle of the image, and the axes are turned by
+Layouts work in metres: the origin is the middle of the image, and the axes are rotated by
 a random angle. A plan stores the shapes in the fixed-point coordinates of the drawing
 canvas, which has twice the resolution of the image.
 """
@@ -26,7 +26,7 @@ class Ground(NamedTuple):
     Args:
         outlines: (N, K, 2) int32 canvas coordinates of N polygons or polylines; for a
             region a bool array of the canvas.
-        surface (int): what it shows.
+        surface (int): its surface.
         width (int): canvas pixels of a polyline, 0 for polygons.
         role (str): tag for the second date.
         only_on: (256,) bool table of surfaces that it may cover, None for all.
@@ -86,7 +86,7 @@ class Plan:
         self.vehicles = []
         #: Arrays (N, 2, 4) of x, y, radius in pixels and surface: two discs for a crown.
         self.trees = []
-        # What both dates have in common: brightness, warmth and greenness of every
+        # Common properties of both dates: brightness, warmth and greenness of every
         # surface, offsets of the textures, period and contrast of the rows.
         self.tints = rng.standard_normal((256, 3)).astype(np.float32)
         self.offsets = rng.integers(0, TILE, (8, 2))

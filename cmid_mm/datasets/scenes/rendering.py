@@ -1,4 +1,4 @@
-"""Drawing to image: colours, textures, sun, atmosphere and sensor."""
+"""Rendering of a drawing: colours, textures, sun, atmosphere and sensor."""
 import functools
 import math
 from typing import NamedTuple
@@ -15,13 +15,13 @@ from .textures import TILE, crop_texture
 _COLOURS, _SEASONS, _HEIGHTS = table('colour'), table('season'), table('height')
 _CONTRASTS = {name: table(name) for name in ('grain', 'patches', 'canopy', 'waves', 'rows')}
 _AUTUMN = np.float32((142, 108, 66, 130))
-#: Share of light that is left in the shadow, in red, green, blue and near infrared; the
-#: sky lights it blue.
+#: Share of light in the shadow, in red, green, blue and near infrared; skylight is
+#: blue.
 _SHADOW = np.float32((0.42, 0.46, 0.54, 0.40))
 
 
 class Conditions(NamedTuple):
-    """Everything that differs between two dates without a change of the content.
+    """Imaging conditions, which differ between two dates without a change of the content.
 
     Args:
         sun (float): direction towards the sun in the image, radians; None for no shadows.
@@ -48,7 +48,7 @@ def draw_conditions(rng, bands):
     haze = rng.uniform(0, 26)
     cast = rng.normal(0, 0.05, bands)
     if bands >= 3:
-        # casts run from warm to cool, hardly from green to magenta
+        # colour casts vary from warm to cool, and little from green to magenta
         cast[1] *= 0.4
         cast[2] = 0.3 * cast[2] - cast[0]
     return Conditions(
@@ -59,7 +59,7 @@ def draw_conditions(rng, bands):
 
 
 def neutral_conditions(bands):
-    """No shadows, haze, blur and noise: the content alone."""
+    """Conditions without shadows, haze, blur and noise."""
     return Conditions(None, 0.0, 0.2, np.ones(bands), np.zeros(bands), 0.0, 0.0, None)
 
 
@@ -71,7 +71,7 @@ def band_weights(bands):
     mixtures of them.
 
     Raises:
-        CMIDError: ``bands`` is no whole number from 1 on.
+        CMIDError: ``bands`` is not a whole number from 1 on.
     """
     if isinstance(bands, bool) or int(bands) != bands or bands < 1:
         raise CMIDError(f'bands must be a whole number from 1 on, got {bands!r}')
@@ -194,7 +194,7 @@ def _illuminate(texture, plan, drawing, conditions):
     slope = (relief[2 - y:2 - y + height, 2 - x:2 - x + width]
              - relief[2 + y:2 + y + height, 2 + x:2 + x + width])
     _modulate(texture, drawing.surfaces, _CONTRASTS['canopy'], slope)
-    # The sun is no point: the edges of shadows are soft.
+    # The edges of shadows are soft, because the sun is not a point.
     shadow = cv2.blur(cast_shadows(lengths, conditions.sun), (3, 3))
     return shadow.astype(np.float32) * np.float32(1 / 255)
 

@@ -15,7 +15,7 @@ from .rendering import band_weights, draw_conditions, neutral_conditions, render
 #: Names of the scene classes; the id is the position.
 SCENE_CLASSES = tuple(LAYOUTS)
 _SMALLEST, _LARGEST = 16, 8192
-# Layout and change draw from random streams of their own.
+# Layout and change have separate random streams.
 _LAYOUT, _CHANGE = 0, 1
 
 
@@ -68,18 +68,18 @@ def _checked_class(scene_class, index):
 
 def generate_scene(seed, index, size=256, bands=3, scene_class=None, change=False,
                    clean=False, gsd=None):
-    """Generate scene ``index`` of the endless series ``seed``.
+    """Generate scene ``index`` of the infinite series ``seed``.
 
-    The scene depends on the arguments alone: not on other scenes, nor on the process.
+    The scene depends on the arguments alone, not on other scenes or the process.
 
     Args:
-        seed, index (int): which scene, not negative.
+        seed, index (int): series and number of the scene, not negative.
         size (int or tuple[int]): pixels, or (height, width).
         bands (int): number of bands.
         scene_class (int or str, optional): class; by default the classes alternate.
         change (bool): whether to generate a second date as well.
         clean (bool): without sun, shadows, haze, blur and noise, on both dates: the
-            images then differ nowhere but where ``change`` is 1.
+            images then differ only where ``change`` is 1.
         gsd (float, optional): metres per pixel instead of a random choice.
 
     Returns:

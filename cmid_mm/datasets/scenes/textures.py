@@ -1,6 +1,6 @@
 """Periodic noise textures, computed once per process from fixed seeds.
 
-Computing noise is slow and slicing it is cheap: scenes slice these at random offsets.
+Computing noise is slow and slicing is fast, so scenes slice these textures at random offsets.
 """
 import functools
 import math

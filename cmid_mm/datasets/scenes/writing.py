@@ -1,4 +1,4 @@
-"""Writes folders of scenes in the layouts that OpenMMLab's data sets read."""
+"""Writing of folders of scenes in the layouts that OpenMMLab's data sets read."""
 import json
 import os
 import shutil
@@ -18,9 +18,9 @@ from .scene import SCENE_CLASSES, generate_scene
 #: range begins with the first scene class.
 TASKS = dict(classification=0, segmentation=120_000_000, detection=240_000_000,
              change=360_000_000)
-#: Written last: a folder that contains it is complete.
+#: This file is written last, so a folder that contains it is complete.
 _MARKER, _UNFINISHED = 'scenes.json', 'scenes.json.unfinished'
-#: Rises when the same arguments give other scenes than before.
+#: Increased when the same arguments give other scenes than before.
 _VERSION = 2
 
 
@@ -36,8 +36,8 @@ def write_scenes(out_dir, num, size=256, bands=3, seed=0, tasks=tuple(TASKS),
     - ``change/SPLIT/{A,B,label}/NUMBER.png`` with 0 and 255 in the label
 
     ``scenes.json`` is written last and contains the arguments, counts, classes and palette.
-    A complete folder of the same arguments is left as it is; an incomplete one, or one of
-    other arguments, is written anew.
+    A complete folder of the same arguments is not changed; an incomplete one, or one of other
+    arguments, is written again.
 
     Args:
         out_dir (str or Path): Folder, created if it does not exist.
@@ -76,7 +76,7 @@ def write_scenes(out_dir, num, size=256, bands=3, seed=0, tasks=tuple(TASKS),
     _clear(out_dir)
     (out_dir / _UNFINISHED).write_text(json.dumps(arguments))
     if 'classification' in tasks:
-        # Both splits get a folder for every class, or their class numbers would differ.
+        # Every split has all class folders, because class numbers follow from the folders.
         for split in ('train', 'val'):
             for name in SCENE_CLASSES:
                 (out_dir / 'classification' / split / name).mkdir(parents=True)
@@ -103,7 +103,7 @@ def write_scenes(out_dir, num, size=256, bands=3, seed=0, tasks=tuple(TASKS),
 
 
 def _clear(out_dir):
-    """Create the folder, or remove earlier scenes but nothing else."""
+    """Create the folder, or remove earlier scenes and nothing else."""
     out_dir.mkdir(parents=True, exist_ok=True)
     ours = any((out_dir / name).exists() for name in (_MARKER, _UNFINISHED))
     if not ours and any(out_dir.iterdir()):
@@ -165,7 +165,7 @@ def _write_image(path, pixels, gsd):
         if not cv2.imwrite(f'{path}.png', pixels[..., ::-1]):
             raise CMIDError(f'{path}.png cannot be written: is the disk full?')
         return
-    # rasterio is needed for GeoTIFFs alone
+    # only GeoTIFFs need rasterio
     import rasterio
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', rasterio.errors.NotGeoreferencedWarning)

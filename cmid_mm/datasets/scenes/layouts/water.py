@@ -24,7 +24,7 @@ def river(plan):
     line[:, 1] += rng.normal(0, reach * 0.08)
     width = wide * (1 + 0.15 * np.sin(line[:, 0] / (wide * 2) + rng.uniform(0, 6)))
     plan.polygon(ribbon(line, width * 1.2 + 4 * plan.gsd), plan.surface('scrub', 'grass', 'leaf'))
-    # Sand bars lie on the inner sides of the bends.
+    # Sand bars are on the inner sides of the bends.
     bend = np.gradient(np.gradient(line[:, 1]))
     bars = shift(line, bend / (np.abs(bend).max() + 1e-9) * wide * 0.22)
     plan.polygon(ribbon(bars, width), plan.surface('sand', 'gravel', 'soil'))
