@@ -1,5 +1,6 @@
 """Arguments that make no sense are refused by an error that names them."""
 import pytest
+import torch
 from mmpretrain.registry import BATCH_AUGMENTS, MODELS
 from small_models import TINY_SWIN, build_cmid, loader_batch, losses_of
 
@@ -31,11 +32,16 @@ ROWS = [
     ('2 means', lambda: preprocessor(std=[1])),
     ('positive', lambda: preprocessor(std=[1, 0])),
     ('number of bands', lambda: preprocessor(mean=None)),
+    ('data_preprocessor', lambda: preprocessor(mean=None, std=None)),
     ('number of bands', lambda: preprocessor(bands=3)),
     ('mask_ratio', lambda: preprocessor(mask_ratio=1.0)),
     ('mask_fill', lambda: preprocessor(mask_fill='noise')),
     ('mask_cell', lambda: preprocessor(mask_cell=0)),
     ('Unknown', lambda: preprocessor(photometric=dict(type='Unknown'))),
+    ('4 bands', lambda: preprocessor([1] * 3, [1] * 3)(loader_batch(bands=4), True)),
+    ('72 px', lambda: preprocessor([1] * 3, [1] * 3)(loader_batch(image_size=72), True)),
+    (r'\(3, 3\)', lambda: photometric()(
+        torch.zeros(2, 3, 3, 3, dtype=torch.uint8), torch.tensor([1, 2]), 1)),
     ('views', lambda: photometric(views=(1, 2))),
     ('jitter_prob', lambda: photometric(jitter_prob=1.2)),
     ('gray_prob', lambda: photometric(gray_prob=-0.1)),

@@ -41,14 +41,5 @@ def test_no_gradient_reaches_the_teacher():
     assert teacher.grad is None and student.grad.abs().sum() > 0
 
 
-def test_centre_keeps_one_prototype_from_winning_everywhere():
-    head = CMIDLocalHead(6, center_momentum=0.0)
-    scores = torch.randn(2, 6, 3) * 0.01
-    scores[:, 2] += 5
-    assert (head.target(scores).argmax(1) == 2).all()
-    head.update_center(scores)
-    assert not (head.target(scores).argmax(1) == 2).all()
-
-
 def test_temperature_is_no_state():
     assert set(CMIDLocalHead(6).state_dict()) == {'center'}

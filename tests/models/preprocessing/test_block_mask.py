@@ -88,16 +88,6 @@ def test_fill_of_the_published_code(golden):
     assert torch.equal(filled[kept], image[kept])
 
 
-def test_fill_takes_each_images_own_mean_of_each_band():
-    images = torch.randn(3, 4, 8, 12) + torch.arange(12.0).view(3, 4, 1, 1)
-    mask = upsample_mask(block_mask(keys_of(3), (4, 6), 0.5), 2)
-    filled = fill_masked(images, mask)
-    for b in range(3):
-        for c in range(4):
-            torch.testing.assert_close(
-                filled[b, c][mask[b]], images[b, c].mean().expand(mask[b].sum()))
-
-
 def test_fill_zero_and_none():
     images = torch.randn(2, 3, 8, 8)
     before = images.clone()
@@ -136,11 +126,6 @@ def test_masks_have_a_stream_of_their_own():
 def test_mask_of_lowest_breaks_ties_by_position():
     scores = torch.tensor([[[0.5, 0.1], [0.1, 0.1]]])
     assert mask_of_lowest(scores, 0.5).tolist() == [[[False, True], [True, False]]]
-
-
-def test_every_cell_is_repeated():
-    mask = torch.tensor([[[False, True]]])
-    assert upsample_mask(mask, 2).tolist() == [[[False, False, True, True]] * 2]
 
 
 def test_nothing_waits_for_the_device():

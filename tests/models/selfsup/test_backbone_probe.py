@@ -1,16 +1,17 @@
 import pytest
 import torch
 from mmpretrain.registry import MODELS
-from small_models import TINY_SWIN, build_cmid
+from small_models import STUDENTS, TINY_SWIN, build_cmid
 
 from cmid_mm.models.selfsup.backbone_probe import BackboneShape, probe_backbone
+
+VIT = STUDENTS['vit']
 
 
 @pytest.mark.parametrize('backbone,expected', [
     (dict(type='ResNet', depth=18), BackboneShape('maxpool', (16, 16), (1, 64, 1, 1), 512, 32)),
     (TINY_SWIN, BackboneShape('patch_embed', (16, 16), (1, 1, 16), 128, 32)),
-    (dict(type='VisionTransformer', arch='deit-tiny', img_size=64, out_type='featmap'),
-     BackboneShape('patch_embed', (4, 4), (1, 1, 192), 192, 16)),
+    (VIT, BackboneShape('patch_embed', (4, 4), (1, 1, 192), 192, 16)),
     (dict(type='ConvNeXt', arch='atto', gap_before_final_norm=False),
      BackboneShape('downsample_layers.0', (16, 16), (1, 40, 1, 1), 320, 32)),
 ])
@@ -25,32 +26,22 @@ def test_sizes_are_read_from_the_backbone(backbone, expected):
         assert torch.equal(value, state[key])
 
 
-@pytest.mark.parametrize('backbone,hint', [
-    (dict(type='ConvNeXt', arch='atto'), 'gap_before_final_norm=False'),
-    (dict(type='VisionTransformer', arch='deit-tiny', img_size=64), "out_type='featmap'"),
-    (dict(type='ResNet', depth=18, in_channels=4), 'in_channels'),
-    (dict(type='SwinTransformer', arch='tiny', out_indices=(3, )), 'window'),
-    (dict(type='MobileNetV2'), 'mask_stem'),
+@pytest.mark.parametrize('backbone,settings,hint', [
+    (dict(type='ConvNeXt', arch='atto'), {}, 'gap_before_final_norm=False'),
+    (dict(type='VisionTransformer', arch='deit-tiny', img_size=64), {}, "out_type='featmap'"),
+    (dict(type='ResNet', depth=18, in_channels=4), {}, 'in_channels'),
+    (dict(type='SwinTransformer', arch='tiny', out_indices=(3, )), {}, 'window'),
+    (dict(type='MobileNetV2'), {}, 'mask_stem'),
+    (dict(type='ResNet', depth=18), dict(image_size=80), 'tile'),
+    # cells of 24 px do not divide the image; 4 px are finer than the 16 px of a token
+    (VIT, dict(data_preprocessor=dict(mask_cell=24)), 'mask_cell'),
+    (VIT, dict(data_preprocessor=dict(mask_cell=4)), 'mask_cell'),
 ])
-def test_unfit_backbones_are_refused_with_a_hint(backbone, hint):
+def test_unfit_backbones_are_refused_with_a_hint(backbone, settings, hint):
     with pytest.raises(ValueError, match=hint):
-        build_cmid(backbone)
-
-
-def test_map_that_does_not_tile_the_image_is_refused():
-    with pytest.raises(ValueError, match='tile'):
-        build_cmid(dict(type='ResNet', depth=18), image_size=80)
+        build_cmid(backbone, **settings)
 
 
 def test_any_stem_can_be_named():
     model = build_cmid(dict(type='MobileNetV2'), mask_stem='conv1')
     assert model.mask_token.shape == (1, 32, 1, 1)
-
-
-@pytest.mark.parametrize('cell', [24, 4])
-def test_mask_cells_that_do_not_fit_are_refused_before_training(cell):
-    """24 px do not divide the image; 4 px are finer than the 16 px of a ViT's token."""
-    backbone = dict(type='VisionTransformer', arch='deit-tiny', img_size=64,
-                    out_type='featmap')
-    with pytest.raises(ValueError, match='mask_cell'):
-        build_cmid(backbone, data_preprocessor=dict(mask_cell=cell))

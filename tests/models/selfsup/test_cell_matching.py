@@ -70,10 +70,3 @@ def test_equal_views_match_cell_by_cell_and_never_more_than_there_are():
     grid = location_grid(torch.tensor([[0., 0., 32., 32., 0.]]), (2, 3))
     source, target = match_cells(grid, grid, 20)
     assert torch.equal(source, torch.arange(6)[None]) and torch.equal(source, target)
-
-
-def test_flip_mirrors_columns_and_leaves_rows():
-    box = torch.tensor([[5., 7., 64., 32., 0.]])
-    flipped = box.clone()
-    flipped[:, 4] = 1
-    assert torch.equal(location_grid(flipped, (4, 2)), location_grid(box, (4, 2)).flip(2))

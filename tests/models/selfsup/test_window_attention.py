@@ -107,14 +107,6 @@ def test_in_half_and_single_precision(fused_everywhere):
         assert (fused_gradients[name] - gradient).norm() < 1e-5 * gradient.norm() + 1e-6, name
 
 
-def test_gradients_by_differences():
-    qkv = torch.randn(4, 6, 3, 2, 3, dtype=torch.float64, requires_grad=True)
-    bias = torch.randn(2, 6, 6, dtype=torch.float64, requires_grad=True)
-    for mask in (torch.randn(2, 6, 6, dtype=torch.float64), None):
-        assert torch.autograd.gradcheck(
-            lambda qkv, bias, mask=mask: window_attention(qkv, bias, mask, 0.7), (qkv, bias))
-
-
 @pytest.mark.parametrize('masks', [0, 4])
 def test_the_addend_is_small_and_fit_for_the_fused_kernel(masks, addends):
     """Cast before it is repeated for every window; only contiguous ones have a kernel."""
