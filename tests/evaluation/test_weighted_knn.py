@@ -90,13 +90,20 @@ def test_classes_without_a_vote_are_no_hits():
     assert hits == [pytest.approx(100 / 6)] * 2
 
 
-def test_refused():
+def test_a_gallery_alone_is_refused():
     metric = METRICS.build(dict(type='WeightedKNN'))
     metric.process(None, samples(torch.randn(4, 3), torch.arange(4), 'gallery'))
     with pytest.raises(ValueError, match="split='query'"):
         metric.evaluate(4)
-    with pytest.raises(ValueError, match='k must'):
-        METRICS.build(dict(type='WeightedKNN', k=0))
+
+
+@pytest.mark.parametrize('metric, culprit', [
+    (dict(type='WeightedKNN', k=0), 'k must'), (dict(type='LinearProbe', l2=()), 'l2 needs'),
+    (dict(type='LinearProbe', l2=(0.1, 0)), 'l2 needs'),
+    (dict(type='LinearProbe', l2=(-1, )), 'l2 needs')])
+def test_refused_arguments(metric, culprit):
+    with pytest.raises(ValueError, match=culprit):
+        METRICS.build(metric)
 
 
 def test_the_field_of_the_feature_can_be_named():
