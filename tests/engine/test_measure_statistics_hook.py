@@ -1,6 +1,5 @@
 from types import SimpleNamespace
 
-import pytest
 import torch
 from mmengine.logging import MMLogger
 from small_models import build_cmid, loader_batch
@@ -56,10 +55,3 @@ def test_a_constant_band_does_not_divide_by_zero():
         sample['inputs'][:, 1] = 7
     MeasureStatisticsHook().before_train(runner)
     assert model.data_preprocessor.std[1] == 1 and model.data_preprocessor.mean[1] == 7
-
-
-@pytest.mark.parametrize('settings', [
-    dict(mean=None, std=None), dict(mean=None), dict(std=None), dict(bands=4)])
-def test_half_a_statement_is_refused(settings):
-    with pytest.raises(ValueError, match='data_preprocessor'):
-        build_cmid(data_preprocessor=settings)

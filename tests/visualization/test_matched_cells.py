@@ -33,12 +33,6 @@ def test_both_ends_of_a_match_have_its_colour_around_the_cell():
             assert found == pytest.approx((top, left, top + 199, left + 99), abs=2)
 
 
-def test_without_matches_the_views_are_what_they_were():
-    picture = draw([], [])
-    assert (picture[:, :SIDE] == 90).all() and (picture[:, SIDE + _GAP:] == 90).all()
-    assert (picture[:, SIDE:SIDE + _GAP] == 255).all()
-
-
 def test_a_cell_that_is_matched_twice_has_both_numbers():
     once, twice = draw([0], [3]), draw([0, 1], [3, 3])
     right = slice(SIDE + _GAP + 300, None)
