@@ -1,6 +1,6 @@
 """Dotted keys of a config: whether they exist, and suggestions where they do not.
 
-mmengine merges every key, so that a misspelt one would have no effect.
+mmengine merges every key, so a misspelt one would have no effect.
 """
 import difflib
 import inspect
@@ -39,7 +39,7 @@ def has_key(cfg, key):
 
 
 def check_top_level(cfg, key):
-    """ValueError where neither config nor runner knows the first part of a dotted key."""
+    """Raise ValueError where neither config nor runner has the first part of a dotted key."""
     from mmengine.runner import Runner
     top = key.split('.')[0]
     known = set(cfg) | set(inspect.signature(Runner).parameters) | RUNNER_OPTIONS

@@ -1,6 +1,6 @@
-"""Foreseeable errors end a tool in one line instead of a traceback.
+"""Errors of the user end a tool with one line instead of a traceback.
 
-Every tool imports this module first, which also lets a clone serve without installation.
+Every tool imports this module first, which also makes the package of a clone importable.
 """
 import atexit
 import json
@@ -10,7 +10,7 @@ import time
 import warnings
 from pathlib import Path
 
-# The package lies beside this folder.
+# The package is in the parent folder.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 # mmcv-lite warns whenever it is imported; pre-training needs no compiled operators.
 warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention')
@@ -21,7 +21,7 @@ FORESEEABLE = {'UserError', 'CMIDError', 'UnsupportedEnvironment'}
 
 
 class UserError(Exception):
-    """A foreseeable mistake that a tool finds itself, mostly before the slow imports."""
+    """A foreseeable error that a tool itself finds, mostly before the slow imports."""
 
 
 def rank():
@@ -30,7 +30,7 @@ def rank():
     return int(next((os.environ[name] for name in names if name in os.environ), 0))
 
 
-def say(line):
+def print_line(line):
     """Print one line, from the first process only."""
     if rank() == 0:
         print(line, flush=True)
@@ -55,7 +55,7 @@ def clear_line(error):
     """The line that replaces the traceback of a foreseeable error.
 
     Args:
-        error (Exception): What ended the run.
+        error (Exception): The error that ended the run.
 
     Returns:
         str | None: None for an internal error, which keeps its traceback.
@@ -67,7 +67,7 @@ def clear_line(error):
         return text.splitlines()[-1].partition(': ')[2] if in_worker else text
     if isinstance(error, ModuleNotFoundError) and error.name in ('torch', 'mmengine'):
         return (f'{error.name} is not installed for {sys.executable}; activate the '
-                f'environment that has it, or make one with tools/quickstart.sh')
+                f'environment that has it, or create one with tools/quickstart.sh')
     if type(error).__name__ == 'OutOfMemoryError' or "can't allocate memory" in str(error):
         return (f'out of memory ({str(error).splitlines()[0]}); reduce it with '
                 f'--cfg-options train_dataloader.batch_size=..., --amp, or '
@@ -80,7 +80,7 @@ def clear_line(error):
 def run(main):
     """Run a tool; a foreseeable error ends it in one line, without a traceback.
 
-    ``CMID_TRACEBACK=1`` shows the traceback all the same.
+    ``CMID_TRACEBACK=1`` shows the traceback nevertheless.
     """
     status = None
     try:
@@ -106,9 +106,9 @@ def leave_group(distributed, status):
     on_cpu = distributed.get_backend() == 'gloo'
     distributed.destroy_process_group()
     if on_cpu:
-        # Now and then the C++ side aborts while the interpreter ends, on a thread of gloo that
-        # still runs, and torchrun reports a failure after everything has been written. So
-        # what Python registered for its end runs, and nothing after it.
+        # Sometimes the C++ part aborts while the interpreter ends, on a thread of gloo that still
+        # runs, and torchrun reports a failure after everything has been written. Therefore only
+        # the exit handlers of Python run, and nothing after them.
         atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -116,7 +116,7 @@ def leave_group(distributed, status):
 
 
 def report_to_launcher(message):
-    """Give torchrun the message for its own report, which is printed after ours."""
+    """Pass the message to torchrun for its own report, which is printed after ours."""
     file = os.environ.get('TORCHELASTIC_ERROR_FILE')
     if file:
         Path(file).write_text(json.dumps(dict(message=message, timestamp=int(time.time()))))

@@ -1,9 +1,9 @@
-"""What ``train.py`` and ``test.py`` share: options, config and processes."""
+"""Options, config and processes of ``train.py`` and ``test.py``."""
 import os
 from importlib.util import find_spec
 from pathlib import Path
 
-from _errors import UserError, say
+from _errors import UserError, print_line
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
@@ -28,7 +28,7 @@ def add_common_options(parser):
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
         default='none',
-        help='what started the processes')
+        help='launcher of the processes')
     # torch.distributed.launch passes one spelling or the other, by its version
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
 
@@ -54,7 +54,7 @@ def load_config(args):
 
 
 def read_config(config, options):
-    """As :func:`load_config`, without what concerns a run.
+    """As :func:`load_config`, without the settings of a run.
 
     Args:
         config (str): File.
@@ -88,17 +88,17 @@ def read_config(config, options):
 def require_framework(cfg):
     """Refuses a config whose framework is not installed."""
     scope = cfg.get('default_scope')
-    # another scope may be that of a registry and no package
+    # another scope may be that of a registry without a package
     if scope in FRAMEWORKS and find_spec(scope) is None:
         raise UserError(f'{cfg.filename} needs {scope}, which was not found; install it or '
                         f'add its folder to PYTHONPATH (docs/versions.md)')
 
 
 def missing_module(error):
-    """Name of the module that an import did not find, through the errors around it.
+    """Name of the module that an import did not find, also in chained errors.
 
     Args:
-        error (BaseException | None): What the import raised.
+        error (BaseException | None): Error of the import.
 
     Returns:
         str | None: None where the import failed for another reason.
@@ -113,9 +113,9 @@ def missing_module(error):
 def apply_options(cfg, options):
     """Merges ``--cfg-options`` into the config.
 
-    mmengine adds whatever it is given. A top-level key that nothing reads is a typo and
-    refused; below that, a new key may be an argument that the config leaves at its
-    default, so it is only mentioned.
+    mmengine adds any key. A top-level key that nothing reads is a typo and is refused; below
+    that, a new key may be an argument that has its default in the config, so it is only
+    reported.
 
     Args:
         cfg (mmengine.config.Config): Changed in place.
@@ -131,7 +131,7 @@ def apply_options(cfg, options):
         except ValueError as error:
             raise UserError(f'--cfg-options {key}: {error}') from error
         if '.' in key and not has_key(cfg, key):
-            say(f'--cfg-options adds {key}, which the config does not have')
+            print_line(f'--cfg-options adds {key}, which the config does not have')
     try:
         cfg.merge_from_dict(options)
     except (KeyError, TypeError) as error:
@@ -139,25 +139,25 @@ def apply_options(cfg, options):
 
 
 def read_checkpoints_safely():
-    """Lets a checkpoint, wherever mmengine reads it, run no code, and be named in one line.
+    """Make mmengine read every checkpoint safely, with an error of one line.
 
-    mmengine leaves it to torch whether a file may run code; over http, torch lets it.
+    mmengine leaves it to torch whether a file may run code; over http, torch permits it.
     """
     from mmengine.runner import CheckpointLoader, checkpoint
 
     from cmid_mm.checkpoints.files import load_checkpoint_file, load_checkpoint_url
 
-    # mmengine's log line takes the name of the backend from the function's name
+    # mmengine's log line derives the name of the backend from the function's name
     def load_from_local(filename, map_location):
         return load_checkpoint_file(os.path.expanduser(filename), map_location)
 
     CheckpointLoader.register_scheme('', load_from_local, force=True)
-    # behind http:// and https:// and behind every name of a model zoo
+    # for http:// and https:// and for every name of a model zoo
     checkpoint.load_url = load_checkpoint_url
 
 
 def require_checkpoint(path):
-    """Refuses a local checkpoint that is not there.
+    """Refuses a local checkpoint that does not exist.
 
     Args:
         path (str | None): File or URL; URLs are left to mmengine.
@@ -176,7 +176,7 @@ def require_parts(cfg, loop):
 
 
 def set_loader_defaults(cfg, pin_memory=True, persistent_workers=True):
-    """Fills in what mmpretrain's users expect of every data loader.
+    """Sets the defaults of mmpretrain for every data loader.
 
     Args:
         cfg (mmengine.config.Config): Changed in place.
@@ -202,8 +202,8 @@ def set_loader_defaults(cfg, pin_memory=True, persistent_workers=True):
 def prepare_processes(cfg):
     """Checks the processes of a launcher, and starts them on the CPU without a GPU.
 
-    mmengine binds every process to a GPU before it looks at the backend, so on the CPU
-    the process group is made here, and the model is wrapped without device numbers.
+    mmengine binds every process to a GPU before it reads the backend, so on the CPU the
+    process group is created here, and the model is wrapped without device numbers.
 
     Args:
         cfg (mmengine.config.Config): Changed in place.
@@ -235,8 +235,8 @@ def prepare_processes(cfg):
             wrapper.setdefault('find_unused_parameters',
                                cfg.get('find_unused_parameters', False))
         torch.distributed.init_process_group('gloo')
-        say(f'no GPU found: {torch.distributed.get_world_size()} processes on the CPU, '
-            f'backend gloo')
+        print_line(f'no GPU found: {torch.distributed.get_world_size()} processes on the CPU, '
+                   f'backend gloo')
 
 
 def build_runner(cfg):

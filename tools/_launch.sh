@@ -16,7 +16,7 @@ sys.exit(importlib.util.find_spec("mmengine") is None)' >/dev/null 2>&1; then
         fi
     done
     die 'no Python with mmengine was found; activate your environment, name its Python with' \
-        'PYTHON=..., or make one with tools/quickstart.sh'
+        'PYTHON=..., or create one with tools/quickstart.sh'
 }
 
 free_port() {

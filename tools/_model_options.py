@@ -19,7 +19,7 @@ def add_model_options(parser, encoder=True):
                         + (', or a backbone exported from it' if encoder else ''))
     if encoder:
         parser.add_argument('--encoder', choices=['student', 'teacher'],
-                            help='of a training checkpoint (default: student)')
+                            help='encoder of a training checkpoint (default: student)')
     parser.add_argument('--device', help='cpu, cuda, ... (default: a GPU where there is one)')
     add_cfg_options(parser)
 
@@ -28,11 +28,11 @@ def add_picture_options(parser, out, images):
     """Adds file and number of images of the picture."""
     parser.add_argument('--out', default=out, help=f'picture to write (default: {out})')
     parser.add_argument('--max-images', type=int, default=images,
-                        help=f'at most so many, evenly chosen (default: {images})')
+                        help=f'largest number of images, evenly chosen (default: {images})')
 
 
 def load_config(args):
-    """The config; a missing file raises ``UserError``."""
+    """Read the config; a missing file raises ``UserError``."""
     cfg = read_config(args.config, args.cfg_options)
     require_checkpoint(args.checkpoint)
     return cfg
@@ -72,10 +72,10 @@ def print_unreadable(failed):
 
 
 def prepare_output(path):
-    """Makes the folder of a picture; returns the path as text.
+    """Creates the folder of a picture; returns the path as text.
 
     Raises:
-        UserError: The file has no ending of a picture.
+        UserError: The file does not have the ending of a picture.
     """
     path = Path(path)
     if path.suffix.lower() not in ('.png', '.jpg', '.jpeg', '.pdf', '.svg'):

@@ -1,4 +1,4 @@
-"""Config of the quickstart: everything that depends on the images and on the machine."""
+"""Config of the quickstart: settings that depend on the images and the machine."""
 import math
 import os
 import sys
@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from _errors import UserError
-from _quickstart_run import choose_threads, say, seconds_per_step
+from _quickstart_run import choose_threads, print_line, seconds_per_step
 
 TOY = Path(__file__).resolve().parents[1] / 'configs' / 'cmid' / 'cmid_resnet18_toy.py'
 # a first try should use each image several times
@@ -19,7 +19,7 @@ MIN_EPOCHS = 20
 def list_images(folder, work_dir, load=None):
     """Images to train on, as arguments of ``ImageFolder``, and the names of the classes.
 
-    Of a big folder an even choice is taken. The images are written to a list file where some
+    From a large folder an even selection is used. The images are written to a list file if some
     of the folder are left out.
 
     Args:
@@ -29,7 +29,7 @@ def list_images(folder, work_dir, load=None):
             left out. Defaults to None: only names are read.
 
     Returns:
-        tuple[dict, list[str]]: Without classes the list is empty.
+        tuple[dict, list[str]]: Arguments and class names; without classes the list is empty.
 
     Raises:
         UserError: Fewer than two images can be used.
@@ -42,11 +42,11 @@ def list_images(folder, work_dir, load=None):
                         'hundreds, the more the better')
     chosen = files[::math.ceil(len(files) / MAX_IMAGES)]
     if len(chosen) < len(files):
-        say(f'{len(files):,} images: an even choice of {len(chosen):,} of them')
+        print_line(f'{len(files):,} images: an even selection of {len(chosen):,} is used')
     if load is not None:
         chosen = leave_out_broken(folder, chosen, load)
     counts = Counter(Path(file).parent.name for file in chosen)
-    # images beside the class folders belong to no class; every fifth image of a class is a
+    # images outside of the class folders have no class; every fifth image of a class is a
     # query, so each class needs five
     named = len(counts) > 1 and '' not in counts
     classes = sorted(counts) if named and min(counts.values()) >= 5 else []
@@ -66,16 +66,16 @@ def list_images(folder, work_dir, load=None):
 
 
 def leave_out_broken(folder, files, load):
-    """Files that can be used: an accuracy needs all of its images."""
+    """Files that can be used; an accuracy requires all of its images."""
     from cmid_mm.datasets.inspection import inspect_images
     from cmid_mm.utils.one_line import one_line
     report, good = inspect_images(folder, files, **load, max_measured=0,
                                   show_progress=sys.stderr.isatty())
     if report['unusable']:
         file, reason = report['unusable'][0]
-        say(one_line(f'{len(files) - len(good):,} of {len(files):,} images cannot be used and '
-                     f'are left out, for example {file}: {reason}; tools/check_dataset.py '
-                     'lists all'))
+        print_line(one_line(f'{len(files) - len(good):,} of {len(files):,} images cannot be used '
+                            f'and are left out, for example {file}: {reason}; tools/check_dataset.py '
+                            'lists all'))
     if len(good) < 2:
         raise UserError(f'{folder} holds {len(good)} images that can be used: pre-training '
                         'needs some hundreds; tools/check_dataset.py lists the reasons')
@@ -83,7 +83,7 @@ def leave_out_broken(folder, files, load):
 
 
 def make_config(args, dataset, classes, statistics):
-    """The toy config with everything that depends on the images."""
+    """The toy config with the settings that depend on the images."""
     import torch
     from mmengine.config import Config
     cfg = Config.fromfile(TOY)
@@ -101,7 +101,7 @@ def make_config(args, dataset, classes, statistics):
     # queries of k-NN are images that the student is not trained on
     learned = dict(dataset, split='gallery') if classes else dataset
     cfg.train_pipeline[0].update(load)
-    # what breaks later, or in a repetition of the training, does not end it either
+    # images that break later, or in a repetition of the training, do not end it either
     cfg.train_dataloader.update(workers, dataset=dict(
         learned, replace_broken=True, pipeline=cfg.train_pipeline))
     cfg.test_pipeline[0] = load
@@ -136,15 +136,15 @@ def set_length(cfg, epochs):
 
 
 def fit_epochs(cfg, images, seconds):
-    """Epochs that fit into a time, with the number of threads that is fastest."""
+    """Set the epochs that fit into a time, with the fastest number of threads."""
     found, _ = seconds_per_step(cfg, choose_threads())
     if not found:
         return MIN_EPOCHS
     threads = min(found, key=found.get)
-    say(f'seconds a step of {cfg.train_dataloader.batch_size} images: '
-        + ', '.join(f'{value:.2f} with {threads_of(number)}' for number, value in found.items())
-        + f'; training with {threads_of(threads)}')
-    # a margin for checkpoints and for a machine that does other work too
+    measured = ', '.join(f'{value:.2f} with {threads_of(n)}' for n, value in found.items())
+    print_line(f'seconds per step of {cfg.train_dataloader.batch_size} images: {measured}; '
+               f'training with {threads_of(threads)}')
+    # a margin for checkpoints and for other work on the machine
     steps = images // cfg.train_dataloader.batch_size
     epochs = int(seconds / (1.1 * found[threads] * steps))
     return min(max(epochs, 1), MAX_EPOCHS)

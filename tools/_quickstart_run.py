@@ -1,4 +1,4 @@
-"""What both parts of the quickstart need of a run: its speed, a quiet log, its results."""
+"""Runs of the quickstart: their speed, a log without output, their results."""
 import logging
 import statistics
 import time
@@ -12,16 +12,16 @@ SECONDS_BETWEEN_LINES = 15
 START = time.perf_counter()
 
 
-def say(line):
+def print_line(line):
     """Print a line with the time since the start."""
     print(f'[{timedelta(seconds=round(time.perf_counter() - START))}] {line}', flush=True)
 
 
 def choose_threads():
-    """Numbers of threads worth measuring on this machine, the smallest first.
+    """Numbers of threads to measure on this machine, the smallest first.
 
-    Threads that wait for each other spin, so that where other processes use the cores, fewer
-    threads can be many times as fast.
+    Threads that wait for each other spin; where other processes use the cores, fewer threads
+    can be many times as fast.
     """
     import torch
     most = 1 if torch.cuda.is_available() else torch.get_num_threads()
@@ -29,12 +29,12 @@ def choose_threads():
 
 
 def seconds_per_step(cfg, threads=None):
-    """Time of a step, from a few real ones of a model that is thrown away.
+    """Time of a step, measured on a few real steps of a model that is discarded.
 
     Args:
         cfg (Config): Of a training.
-        threads (list[int], optional): Numbers of threads to measure. The fastest stays set
-            for this process. Defaults to None: the present number.
+        threads (list[int], optional): Numbers of threads to measure. The fastest is set for
+            this process. Defaults to None: the present number.
 
     Returns:
         tuple[dict[int, float], int]: Median seconds by the number of threads, empty where
@@ -76,11 +76,11 @@ def endless(loader):
 
 
 class ResultsHook(Hook):
-    """Tests before and after the training, and ends it where it takes too long.
+    """Tests before and after the training, and ends a training that takes too long.
 
     Args:
-        metric (str, optional): Of the config's test evaluator; None tests nothing.
-        seconds (float): The epoch in which they pass is the last.
+        metric (str, optional): Metric of the config's test evaluator; None tests nothing.
+        seconds (float): Time after which the current epoch is the last one.
 
     Attributes:
         before, after (float | None): Values of the metric.
@@ -100,8 +100,8 @@ class ResultsHook(Hook):
     def after_train_epoch(self, runner):
         late = time.perf_counter() - self.started > self.seconds
         if late and runner.epoch + 1 < runner.max_epochs:
-            say(f'the machine became slower than it was measured: ending after epoch '
-                f'{runner.epoch + 1}')
+            print_line(f'the machine is slower than measured: ending after epoch '
+                       f'{runner.epoch + 1}')
             runner.train_loop.stop_training = True
 
     def after_train(self, runner):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from _errors import UserError
-from _quickstart_run import say, seconds_per_step, train
+from _quickstart_run import print_line, seconds_per_step, train
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 
@@ -64,11 +64,11 @@ def task_config(task, scenes, backbone, meta, work_dir, seed):
 
     Args:
         task (str): One of ``TASKS``.
-        scenes (Path): Of ``write_task_scenes``.
+        scenes (Path): Folder of ``write_task_scenes``.
         backbone (str | None): Exported file; None starts from random weights.
-        meta (dict): Of the exported file; both starts normalise as it says.
-        work_dir (Path): For logs and checkpoints.
-        seed (int): Of weights and order.
+        meta (dict): ``meta`` of the exported file, whose normalisation both starts use.
+        work_dir (Path): Folder of logs and checkpoints.
+        seed (int): Seed of weights and order.
     """
     from mmengine.config import Config
     cfg = Config.fromfile(CONFIGS / TASKS[task].config)
@@ -92,8 +92,8 @@ def task_config(task, scenes, backbone, meta, work_dir, seed):
 
 
 def relocate(node, old, new):
-    """Put another folder in place of ``old`` wherever a string of a config begins with it."""
-    # a Config is no dict
+    """Replace the folder ``old`` in all strings of a config that begin with it."""
+    # a Config is not a dict
     items = node.items() if hasattr(node, 'items') else enumerate(node)
     for key, value in list(items):
         if isinstance(value, str) and value.startswith(old):
@@ -109,7 +109,7 @@ def loaders(cfg):
 def fit_epochs(cfg, seconds):
     """Set the epochs that fit into a time, at most those of the config.
 
-    The schedules of the config shrink with them.
+    The schedules of the config are shortened with them.
     """
     found, steps = seconds_per_step(cfg)
     most = epochs = cfg.train_cfg.max_epochs
@@ -124,7 +124,7 @@ def fit_epochs(cfg, seconds):
 
 
 def draw(task, runner, path, title):
-    """Picture of predictions beside the truth, spread over the validation scenes."""
+    """Draw predictions beside the truth, spread over the validation scenes."""
     import torch
     from mmengine.dataset import pseudo_collate
 
@@ -151,27 +151,27 @@ def run_tasks(tasks, backbone, meta, args):
         tasks (list[str]): Some of ``TASKS``.
         backbone (str): Exported file.
         meta (dict): Its ``meta``.
-        args (argparse.Namespace): Of the quickstart.
+        args (argparse.Namespace): Options of the quickstart.
 
     Yields:
         tuple[str, dict]: Task, as soon as it is done, and its metric (the name), cmid,
         scratch, untrained (in percent), epochs and picture (path).
     """
-    # advice for those who write heads and hooks, not for those who run the quickstart
+    # these warnings address authors of heads and hooks, not users of the quickstart
     warnings.filterwarnings('ignore', category=UserWarning, module=r'mm(cv|det|engine|seg)\.')
     work_dir = Path(args.work_dir)
-    say(f'labelled scenes for {", ".join(tasks)} ...')
+    print_line(f'labelled scenes for {", ".join(tasks)} ...')
     scenes = write_task_scenes(work_dir, tasks, meta['bands'], args.seed)
     for task in tasks:
-        yield task, run_task(task, scenes, backbone, meta, args, say_to(sys.stdout))
+        yield task, run_task(task, scenes, backbone, meta, args, print_to(sys.stdout))
 
 
-def say_to(stream):
-    """``say`` that writes to a stream while the output of libraries is discarded."""
-    def say_there(line):
+def print_to(stream):
+    """``print_line`` that writes to a stream while the output of libraries is discarded."""
+    def print_there(line):
         with redirect_stdout(stream):
-            say(line)
-    return say_there
+            print_line(line)
+    return print_there
 
 
 def run_task(task, scenes, backbone, meta, args, report):

@@ -1,19 +1,19 @@
-"""How fast a pre-training is, and why: benchmark.py CONFIG [--published]
+"""Measures the speed of a pre-training and of its parts: benchmark.py CONFIG [--published]
 
 Parts (--parts):
   step    the training step on synthetic input: images/s, memory, operations, utilisation
           (relative to a matrix product measured in the same run), breakdown into phases
   loader  the loader alone, on the images of the config: images/s on one core and with the
-          config's workers, bytes that leave a worker
+          config's workers, bytes that a worker sends
   train   loader, loop and hooks together: images/s, share of the time waiting for data
 
 All numbers are medians with quartiles, after a warm-up. It runs on the GPU where there is
-one, else on the CPU; OMP_NUM_THREADS sets the threads.
+one, otherwise on the CPU; OMP_NUM_THREADS sets the threads.
 
-With a baseline both variants run in turn, step by step in one process, so that their ratio
-holds on a busy machine too. The baseline is the config with
-  --published               the step of the published code (float32, channels first, attention
-                            written out, one pass a view, teacher updated parameter by
+With a baseline both variants alternate steps in one process, so that their ratio is reliable
+on a busy machine too. The baseline is the config with
+  --published               the step of the published code (float32, channels first, no fused
+                            attention, one pass per view, teacher updated parameter by
                             parameter) and, in the part loader, its pipeline, which does
                             everything per sample in Python
   --baseline-options K=V    other settings; with --published on top of it
@@ -27,7 +27,7 @@ import sys
 from pathlib import Path
 
 import _errors
-from _errors import UserError, say
+from _errors import UserError, print_line
 from _launch import apply_options, read_config, set_loader_defaults
 
 PARTS = ('step', 'loader', 'train')
@@ -43,9 +43,10 @@ def parse_args(arguments=None):
     parser.add_argument('--published', action='store_true',
                         help='compare with the step and the loader of the published code')
     parser.add_argument('--steps', type=int, default=20,
-                        help='steps or batches that count (default: 20)')
-    parser.add_argument('--warmup', type=int, default=5, help='those before (default: 5)')
-    parser.add_argument('--batch', type=int, help='images of a step (default: of the config)')
+                        help='steps or batches to measure (default: 20)')
+    parser.add_argument('--warmup', type=int, default=5,
+                        help='steps or batches before these (default: 5)')
+    parser.add_argument('--batch', type=int, help='images per step (default: as in the config)')
     parser.add_argument('--out', type=Path,
                         help='folder for benchmark.json and benchmark.png')
     settings = dict(nargs='+', action=DictAction, default={}, metavar='KEY=VALUE')
@@ -58,7 +59,7 @@ def parse_args(arguments=None):
         if value is not None and value < least:
             raise UserError(f'--{name} must be {least} at least, not {value}')
     if args.out and args.out.exists() and not args.out.is_dir():
-        raise UserError(f'--out {args.out} is a file, but a folder is wanted there')
+        raise UserError(f'--out {args.out} is a file, but must be a folder')
     return args
 
 
@@ -78,7 +79,7 @@ def read_variants(args):
         check_config(variant.cfg)
         if args.batch:
             variant.cfg.train_dataloader.batch_size = args.batch
-        # as for a training
+        # as in a training
         set_loader_defaults(variant.cfg)
     return variants
 
@@ -100,7 +101,7 @@ def measure(variants, parts, steps, warmup):
     from _benchmark.training import measure_training
     from mmengine.utils import ProgressBar
     if {'loader', 'train'} & set(parts):
-        # a wrong folder is reported before time is spent
+        # a wrong folder is reported before the slow parts
         for variant in variants.values():
             build_loader(without_workers(loader_config(variant)))
     results = {}
@@ -135,20 +136,20 @@ def main(arguments=None):
     from mmengine.device import get_device
     machine = describe(torch.device(get_device()))
     images = variants['config'].cfg.train_dataloader.batch_size
-    say(f'{machine["device"]}, {machine["processor"]}: {machine["threads"]} threads on '
-        f'{machine["cores"]} cores, batch {images}, {args.steps} steps after {args.warmup}')
+    print_line(f'{machine["device"]}, {machine["processor"]}: {machine["threads"]} threads on '
+               f'{machine["cores"]} cores, batch {images}, {args.steps} steps after {args.warmup}')
     results = dict(
         command=shlex.join(['python', *sys.argv]), machine=machine, images=images,
         steps=args.steps, warmup=args.warmup)
     results |= measure(variants, args.parts, args.steps, args.warmup)
     for line in lines(results):
-        say(line)
+        print_line(line)
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
         text = json.dumps(results, indent=1)
         (args.out / 'benchmark.json').write_text(text + '\n')
         draw(results, str(args.out / 'benchmark.png'))
-        say(f'\nwritten: {args.out / "benchmark.json"}, {args.out / "benchmark.png"}')
+        print_line(f'\nwritten: {args.out / "benchmark.json"}, {args.out / "benchmark.png"}')
 
 
 if __name__ == '__main__':

@@ -57,7 +57,7 @@ class SampleIndex(int):
         return SampleIndex(int(self) - int(offset), *self._rest())
 
     def __mod__(self, length: int) -> 'SampleIndex':
-        """Keep the attributes when ``RepeatDataset`` takes the index modulo its data set's size."""
+        """Keep the attributes when ``RepeatDataset`` takes a remainder of the index."""
         return SampleIndex(int(self) % int(length), *self._rest())
 
     def _rest(self) -> tuple:

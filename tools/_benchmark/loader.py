@@ -21,12 +21,12 @@ def measure_loaders(variants: dict[str, Variant], steps: int, warmup: int,
     """Numbers of the loader of each variant.
 
     On one core the variants take turns, batch by batch, in this process. With workers they
-    follow one another, because workers read ahead.
+    run one after the other, because workers read ahead.
 
     Args:
         variants (dict[str, Variant]): By name, with ``data_root``.
-        steps (int): Batches that count.
-        warmup (int): Batches before.
+        steps (int): Batches to measure.
+        warmup (int): Batches before these.
         tick (Callable): Called after every batch.
 
     Returns:
@@ -90,7 +90,7 @@ def without_workers(settings: dict) -> dict:
 
 
 def build_loader(settings: dict) -> DataLoader:
-    """The loader as a training builds it.
+    """Build the loader as a training does.
 
     Raises:
         CMIDError, FileNotFoundError: There are no images, or fewer than a batch.
@@ -121,7 +121,7 @@ def _rate_of_workers(settings: dict, steps: int, warmup: int, tick: Callable) ->
     """
     loader = build_loader(settings)
     workers, stream = loader.num_workers, endless(loader)
-    # until the workers run and what they have read ahead is used up
+    # until the workers run and the prefetched batches are used
     for _ in range(warmup + workers * loader.prefetch_factor):
         next(stream)
 

@@ -9,7 +9,7 @@ from torch.utils.benchmark import Timer
 
 
 def describe(device: torch.device) -> dict:
-    """Device, processor, threads and versions, of plain values for JSON."""
+    """Device, processor, threads and versions, as plain values for JSON."""
     gpu = device.type == 'cuda'
     features = getattr(torch.cpu, 'get_capabilities', dict)()
     return dict(

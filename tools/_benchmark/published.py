@@ -1,6 +1,6 @@
 """Step and pipeline of the published code, as a baseline for speed; not for training.
 
-The pipeline does everything per sample in Python on the CPU, and float32 leaves the worker.
+The pipeline computes everything per sample in Python on the CPU, and workers send float32.
 It reproduces the cost of the published one, not its pixels: operations and probabilities are
 those of arXiv 2304.09670's code, their arithmetic is OpenCV's and NumPy's. Location grids are
 computed by array arithmetic; the published code spends about 4 of its 14 ms an image on them,
@@ -19,14 +19,14 @@ from torch import Tensor, nn
 
 from cmid_mm.utils.errors import CMIDError
 
-# settings of the published step: float32, channels first, attention written out, one pass a view
+# settings of the published step: float32, channels first, no fused attention, a pass per view
 PUBLISHED = {
     'optim_wrapper.precision': 'float32',
     'model.fused_attention': False,
     'model.joint_views': False,
     'model.channels_last': False,
 }
-# of MillionAID, in 0..1; the published code has them for every data set
+# statistics of MillionAID, in 0..1; the published code uses them for every data set
 MEAN = np.array([0.33797, 0.3605, 0.3348], np.float32)
 STD = np.array([0.1359, 0.1352, 0.1407], np.float32)
 _LEVELS = np.arange(256)
@@ -36,7 +36,7 @@ _TOKEN = 4
 
 @torch.no_grad()
 def update_in_a_loop(model: nn.Module, momentum: float) -> None:
-    """What ``CMID.update_teacher`` does, one parameter after the other, as published."""
+    """Update the teacher one parameter after the other, as in the published code."""
     for name, module in model.teacher.items():
         pairs = zip(module.parameters(), getattr(model, name).parameters())
         for teacher, student in pairs:
@@ -65,7 +65,7 @@ class PublishedPipeline(BaseTransform):
         self.mask_ratio = mask_ratio
 
     def transform(self, results: dict) -> dict[str, Tensor]:
-        """Make one sample.
+        """Prepare one sample.
 
         Args:
             results (dict): With ``img_path``, an image file that PIL reads.

@@ -1,11 +1,11 @@
-"""The results as lines of text and as a picture."""
+"""Report of the results: lines of text and a picture."""
 from collections.abc import Iterator
 
 from .step import PHASES
 
 
 def lines(results: dict) -> Iterator[str]:
-    """Everything that was measured, part by part.
+    """Lines with all measurements, part by part.
 
     Args:
         results (dict): Part -> variant -> numbers, with what ``benchmark.py`` adds.
@@ -50,7 +50,7 @@ def _rate(numbers: dict) -> str:
 
 
 def _ratio(numbers: dict) -> str:
-    """Of neighbouring steps or batches; empty for the baseline."""
+    """Ratio of adjacent steps or batches; empty for the baseline."""
     if 'ratio' not in numbers:
         return ''
     low, high = numbers['ratio']['quartiles']
@@ -68,7 +68,7 @@ def draw(results: dict, path: str) -> None:
         results (dict): See :func:`lines`.
         path (str): PNG file.
     """
-    # the object interface: pyplot would look for a display
+    # the object interface, because pyplot searches for a display
     from matplotlib.figure import Figure
     parts = [(title, results[part], key) for part, key, title in (
         ('step', 'images_per_second', 'step, synthetic input'),

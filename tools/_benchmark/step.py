@@ -24,8 +24,8 @@ def measure_steps(trainees: dict[str, Trainee], steps: int, warmup: int,
 
     Args:
         trainees (dict[str, Trainee]): By name; they step in turn on the same batch.
-        steps (int): Steps that count.
-        warmup (int): Steps before.
+        steps (int): Steps to measure.
+        warmup (int): Steps before these.
         tick (Callable): Called after every step.
 
     Returns:
@@ -86,7 +86,7 @@ def measure_breakdown(trainee: Trainee, batch: dict, steps: int) -> dict:
 
 @contextmanager
 def record_phases(trainee: Trainee) -> Iterator[list]:
-    """Context manager that notes (phase, begin, end) of the methods that a step calls."""
+    """Context manager that records (phase, begin, end) of the methods that a step calls."""
     model, wrapper, notes = trainee.model, trainee.wrapper, []
     clock = clock_of(trainee.device)
 
@@ -113,8 +113,8 @@ def record_phases(trainee: Trainee) -> Iterator[list]:
 def phase_seconds(notes: list) -> dict:
     """Seconds of each of :data:`PHASES` and of the whole ``step``.
 
-    The heads' share is what the forward pass takes beyond both encoders; the rest is what
-    lies between the phases.
+    The heads' time is that of the forward pass without both encoders; the rest is the time
+    between the phases.
     """
     spent = dict.fromkeys(('forward', 'step', *PHASES), 0.)
     for phase, begin, end in notes:
@@ -162,7 +162,7 @@ def peak_bytes(step: Callable[[], object], device: torch.device) -> int | None:
         return None
     trim = getattr(ctypes.CDLL(None), 'malloc_trim', None)
     if trim is not None:
-        # freed memory that the process has kept would lower the measured peak
+        # freed memory that the process still holds would lower the measured peak
         trim(0)
     try:
         # resets the peak to what is resident now

@@ -20,10 +20,10 @@ _NUMBERS = itertools.count()
 
 
 class Variant(NamedTuple):
-    """What is measured.
+    """Variant of a pre-training to measure.
 
     Attributes:
-        cfg (Config): Of a CMID pre-training.
+        cfg (Config): Config of a CMID pre-training.
         published (bool): Whether the teacher is updated parameter by parameter and samples
             of the loader come from ``PublishedPipeline``.
     """
@@ -37,8 +37,8 @@ class Trainee:
     Attributes:
         model (CMID): With random weights, on the device, in training mode.
         wrapper (OptimWrapper): With the learning rate for the batch.
-        precision (torch.dtype): Of the matrix products.
-        batch_size (int): Images a step.
+        precision (torch.dtype): Type of the matrix products.
+        batch_size (int): Images per step.
     """
 
     def __init__(self, variant: Variant):
@@ -92,7 +92,7 @@ class Trainee:
 
 
 def synthetic_batch(size: int, bands: int, side: int) -> dict:
-    """What the loader returns, of random numbers.
+    """A batch as from the loader, of random numbers.
 
     Views are crops of half the area of images twice as wide as a view; the second one is
     mirrored.
@@ -122,7 +122,7 @@ def quiet_runner(variant: Variant, work_dir: str) -> Runner:
 
     Args:
         variant (Variant): Its config is copied.
-        work_dir (str): For mmengine's log; may be temporary.
+        work_dir (str): Folder of mmengine's log; may be temporary.
     """
     cfg = copy.deepcopy(variant.cfg)
     cfg.update(work_dir=work_dir, launcher='none', log_level='ERROR', resume=False,

@@ -14,16 +14,16 @@ class TimedLoader:
     """A loader that records how long a training waits for each batch.
 
     On a GPU this is the device's wait: from the end of a step until the next batch is there.
-    A host that reads ahead in time costs nothing.
+    A host that reads ahead in time adds nothing.
 
     Args:
-        loader (DataLoader): Of the training.
-        clock (Callable): Returns the present moment.
+        loader (DataLoader): Loader of the training.
+        clock (Callable): Returns the present time.
         on_batch (Callable): Called with the number of batches so far; a true result ends
             the epoch.
 
     Attributes:
-        moments (list[tuple]): Of every batch, when it was requested and when it arrived.
+        moments (list[tuple]): Times at which every batch was requested and arrived.
     """
 
     def __init__(self, loader, clock: Callable, on_batch: Callable[[int], bool]):
@@ -39,7 +39,7 @@ class TimedLoader:
         return getattr(self.loader, name)
 
     def __iter__(self) -> Iterator:
-        # starting an epoch counts as waiting too
+        # the start of an epoch is included in the waiting time
         requested = self.clock()
         for batch in self.loader:
             self.moments.append((requested, self.clock()))
@@ -55,8 +55,8 @@ def measure_training(variant: Variant, steps: int, warmup: int,
 
     Args:
         variant (Variant): Its loader is the config's, also where it is the published step.
-        steps (int): Steps that count.
-        warmup (int): Steps before.
+        steps (int): Steps to measure.
+        warmup (int): Steps before these.
         tick (Callable): Called after every step.
 
     Returns:

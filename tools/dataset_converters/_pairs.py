@@ -1,4 +1,4 @@
-"""Prepares pairs of two dates with change masks, for levir_cd.py and cdd.py."""
+"""Preparation of pairs of two dates with change masks, for levir_cd.py and cdd.py."""
 from collections import Counter
 from typing import NamedTuple
 
@@ -81,7 +81,7 @@ def prepare(pairs, args):
 
 
 def check_counts(entries, parts, pairs, folder):
-    """Refuse a set that lacks files, or whose dates and masks do not belong together."""
+    """Refuse a set that lacks files, or whose dates and masks do not match."""
     counts = Counter(f'{split}/{part}' for split, part, _ in entries)
     wanted = {}
     for split, accepted in pairs.counts.items():
@@ -102,7 +102,7 @@ def write_pair(entries, target, name, pairs):
     Args:
         entries (list[Entry]): Both dates and the mask.
         target (Path): Folder of the split.
-        name (str): Of the pair.
+        name (str): Name of the pair.
         pairs (PairSet): The set.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Functions that the tools of this folder share.
+"""Functions for the tools of this folder.
 
 Importing this module makes ``_errors`` and the package importable from a clone; tools import
 ``UserError`` and ``run`` from here.
@@ -137,7 +137,7 @@ def run_jobs(function, jobs, label, workers):
 
     Args:
         function (Callable): Takes one job; its result must be picklable.
-        jobs (Sequence): One item a call.
+        jobs (Sequence): One item per call.
         label (str): Printed before the progress bar.
         workers (int): Processes; 1 is this process.
 
@@ -171,13 +171,13 @@ def run_jobs(function, jobs, label, workers):
 
 @contextmanager
 def output_folder(out):
-    """Context manager: a folder to fill, which becomes ``out`` only when all is done.
+    """Context manager: a temporary folder, which is renamed to ``out`` at the end.
 
     It is a sibling of ``out``, renamed at the end, and removed where the block fails. The
-    next call removes what a killed one has left.
+    next call removes the folder of a killed one.
 
     Args:
-        out (Path | str): The folder to make.
+        out (Path | str): The folder to create.
 
     Raises:
         UserError: ``out`` is a file, or a folder that is not empty.

@@ -4,8 +4,8 @@ The download folder holds the 23,463 images (*.jpg, 800 x 800, as JPEGImages-tra
 JPEGImages-test or together), one XML file an image in a folder "Annotations" or "Horizontal
 Bounding Boxes", and the lists train.txt, val.txt and test.txt. The result has images/ (hard
 links where the file system has them, else copies) and
-annotations/{train,val,trainval,test}.json. Coordinates are used as they are and cut at the
-image's borders.
+annotations/{train,val,trainval,test}.json. Coordinates are not changed, except that
+boxes are clipped to the image.
 """
 import xml.etree.ElementTree as ElementTree
 
@@ -124,7 +124,7 @@ def read_pair(pair):
         pair (tuple[Path, Path]): Image and XML file.
 
     Returns:
-        dict: What :func:`write_coco` needs.
+        dict: Input of :func:`write_coco`.
     """
     from cmid_mm.datasets.image_reading import read_image
     image, label = pair

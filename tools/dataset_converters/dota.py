@@ -8,7 +8,7 @@ annotations/{train,val,trainval,test}.json with horizontal boxes and, as segment
 oriented quadrilaterals. Tiles of 1024 pixels share 200 with their neighbours; the last one
 of a row or column is moved inside the image, and an image smaller than a tile is padded
 with black at its right and lower side. A box belongs to a tile that holds 0.7 of its area
-or more; its corners are kept, so that they may lie outside, and its flag of difficulty is 2
+or more; its corners are kept, so they may be outside of it, and its difficulty flag is 2
 where the tile's border cuts it. Tiles are named IMAGE__SIZE__LEFT___TOP, which mmrotate
 reads to merge them.
 
@@ -77,7 +77,7 @@ def find_files(folder, splits, wanted):
         list[tuple[str, Path, Path | None]]: Part, image and label file.
 
     Raises:
-        UserError: Files are missing, doubled, too many, or do not belong together.
+        UserError: Files are missing, duplicate, too many, or do not match.
     """
     jobs, counts, must = [], {}, {}
     for split in splits:
@@ -99,7 +99,7 @@ def by_name(folder, files):
     """Files by their name without ending.
 
     Raises:
-        UserError: A name is there twice.
+        UserError: A name occurs twice.
     """
     named = {}
     for file in files:
@@ -166,7 +166,7 @@ def boxes_of_tile(boxes, window, keep):
     found = []
     for index, (quad, label, difficult) in enumerate(boxes):
         share = share_inside(quad, left, top, right, bottom)
-        # rounding does not decide about a box at the limit
+        # a tolerance for rounding at the limit
         if share > 0 and share >= keep - 1e-9:
             whole = share > 1 - 1e-9
             found.append((index, quad - (left, top), label, difficult if whole else CUT))
@@ -182,7 +182,7 @@ def cut(job, args, out):
         out (Path): Folder of the result.
 
     Returns:
-        tuple[list[dict], int, int]: What :func:`write_coco` needs of each tile, the number
+        tuple[list[dict], int, int]: Input of :func:`write_coco` for each tile, the number
         of boxes of the image, and how many are in no tile.
     """
     from cmid_mm.datasets.image_reading import read_image
@@ -238,7 +238,7 @@ def prepare(args, wanted=IMAGES):
 
 
 def link_trainval(out):
-    """Make the part trainval of the files of train and val."""
+    """Create the part trainval from the files of train and val."""
     for part in ('images', 'annfiles'):
         (out / 'trainval' / part).mkdir(parents=True)
         for split in ('train', 'val'):

@@ -7,7 +7,7 @@ The content of the folder decides what is written (into the folder, or to --out)
   A/NAME, B/NAME, label/NAME     train.txt, val.txt: "NAME" without ending
   FILE.json (COCO)               train.json, val.json
 
-Every class gets its share of val; in a COCO file, images with objects and images without.
+Every class has its share in val; in a COCO file, so have images with and without objects.
 The same data, seed and shares give the same lists on every machine.
 """
 import argparse
@@ -36,9 +36,9 @@ def parse_args(arguments=None):
     parser.add_argument(
         '--group', metavar='REGEX',
         help='keep images together whose path gives the same first group (or match), '
-        'e.g. "(.*)_[0-9]+_[0-9]+" for SCENE_ROW_COLUMN.png. Tiles of one scene look '
-        'alike: in both train and val, they make the score one of memory, not of new places')
-    parser.add_argument('--seed', type=int, default=0, help='another one, another split')
+        'e.g. "(.*)_[0-9]+_[0-9]+" for SCENE_ROW_COLUMN.png. Tiles of one scene '
+        'are similar: in both train and val, they make the score too optimistic')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the split (default: 0)')
     parser.add_argument('--out', type=Path,
                         help='folder for the lists (default: beside the data)')
     return parser.parse_args(arguments)
@@ -71,13 +71,13 @@ def split(files, strata, shares, seed=0, group=None):
 
     Args:
         files (list[str]): Paths, ``/`` between the parts.
-        strata (list): Of each file, the kind, such as a class, of which every part gets
-            its share.
+        strata (list): Kind of each file, such as a class; every part gets its share of each
+            kind.
         shares (dict[str, float]): Share of each part but train, in the order of filling.
-        seed (int): Another seed, another split.
+        seed (int): Seed of the split.
         group (str, optional): Regular expression that finds the name of the group in a
-            path: its first group, or all that it matches. Defaults to None: every file is
-            a group of its own.
+            path: its first group, or the whole match. Defaults to None: every file is
+            its own group.
 
     Returns:
         dict[str, list[int]]: Indices in ``files``, in ascending order, of 'train' and of
@@ -95,7 +95,7 @@ def split(files, strata, shares, seed=0, group=None):
         members[group_name(file, group) if group else file].append(index)
     units = defaultdict(list)
     for name, indices in members.items():
-        # a group with images of several classes counts for the most frequent one
+        # a group with images of several classes has the most frequent one
         stratum = Counter(strata[index] for index in indices).most_common(1)[0][0]
         units[stratum].append((sha256(f'{seed}/{name}'.encode()).digest(), indices))
 
@@ -155,7 +155,7 @@ def split_classes(folder, options):
 
 
 def split_stems(folder, names, options):
-    """Lists of images that have partners of the same name in other folders."""
+    """Lists of images with files of the same name in other folders."""
     found = {name: stems_in(folder / name) for name in names}
     for name in names[1:]:
         alone = sorted(found[names[0]] ^ found[name])
@@ -191,7 +191,7 @@ def stems_in(folder):
 
 
 def split_coco(path, options):
-    """COCO files of the parts: the given one with fewer images and annotations."""
+    """COCO files of the parts, with subsets of the images and annotations."""
     try:
         coco = json.loads(path.read_text(encoding='utf-8'))
         images, annotations = coco['images'], coco['annotations']
