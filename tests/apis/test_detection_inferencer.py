@@ -6,6 +6,7 @@ import pytest
 import torch
 from rasters import detection_config, save_detector, write_raster
 
+pytest.importorskip('mmcv.ops')
 pytest.importorskip('mmdet')
 
 from cmid_mm.apis import DetectionInferencer  # noqa: E402
@@ -38,41 +39,26 @@ def infer(tmp_path, raster, rotated=False, classes=('house', 'ship'), **kwargs):
 
 @pytest.mark.parametrize('shape', [(300, 410), (90, 500), (60, 60)])
 def test_every_object_is_found_whole_and_once(tmp_path, shape):
-    """Objects of up to half the overlap, wherever the tiles are cut."""
-    pytest.importorskip('mmcv.ops')
+    """Objects of up to half the overlap, wherever the tiles are cut; the file has the same."""
     pixels, boxes = field_of_objects(*shape)
-    found = infer(tmp_path, write_raster(tmp_path / 'scene.tif', pixels))
+    raster = write_raster(tmp_path / 'scene.tif', pixels)
+    found = infer(tmp_path, raster)
     names = dict(house=0, ship=1)
     assert sorted(map(tuple, np.column_stack(
         [found['boxes'], [names[label] for label in found['labels']]]).tolist())) == sorted(boxes)
     assert list(found['scores']) == sorted(found['scores'], reverse=True)
-
-
-def test_rotated_boxes(tmp_path):
-    pytest.importorskip('mmcv.ops')
-    pixels, boxes = field_of_objects(150, 240)
-    found = infer(tmp_path, write_raster(tmp_path / 'scene.tif', pixels), rotated=True)
-    expected = sorted([(left + right) / 2, (top + bottom) / 2, right - left, bottom - top]
-                      for left, top, right, bottom, _ in boxes)
-    assert sorted(found['boxes'][:, :4].tolist()) == expected
-
-
-def test_the_file_holds_what_was_found(tmp_path):
-    pytest.importorskip('mmcv.ops')
-    pixels, _ = field_of_objects(100, 120)
-    found = infer(tmp_path, write_raster(tmp_path / 'scene.tif', pixels))
     with open(found['boxes_file']) as file:
-        features = json.load(file)['features']
-    assert len(features) == len(found['boxes']) > 5
-    for feature, box, label in zip(features, found['boxes'], found['labels']):
-        assert feature['properties']['label'] == label
-        assert feature['properties']['pixels'][0] == box[:2].tolist()
-        assert feature['properties']['pixels'][2] == box[2:].tolist()
+        features = [feature['properties'] for feature in json.load(file)['features']]
+    assert [(entry['label'], *entry['pixels'][0], *entry['pixels'][2]) for entry in features] == [
+        (label, *box) for label, box in zip(found['labels'], found['boxes'].tolist())]
+    rotated = infer(tmp_path, raster, rotated=True)['boxes'][:, :4].tolist()
+    assert sorted(rotated) == sorted(
+        [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top]
+        for left, top, right, bottom, _ in boxes)
 
 
 @pytest.mark.parametrize('classes', [('house', ), ()])
 def test_classes_without_a_name_are_numbered(tmp_path, classes):
-    pytest.importorskip('mmcv.ops')
     pixels, boxes = field_of_objects(60, 60)
     found = infer(tmp_path, write_raster(tmp_path / 'scene.tif', pixels), classes=classes)
     names = [*classes, 'class 0', 'class 1'][:1] + ['class 1']
