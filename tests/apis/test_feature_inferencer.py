@@ -37,6 +37,11 @@ def model(tmp_path):
 
 
 @pytest.fixture
+def inferencer(model):
+    return FeatureInferencer(*model[:2], device='cpu', show_progress=False)
+
+
+@pytest.fixture
 def images(tmp_path):
     folder = tmp_path / 'images'
     for number in range(5):
@@ -90,11 +95,9 @@ def test_images_of_several_sizes(model, images):
     np.testing.assert_allclose(together['vectors'], alone, rtol=1e-4)
 
 
-def test_broken_images_are_left_out_and_named(model, images):
-    config, path, _ = model
+def test_broken_images_are_left_out_and_named(inferencer, images):
     broken = images / 'class0' / '0.png'
     broken.write_bytes(b'')
-    inferencer = FeatureInferencer(config, path, device='cpu', show_progress=False)
     found = inferencer(str(images))
     assert len(found['paths']) == len(found['vectors']) == 4
     assert [name for name, _ in found['failed']] == [str(broken)]
@@ -103,18 +106,24 @@ def test_broken_images_are_left_out_and_named(model, images):
         inferencer(str(broken))
 
 
-def test_wrong_inputs(model, images, tmp_path):
-    config, path, _ = model
-    inferencer = FeatureInferencer(config, path, device='cpu', show_progress=False)
+@pytest.mark.parametrize('error, culprit, call', [
+    (ValueError, 'holds no image', lambda inferencer, folder: inferencer(folder)),
+    (FileNotFoundError, 'no such file or folder',
+     lambda inferencer, folder: inferencer([f'{folder}/none.png'])),
+    (FileNotFoundError, 'no such config', lambda *_: FeatureInferencer('none.py', 'epoch_3.pth')),
+    (ValueError, 'no config of a pre-training', lambda *_: FeatureInferencer(
+        Config(dict(default_scope='mmseg', model=dict(backbone=THIN))), 'epoch_3.pth')),
+    (FileNotFoundError, 'no such index', lambda _, folder: SceneIndex.load(f'{folder}/none.npz')),
+    (ValueError, r'5 features, the index 4.*epoch_3\.pth',
+     lambda *_: SceneIndex(['a'], np.ones((1, 4)), 'epoch_3.pth').search(np.ones((1, 5))))])
+def test_wrong_inputs(inferencer, tmp_path, error, culprit, call):
     (tmp_path / 'empty').mkdir()
-    with pytest.raises(ValueError, match='holds no image'):
-        inferencer(str(tmp_path / 'empty'))
-    with pytest.raises(FileNotFoundError, match='no such file or folder'):
-        inferencer([str(images / 'none.png')])
-    with pytest.raises(FileNotFoundError, match='no such config'):
-        FeatureInferencer('none.py', path)
-    with pytest.raises(ValueError, match='no config of a pre-training'):
-        FeatureInferencer(Config(dict(default_scope='mmseg', model=dict(backbone=THIN))), path)
+    with pytest.raises(error, match=culprit):
+        call(inferencer, str(tmp_path / 'empty'))
+
+
+def test_other_bands_than_those_of_the_checkpoint_are_refused(model, images):
+    config, path, _ = model
     config.test_dataloader.dataset.datasets[0].pipeline[0].bands = 1
     inferencer = FeatureInferencer(config, path, device='cpu', show_progress=False)
     cv2.imwrite(str(images / 'grey.png'), landscape(70, 70, bands=1))
@@ -122,9 +131,7 @@ def test_wrong_inputs(model, images, tmp_path):
         inferencer(str(images / 'grey.png'))
 
 
-def test_similar_scenes_are_found(model, images, tmp_path):
-    config, path, _ = model
-    inferencer = FeatureInferencer(config, path, device='cpu', show_progress=False)
+def test_similar_scenes_are_found(inferencer, images, tmp_path):
     index = SceneIndex.build(inferencer, str(images))
     index.save(str(tmp_path / 'index.npz'))
     loaded = SceneIndex.load(str(tmp_path / 'index.npz'))
@@ -143,16 +150,10 @@ def test_the_order_of_an_index_is_that_of_the_cosine():
                                [1, 10 / np.sqrt(101), 0, -1], atol=1e-6)
 
 
-def test_wrong_indices(tmp_path):
-    index = SceneIndex(['a'], np.ones((1, 4)), 'epoch_3.pth')
-    with pytest.raises(ValueError, match=r'5 features, the index 4.*epoch_3\.pth'):
-        index.search(np.ones((1, 5)))
-    with pytest.raises(FileNotFoundError, match='no such index'):
-        SceneIndex.load(str(tmp_path / 'none.npz'))
+def test_other_archives_are_no_index(tmp_path):
     np.savez(tmp_path / 'other.npz', a=np.ones(2))
-    with pytest.raises(ValueError, match='is no index of scenes'):
-        SceneIndex.load(str(tmp_path / 'other.npz'))
-    with open(tmp_path / 'pickled.npz', 'wb') as file:
-        np.savez(file, paths=np.array([print], object), vectors=np.ones((1, 2)), model='')
-    with pytest.raises(ValueError, match='is no index of scenes'):
-        SceneIndex.load(str(tmp_path / 'pickled.npz'))
+    np.savez(tmp_path / 'pickled.npz', paths=np.array([print], object), vectors=np.ones((1, 2)),
+             model='')
+    for name in ('other', 'pickled'):
+        with pytest.raises(ValueError, match='is no index of scenes'):
+            SceneIndex.load(str(tmp_path / f'{name}.npz'))
