@@ -121,7 +121,7 @@ def test_ground_control_points_are_kept(model, tmp_path):
 def said(monkeypatch):
     """Lines that inferencers have logged."""
     lines = []
-    monkeypatch.setattr(SegmentationInferencer, 'say', lambda self, line: lines.append(line))
+    monkeypatch.setattr(SegmentationInferencer, 'log', lambda self, line: lines.append(line))
     return lines
 
 
