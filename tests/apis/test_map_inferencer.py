@@ -11,6 +11,8 @@ from mmengine.registry import MODELS
 from PIL import Image
 from rasters import (
     CRS,
+    MEAN,
+    STD,
     landscape,
     save_segmentor,
     segmentation_config,
@@ -81,8 +83,7 @@ def test_one_pass_is_the_prediction_of_the_model(model, tmp_path):
     raster = write_raster(tmp_path / 'scene.tif', pixels)
     found, = infer(model, raster, tmp_path / 'out', tile=512)
     inferencer = SegmentationInferencer(*model, device='cpu')
-    mean, std = (torch.tensor(values)[:, None, None]
-                 for values in ([86., 92., 85.], [35., 34., 36.]))
+    mean, std = (torch.tensor(values)[:, None, None] for values in (MEAN, STD))
     image = (torch.from_numpy(pixels).permute(2, 0, 1) - mean) / std
     with torch.no_grad():
         scores = inferencer.model.decode_head(inferencer.model.backbone(image[None]))[0]
@@ -178,14 +179,18 @@ def test_without_a_georeference(model, tmp_path, said):
         assert file.crs is None and file.shape == (50, 60)
 
 
-def test_change_between_two_dates(tmp_path):
+@pytest.fixture
+def change_model(tmp_path):
     config = segmentation_config(pair=True, classes=2)
-    model = config, save_segmentor(config, tmp_path / 'change.pth')
+    return config, save_segmentor(config, tmp_path / 'change.pth')
+
+
+def test_change_between_two_dates(change_model, tmp_path):
     dates = [write_raster(tmp_path / f'{name}.tif', landscape(150, 220, seed=seed))
              for seed, name in enumerate('ab')]
-    tiled, = infer(model, dates, tmp_path / 'tiled', kind=ChangeInferencer)
-    whole, = infer(model, dates, tmp_path / 'whole', kind=ChangeInferencer, tile=512)
-    again, = infer(model, [dates[0]] * 2, tmp_path / 'same', kind=ChangeInferencer)
+    tiled, = infer(change_model, dates, tmp_path / 'tiled', kind=ChangeInferencer)
+    whole, = infer(change_model, dates, tmp_path / 'whole', kind=ChangeInferencer, tile=512)
+    again, = infer(change_model, [dates[0]] * 2, tmp_path / 'same', kind=ChangeInferencer)
     assert set(np.unique(read(tiled['map']))) == {0, 1}
     np.testing.assert_array_equal(read(tiled['map']), read(whole['map']))
     # the difference of a date and itself is zero everywhere
@@ -193,19 +198,17 @@ def test_change_between_two_dates(tmp_path):
     assert os.path.getsize(tiled['picture']) > 1000
 
 
-def test_two_dates_must_lie_on_one_grid(tmp_path):
-    config = segmentation_config(pair=True, classes=2)
-    model = config, save_segmentor(config, tmp_path / 'change.pth')
+def test_two_dates_must_lie_on_one_grid(change_model, tmp_path):
     first = write_raster(tmp_path / 'a.tif', landscape(60, 80))
     smaller = write_raster(tmp_path / 'b.tif', landscape(60, 70))
     moved = write_raster(tmp_path / 'c.tif', landscape(60, 80),
                          transform=rasterio.transform.from_origin(500010, 5400000, 0.5, 0.5))
     for second, complaint in [(smaller, '70 x 60 pixels'), (moved, 'is not at the location')]:
         with pytest.raises(ImageError, match=complaint) as error:
-            infer(model, [first, second], tmp_path / 'out', kind=ChangeInferencer)
+            infer(change_model, [first, second], tmp_path / 'out', kind=ChangeInferencer)
         assert 'gdalwarp' in str(error.value) and second in str(error.value)
     with pytest.raises(ValueError, match='2 date'):
-        infer(model, first, tmp_path / 'out')
+        infer(change_model, first, tmp_path / 'out')
 
 
 @pytest.mark.parametrize(('bands', 'dtype', 'complaint'), [
@@ -250,32 +253,29 @@ def test_bgr_models_of_mmseg(model, tmp_path):
     np.testing.assert_array_equal(read(found['map']), read(turned['map']))
 
 
-def test_wrong_checkpoints(model, tmp_path):
-    config, good = model
-    content = torch.load(good, weights_only=True)
-    state = content['state_dict']
+@pytest.mark.parametrize('name, classes, error, culprit', [
+    ('backbone', 4, ValueError, 'backbone.pth .* missing .decode_head.* without the rest'),
+    ('other', 4, ValueError, 'other.pth .* missing .backbone.* another model'),
+    ('segmentor', 5, ValueError, r'conv_seg.weight \(4, 6, 1, 1\) -> \(5, 6'),
+    ('none', 4, FileNotFoundError, 'no such checkpoint')])
+def test_wrong_checkpoints(model, tmp_path, name, classes, error, culprit):
+    state = torch.load(model[1], weights_only=True)['state_dict']
     backbone = {key: value for key, value in state.items() if key.startswith('backbone.')}
     torch.save(dict(state_dict=backbone), tmp_path / 'backbone.pth')
-    with pytest.raises(ValueError, match='backbone.pth .* missing .decode_head.* without the rest'):
-        SegmentationInferencer(config, str(tmp_path / 'backbone.pth'), device='cpu')
     torch.save(dict(state_dict={'other.weight': torch.ones(2)}), tmp_path / 'other.pth')
-    with pytest.raises(ValueError, match='other.pth .* missing .backbone.* another model'):
-        SegmentationInferencer(config, str(tmp_path / 'other.pth'), device='cpu')
-    with pytest.raises(ValueError, match=r'conv_seg.weight \(4, 6, 1, 1\) -> \(5, 6'):
-        SegmentationInferencer(segmentation_config(classes=5), good, device='cpu')
-    with pytest.raises(FileNotFoundError, match='no such checkpoint'):
-        SegmentationInferencer(config, str(tmp_path / 'none.pth'), device='cpu')
+    with pytest.raises(error, match=culprit):
+        SegmentationInferencer(segmentation_config(classes=classes), str(tmp_path / f'{name}.pth'),
+                               device='cpu')
 
 
-def test_inputs_that_are_not_there(model, tmp_path):
+@pytest.mark.parametrize('name, error, culprit', [
+    ('empty', FileNotFoundError, 'holds no raster'),
+    ('none.tif', FileNotFoundError, 'no such raster'), ('fake.tif', ImageError, 'is no GeoTIFF')])
+def test_inputs_that_are_not_there(model, tmp_path, name, error, culprit):
     (tmp_path / 'empty').mkdir()
-    with pytest.raises(FileNotFoundError, match='holds no raster'):
-        infer(model, str(tmp_path / 'empty'), tmp_path / 'out')
-    with pytest.raises(FileNotFoundError, match='no such raster'):
-        infer(model, str(tmp_path / 'none.tif'), tmp_path / 'out')
     (tmp_path / 'fake.tif').write_text('<VRTDataset rasterXSize="1" rasterYSize="1"/>')
-    with pytest.raises(ImageError, match='is no GeoTIFF'):
-        infer(model, str(tmp_path / 'fake.tif'), tmp_path / 'out')
+    with pytest.raises(error, match=culprit):
+        infer(model, str(tmp_path / name), tmp_path / 'out')
 
 
 def test_a_folder_of_rasters_and_equal_names(model, tmp_path):
