@@ -3,6 +3,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 from mmengine.config import Config
 from small_models import TINY_SWIN
 
@@ -54,6 +55,22 @@ def tiny_config(folder, work_dir='run', options=None):
     cfg.test_dataloader = cfg.test_cfg = cfg.test_evaluator = None
     cfg.launcher = 'none'
     return cfg
+
+
+def assert_same_run(one, other, steps=8):
+    """Two loaded checkpoints have the same losses, weights and state of the optimiser."""
+    losses = [losses_of_run(run) for run in (one, other)]
+    assert losses[0] == losses[1] and len(losses[0]) == steps
+    for key, value in one['state_dict'].items():
+        assert torch.equal(value, other['state_dict'][key]), key
+    for number, state in one['optimizer']['state'].items():
+        for key, value in state.items():
+            assert torch.equal(value, other['optimizer']['state'][number][key]), key
+
+
+def losses_of_run(checkpoint):
+    """Loss of every step."""
+    return checkpoint['message_hub']['log_scalars']['train/loss']._log_history.tolist()
 
 
 def tiny_runner(folder, work_dir='run', options=None):

@@ -12,6 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from PIL import Image
+from tiny_run import assert_same_run
 
 from cmid_mm.checkpoints.files import load_checkpoint_file
 from cmid_mm.engine.hooks import PicturesHook, ProbeHook, ProgressHook
@@ -58,22 +59,11 @@ def lines(folder, work_dir, key):
     return [row for row in rows if key in row]
 
 
-def assert_same(one, other):
-    for key, value in one['state_dict'].items():
-        assert torch.equal(value, other['state_dict'][key]), key
-    for number, state in one['optimizer']['state'].items():
-        for key, value in state.items():
-            assert torch.equal(value, other['optimizer']['state'][number][key]), key
-    losses = [run['message_hub']['log_scalars']['train/loss']._log_history.tolist()
-              for run in (one, other)]
-    assert losses[0] == losses[1] and len(losses[0]) == 8
-
-
 def test_watching_changes_nothing(folder, watched):
     labelled_runner(folder, 'alone', OFF).train()
     assert not lines(folder, 'alone', PROBES[0])
     assert not list((folder / 'alone').glob('**/vis_image'))
-    assert_same(checkpoint(folder, 'alone'), checkpoint(folder, 'watched'))
+    assert_same_run(checkpoint(folder, 'alone'), checkpoint(folder, 'watched'))
 
 
 def test_watching_changes_nothing_after_a_resume(folder, watched):
@@ -81,7 +71,7 @@ def test_watching_changes_nothing_after_a_resume(folder, watched):
     (folder / 'resumed' / 'epoch_1.pth').write_bytes(
         (folder / 'watched' / 'epoch_1.pth').read_bytes())
     labelled_runner(folder, 'resumed', WATCHED, resume=True).train()
-    assert_same(checkpoint(folder, 'resumed'), checkpoint(folder, 'watched'))
+    assert_same_run(checkpoint(folder, 'resumed'), checkpoint(folder, 'watched'))
     row, = lines(folder, 'resumed', PROBES[0])
     assert row['step'] == 2
     for name in PROBES:

@@ -47,11 +47,6 @@ def test_a_missing_library_is_named(vectors, method, name, cure, monkeypatch):
         embed(vectors, method)
 
 
-def test_too_few_images_are_told(vectors):
-    with pytest.raises(ValueError, match='4 images are too few'):
-        embed(vectors[:4], 'pca')
-
-
 def test_folders_are_classes():
     names, labels = folder_classes(['d/train/b/1.png', 'd/train/a/1.png', 'd/val/b/2.png'], 'd')
     assert (names, labels) == (['a', 'b'], [1, 0, 1])

@@ -50,8 +50,3 @@ def test_components_are_uncorrelated_and_signed():
     assert np.allclose(covariance, np.diag(np.diag(covariance)), atol=1e-8)
     assert (np.diff(np.diag(covariance)) < 0).all()
     assert (values.max(0) >= -values.min(0)).all()
-
-
-def test_vectors_are_refused():
-    with pytest.raises(ValueError, match='out_type=featmap'):
-        pca_colours([np.zeros(16)])

@@ -39,16 +39,6 @@ def test_maps_are_those_of_the_backbone(settings, stage, size):
     assert not model._forward_hooks and not any(m._forward_hooks for m in model.modules())
 
 
-def test_unknown_stages_are_refused():
-    model = MODELS.build(dict(type='ResNet', depth=18))
-    with pytest.raises(ValueError, match='ResNet has no stage 5: stages count from 1 to 4'):
-        with stage_maps(model, 5):
-            pass
-    with pytest.raises(ValueError, match='no known family'):
-        with stage_maps(torch.nn.Linear(1, 1), 1):
-            pass
-
-
 def config(**changes):
     train = dict(dataset=dict(pipeline=[
         dict(type='LoadRSImage', bands=4, shortest_side=203), dict(type='PackViews')]))
@@ -68,10 +58,3 @@ def test_images_are_read_at_a_size():
     assert dict(steps[0]) == dict(type='LoadRSImage', bands=4)
     assert steps[2].crop_size == 96
     assert 'datasets' in tested.test_dataloader.dataset
-
-
-def test_refused():
-    with pytest.raises(ValueError, match='a size of 0 px'):
-        read_at(config(), 0)
-    with pytest.raises(ValueError, match='no pipeline of .* reads images with LoadRSImage'):
-        read_at(Config(dict(model=dict())))
