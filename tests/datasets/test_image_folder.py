@@ -10,6 +10,7 @@ from mmpretrain.registry import DATASETS
 from view_batches import two_views
 
 from cmid_mm.datasets import ImageFolder
+from cmid_mm.utils.errors import CMIDError
 from cmid_mm.utils.keyed_random import SampleIndex, view_key
 
 CLASSES = {'river': 12, 'Urban': 7, 'field': 3}
