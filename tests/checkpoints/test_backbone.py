@@ -27,24 +27,17 @@ def test_addresses_are_downloaded_and_read_as_untrusted_files(tmp_path, monkeypa
 def test_damaged_safetensors(tmp_path):
     pytest.importorskip('safetensors')
     path = tmp_path / 'x.safetensors'
+    with pytest.raises(FileNotFoundError, match='no such checkpoint'):
+        read_backbone_file(str(path))
     path.write_bytes(b'no such thing')
     with pytest.raises(ValueError, match='cannot be read as safetensors'):
         read_backbone_file(str(path))
-    with pytest.raises(FileNotFoundError, match='no such checkpoint'):
-        read_backbone_file(str(tmp_path / 'y.safetensors'))
 
 
 def test_a_prefix_that_no_key_has_means_none(tmp_path):
     torch.save({'backbone.a': torch.ones(1), 'head.b': torch.ones(1)}, tmp_path / 'b.pth')
     for prefix, keys in ((None, {'a'}), ('encoder.', {'a'}), ('head', {'b'})):
         assert set(read_backbone_file(str(tmp_path / 'b.pth'), prefix=prefix).tensors) == keys
-
-
-@pytest.mark.parametrize('meta,text', [
-    ({}, 'b.pth'), (dict(epoch=0), 'b.pth (epoch 0)'),
-    (dict(encoder='teacher', bands=4, epoch=18), 'b.pth (teacher, 4 bands, epoch 18)')])
-def test_name_in_reports(meta, text):
-    assert str(BackboneFile('b.pth', {}, meta)) == text
 
 
 @pytest.mark.parametrize('dataset_meta, expected', [
@@ -54,5 +47,6 @@ def test_exports_state_how_raw_values_became_bytes(dataset_meta, expected):
     state = {'backbone.weight': torch.ones(2), 'data_preprocessor.mean': torch.zeros(4),
              'data_preprocessor.std': torch.ones(4)}
     meta = extract_backbone(dict(
-        state_dict=state, meta=dict(dataset_meta=dataset_meta, epoch=2)))['meta']
-    assert meta['loading'] == expected and meta['bands'] == 4 and meta['epoch'] == 2
+        state_dict=state, meta=dict(dataset_meta=dataset_meta, epoch=0)))['meta']
+    assert meta['loading'] == expected
+    assert str(BackboneFile('b.pth', {}, meta)) == 'b.pth (student, 4 bands, epoch 0)'

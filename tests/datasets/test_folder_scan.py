@@ -63,13 +63,10 @@ def test_the_first_process_scans_for_all(tree, monkeypatch):
     refused(lambda: on_first_process(None), MissingFileError, 'none does not exist')
 
 
-def test_bad_folders_are_named(tree, tmp_path, monkeypatch):
-    root = str(tree(NAMES))
-    refused(lambda: scan_folder(f'{root}/none'), FileNotFoundError, 'does not exist', 'none')
-    refused(lambda: scan_folder(f'{root}/top.bmp'), CMIDError, 'is not a folder', 'top.bmp')
-
+def test_a_folder_that_cannot_be_read_is_named(tree, monkeypatch):
     def forbidden(path):
         raise PermissionError(13, 'Permission denied', path)
 
+    root = str(tree(NAMES))
     monkeypatch.setattr(os, 'scandir', forbidden)
     refused(lambda: scan_folder(root), CMIDError, 'cannot be read .Permission denied', root)

@@ -1,7 +1,7 @@
 """What one pass over the images reports, and which of them a training can use."""
+import contextlib
 import json
 import os
-import shutil
 
 import numpy as np
 import pytest
@@ -11,7 +11,6 @@ from cmid_mm.datasets import ImageFolder, parallel_reading
 from cmid_mm.datasets.image_reading import ImageError
 from cmid_mm.datasets.inspection import folder_statistics, inspect_images
 from cmid_mm.datasets.inspection.band_statistics import histograms
-from cmid_mm.utils.errors import CMIDError, MissingFileError
 
 
 @pytest.fixture
@@ -40,6 +39,11 @@ def moments(images):
     return mean, np.sqrt(np.mean([(values**2).mean(0) for values in flat], 0) - mean**2)
 
 
+def assert_moments(found, expected, rtol=1e-7):
+    for name, values in zip(('mean', 'std'), expected, strict=True):
+        np.testing.assert_allclose(found[name], values, rtol=rtol)
+
+
 def test_damaged_files_are_told_from_good_ones(root):
     paths = write_images(root, 40)
     reasons = damage(paths[3::5])
@@ -47,12 +51,11 @@ def test_damaged_files_are_told_from_good_ones(root):
     assert agree({str(root / file): reason for file, reason in report['unusable']}, reasons)
     assert [str(root / file) for file in good] == [
         str(path) for path in paths if str(path) not in reasons]
-    assert report['width'] == [48, 48, 48] and report['height'] == [40, 40, 40]
+    assert report['width'] == [48] * 3 and report['height'] == [40] * 3
     assert report['bands'] == 3 and not report['value_range_needed']
     # the file of five bands can be decoded, but is not usable
     assert report['kinds'] == [[3, False, 'uint8', len(good)], [5, False, 'uint8', 1]]
     assert report['formats'] == dict(JPEG=len(good), TIFF=1)
-    assert report['measured'] == len(good)
 
 
 OPTIONS = [dict(), dict(bands=1), dict(bands=4), dict(bands=9), dict(bands=3),
@@ -70,25 +73,19 @@ def test_usable_is_what_training_takes(root, write, write_tiff, scene):
     results = set()
     for option in OPTIONS:
         report, good = inspect(root, **option)
-        load = dict(option, bands=report['bands'])
-        dataset = ImageFolder(str(root), pipeline=[dict(type='LoadRSImage', **load)])
+        dataset = ImageFolder(str(root), pipeline=[
+            dict(type='LoadRSImage', **dict(option, bands=report['bands']))])
         loaded = {}
         for i in range(len(dataset)):
-            try:
-                results_of_loader = dataset[i]
-            except ImageError:
-                continue
-            loaded[results_of_loader['img_path'].removeprefix(f'{root}/')] = (
-                results_of_loader['img'])
+            with contextlib.suppress(ImageError):
+                image = dataset[i]
+                loaded[image['img_path'].removeprefix(f'{root}/')] = image['img']
         assert list(loaded) == good, option
         results.add(tuple(good))
         # the statistics are those of the images that the loader gives, and of no others
-        found, images = report['statistics'], list(loaded.values())
-        if report['measured'] == len(images) > 0:
-            mean, std = moments(images)
+        if report['measured'] == len(loaded) > 0:
             # the loader maps deep values in float32, which rounds some ties otherwise
-            np.testing.assert_allclose(found['mean'], mean, rtol=1e-3)
-            np.testing.assert_allclose(found['std'], std, rtol=1e-3)
+            assert_moments(report['statistics'], moments([*loaded.values()]), rtol=1e-3)
     assert len(results) >= 5
 
 
@@ -129,19 +126,17 @@ def test_sizes_and_small_images(root, write):
 
 
 def test_equal_files_have_equal_bytes(root, write, scene):
-    first = write('data/c.png', scene)
-    for name in ('a.png', 'deep.jpg', 'z.png'):
-        shutil.copy(first, root / name)
+    for name in ('a.png', 'c.png', 'z.png'):
+        size = os.path.getsize(write(f'data/{name}', scene))
+    (root / 'a.png').rename(root / 'a.jpg')
     write('data/other.png', scene + 1)
     for name in ('x.bmp', 'y.bmp'):
-        write(f'data/{name}', scene[::2])
+        small = os.path.getsize(write(f'data/{name}', scene[::2]))
     for name in ('empty1.png', 'empty2.png'):
         (root / name).touch()
     report, _ = inspect(root)
-    assert report['duplicates'] == [['a.png', 'c.png', 'deep.jpg', 'z.png'],
-                                    ['x.bmp', 'y.bmp']]
-    assert report['duplicate_bytes'] == (
-        3 * os.path.getsize(first) + os.path.getsize(root / 'x.bmp'))
+    assert report['duplicates'] == [['a.jpg', 'c.png', 'z.png'], ['x.bmp', 'y.bmp']]
+    assert report['duplicate_bytes'] == 2 * size + small
 
 
 def test_one_colour_and_no_valid_pixel(root, write, write_tiff, scene):
@@ -151,15 +146,13 @@ def test_one_colour_and_no_valid_pixel(root, write, write_tiff, scene):
     write('data/almost.png', almost)
     deep = scene.astype(np.float32)
     write_tiff('data/full.tif', deep)
-    part = deep.copy()
-    part[..., 1] = np.nan
-    write_tiff('data/one_band_nan.tif', part)
     write_tiff('data/nan.tif', np.full_like(deep, np.nan))
-    part[..., 1] = -1
-    write_tiff('data/nodata.tif', part, nodata=-1)
-    part[:] = 8
-    part[:5] = -1
-    write_tiff('data/flat_but_nodata.tif', part, nodata=-1)
+    deep[..., 1] = np.nan
+    write_tiff('data/one_band_nan.tif', deep)
+    deep[..., 1] = -1
+    write_tiff('data/nodata.tif', deep, nodata=-1)
+    deep[:5], deep[5:] = -1, 8
+    write_tiff('data/flat_but_nodata.tif', deep, nodata=-1)
     report, _ = inspect(root, value_range=(0, 300))
     assert report['constant'] == ['flat.png', 'flat_but_nodata.tif']
     assert report['empty_bands'] == ['nan.tif', 'nodata.tif', 'one_band_nan.tif']
@@ -183,22 +176,18 @@ def test_statistics_of_photographs_are_exact(root, write, monkeypatch):
               for i in range(6)]
     for i, image in enumerate(images):
         write(f'data/{i}.png', image)
-    found, (mean, std) = statistics(root), moments(images)
-    np.testing.assert_allclose(found['mean'], mean)
-    np.testing.assert_allclose(found['std'], std)
-    np.testing.assert_allclose(found['std_fraction'], std / 255)
+    found = statistics(root)
+    assert_moments(found, moments(images))
+    np.testing.assert_allclose(found['std_fraction'], np.array(found['std']) / 255)
     assert found['min'] == np.min([image.min((0, 1)) for image in images], 0).tolist()
     assert found['max'] == np.max([image.max((0, 1)) for image in images], 0).tolist()
     assert found['value_range'] is None and found['bands'] == 3
     # fewer images are an even choice
     for options in (dict(max_images=2), dict(max_measured=2)):
-        report = folder_statistics(str(root), show_progress=False, **options)
-        assert (report['found'], report['measured']) == (6, 2)
-        np.testing.assert_allclose(report['statistics']['mean'], moments(images[::5])[0])
+        assert_moments(statistics(root, **options), moments(images[::5]))
     # a grey image among coloured ones counts as it is loaded
     write('data/grey.png', images[0][..., 0])
-    mean, _ = moments([*images, np.repeat(images[0][..., :1], 3, 2)])
-    np.testing.assert_allclose(statistics(root)['mean'], mean)
+    assert_moments(statistics(root), moments([*images, np.repeat(images[0][..., :1], 3, 2)]))
     # large images are counted in parts, because OpenCV counts in float32
     whole = histograms(images[5])
     monkeypatch.setattr('cmid_mm.datasets.inspection.band_statistics._EXACT', 40)
@@ -206,8 +195,7 @@ def test_statistics_of_photographs_are_exact(root, write, monkeypatch):
 
 
 def test_deep_rasters_get_a_range_that_loading_confirms(root, write_tiff):
-    random = np.random.default_rng(1)
-    images = []
+    random, images = np.random.default_rng(1), []
     for i in range(4):
         image = random.normal([300, 1000, 2000, 50], [50, 100, 10, 5], (32, 32, 4))
         images.append(image.round().astype(np.uint16))
@@ -215,29 +203,23 @@ def test_deep_rasters_get_a_range_that_loading_confirms(root, write_tiff):
         write_tiff(f'data/{i}.tif', images[-1], nodata=7)
     found = statistics(root)
     valid = np.concatenate([image.reshape(-1, 4)[1:] for image in images])
-    expected = np.percentile(valid, (0.1, 99.9), axis=0).T
-    np.testing.assert_allclose(found['percentiles'], expected)
-    assert found['value_range'] == found['percentiles']
-    assert found['min'] == valid.min(0).tolist()
+    np.testing.assert_allclose(found['percentiles'], np.percentile(valid, (0.1, 99.9), axis=0).T)
+    assert found['value_range'] == found['percentiles'] and found['min'] == valid.min(0).tolist()
     loaded = ImageFolder(str(root), pipeline=[dict(
         type='LoadRSImage', bands=4, value_range=found['value_range'])])
-    mean, std = moments([loaded[i]['img'] for i in range(4)])
-    np.testing.assert_allclose(found['mean'], mean, rtol=1e-6)
-    np.testing.assert_allclose(found['std'], std, rtol=1e-6)
+    assert_moments(found, moments([loaded[i]['img'] for i in range(4)]), rtol=1e-6)
     given = statistics(root, value_range=(0, 4000), band_indices=(2, 0))
     assert given['bands'] == 2 and given['value_range'] == [0, 4000]
     np.testing.assert_allclose(given['mean'], valid.mean(0)[[2, 0]] * 255 / 4000, atol=1)
 
 
 def test_infrared_counts_though_gdal_marks_it_as_alpha(root, scene, write_tiff):
-    image = np.dstack([scene, scene[..., 1]])
-    write_tiff('data/infrared.tif', image)
-    found = statistics(root)
-    assert found['bands'] == 4
-    np.testing.assert_allclose(found['mean'], image.mean((0, 1)))
-    image[..., 3] = 255
-    write_tiff('data/infrared.tif', image)
-    assert statistics(root)['bands'] == 3
+    for last, bands in ((scene[..., 1], 4), (np.full_like(scene[..., 1], 255), 3)):
+        image = np.dstack([scene, last])
+        write_tiff('data/infrared.tif', image)
+        found = statistics(root)
+        assert found['bands'] == bands
+        np.testing.assert_allclose(found['mean'], image.mean((0, 1))[:bands])
 
 
 def test_a_constant_band_can_be_divided_by_its_range_and_deviation(root, write_tiff):
@@ -247,16 +229,10 @@ def test_a_constant_band_can_be_divided_by_its_range_and_deviation(root, write_t
 
 
 def test_nothing_usable(root):
-    with pytest.raises(CMIDError, match='data holds no image'):
-        inspect_images(str(root))
-    with pytest.raises(MissingFileError, match='gone does not exist'):
-        inspect_images(str(root / 'gone'))
     (root / 'x.jpg').touch()
     report, good = inspect(root)
     assert report['usable'] == 0 and report['width'] is None and good == []
     assert report['duplicates'] == [] and report['bands'] is report['statistics'] is None
-    with pytest.raises(CMIDError, match='no usable image; the first: x.jpg is empty'):
-        folder_statistics(str(root), show_progress=False)
 
 
 def test_real_images(real_data):

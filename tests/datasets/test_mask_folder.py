@@ -2,7 +2,7 @@
 import pytest
 from mmpretrain.registry import DATASETS
 
-from cmid_mm.utils.errors import CMIDError, MissingFileError
+from cmid_mm.utils.errors import MissingFileError
 
 METAINFO = dict(classes=('field', 'wood'), palette=[(0, 0, 0), (9, 9, 9)])
 SEGMENTATION = dict(img_path='images', seg_map_path='masks')
@@ -59,17 +59,3 @@ def test_a_list_names_nothing_outside(tree, name):
     (root / 'train.txt').write_text(name.format(root=root) + '\n')
     with pytest.raises(MissingFileError, match='/images lacks 1 of 1 files'):
         build(root, ann_file='train.txt')
-
-
-@pytest.mark.parametrize('names, arguments, culprit', [
-    (['images/a.png', 'masks/x.png'], {}, '/masks lacks 1 of 1 files: a'),
-    (['images/a.png', 'images/a.jpg', 'masks/a.png'], {}, 'a.png and .*a.jpg'),
-    (['images/x', 'masks/x'], {}, 'there is no image'), (['x'], {}, 'images does not exist'),
-    (['images/a.png', 'masks/a.png'], dict(ann_file='val.txt'), 'val.txt does not exist'),
-    (['images/a.png'], dict(metainfo=dict(METAINFO, palette=[(0, 0, 0)])),
-     '2 classes and 1 colours'),
-    (['images/a.png'], dict(metainfo=None), '0 classes')])
-def test_wrong_folders_and_arguments(tree, names, arguments, culprit):
-    root = tree(names)
-    with pytest.raises((CMIDError, MissingFileError), match=culprit):
-        build(root, **arguments)

@@ -20,26 +20,16 @@ def test_nothing_but_views_boxes_keys_and_mark(bands):
     results, item = packed(bands)
     assert list(item) == ['inputs', 'view_boxes', 'view_keys', 'broken']
     assert item['inputs'].dtype == torch.uint8 and item['inputs'].is_contiguous()
-    for view in range(2):
-        assert np.array_equal(item['inputs'][view].permute(1, 2, 0),
-                              results['views'][view])
-    assert np.array_equal(item['view_boxes'], results['view_boxes'])
-    assert np.array_equal(item['view_keys'], results['view_keys'])
-    assert item['view_boxes'].dtype == torch.float32
-    assert item['view_keys'].dtype == torch.int64
+    assert np.array_equal(item['inputs'].permute(0, 2, 3, 1), results['views'])
+    for name, dtype in (('view_boxes', torch.float32), ('view_keys', torch.int64)):
+        assert np.array_equal(item[name], results[name]) and item[name].dtype == dtype
 
 
-def test_collated():
-    items = [packed(3, seed)[1] for seed in range(4)]
+def test_collated_with_the_mark_of_a_broken_image():
+    items = [packed(3, seed)[1] for seed in range(3)]
+    items.append(TRANSFORMS.build(dict(type='PackViews'))(dict(packed(3)[0], broken=7)))
     batch = default_collate(items)
     assert batch['inputs'].shape == (4, 2, 3, 6, 6)
     assert batch['view_boxes'].shape == (4, 2, 5) and batch['view_keys'].shape == (4, 2)
     assert torch.equal(batch['inputs'][2], items[2]['inputs'])
-
-
-def test_the_mark_of_a_broken_image():
-    results, item = packed(3)
-    assert item['broken'].tolist() == -1
-    marked = TRANSFORMS.build(dict(type='PackViews'))(dict(results, broken=7))
-    batch = default_collate([item, marked])
-    assert batch['broken'].tolist() == [-1, 7] and batch['broken'].dtype == torch.int64
+    assert batch['broken'].tolist() == [-1, -1, -1, 7] and batch['broken'].dtype == torch.int64

@@ -83,12 +83,6 @@ def test_draws_have_the_golden_distribution():
     assert abs(flip.mean() - 0.5) < 0.02 and abs(golden['flip_freq'] - 0.5) < 0.03
 
 
-def test_corners_reach_both_ends():
-    crops = np.array([CMIDTwoViews(area=(0.8, 0.8), ratio=(1, 1)).draw(key, 10, 10)
-                      for key in range(300)])
-    assert set(crops[:, 2]) == {9} and set(crops[:, 0]) == set(crops[:, 1]) == {0, 1}
-
-
 @pytest.mark.parametrize('size, expected', [
     ((100, 4), (47, 0, 5, 4)), ((4, 100), (0, 47, 4, 5)), ((1, 1), (0, 0, 1, 1))])
 def test_fall_back_is_the_central_crop(size, expected):
@@ -108,9 +102,9 @@ def test_views_are_the_parts_that_their_boxes_state(noise):
             assert np.array_equal(view, expected[:, ::-1] if flip else expected)
             seen.add(flip)
     assert seen == {0, 1}
-    assert results['view_boxes'].dtype == np.float32
-    assert results['view_boxes'].shape == (2, 5)
-    assert results['view_keys'].dtype == np.int64 and results['view_keys'].shape == (2,)
+    boxes, keys = results['view_boxes'], results['view_keys']
+    assert boxes.dtype == np.float32 and boxes.shape == (2, 5)
+    assert keys.dtype == np.int64 and keys.shape == (2,)
 
 
 def test_choices_depend_on_seed_epoch_sample_and_view_alone(noise):
@@ -124,52 +118,42 @@ def test_choices_depend_on_seed_epoch_sample_and_view_alone(noise):
 
 
 def test_locations_change_the_corner_only(noise):
-    pixel = views(noise, (0, 0, 5))
-    official = views(noise, (0, 0, 5), locations='official')
+    pixel, official = (views(noise, (0, 0, 5), locations=kind) for kind in ('pixel', 'official'))
     assert np.array_equal(pixel['views'], official['views'])
     boxes = pixel['view_boxes']
-    np.testing.assert_array_equal(official['view_boxes'][:, 2:], boxes[:, 2:])
     room = np.array(noise.shape[:2]) - boxes[:, 2:4]
     np.testing.assert_allclose(official['view_boxes'][:, :2], boxes[:, :2] / room, 1e-6)
+    np.testing.assert_array_equal(official['view_boxes'][:, 2:], boxes[:, 2:])
 
 
-@pytest.mark.parametrize('flip_prob, flips', [(0, {0}), (1, {1})])
-def test_flip_probability(noise, flip_prob, flips):
-    assert {flip for sample in range(20)
-            for flip in views(noise, (0, 0, sample), size=8,
-                              flip_prob=flip_prob)['view_boxes'][:, 4]} == flips
+@pytest.mark.parametrize('flip_prob', [0, 1])
+def test_flip_probability(noise, flip_prob):
+    boxes = [views(noise, (0, 0, sample), size=8, flip_prob=flip_prob)['view_boxes']
+             for sample in range(20)]
+    assert np.all(np.array(boxes)[..., 4] == flip_prob)
 
 
-@pytest.mark.parametrize('bands', [1, 2, 4, 5, 13, 64, 65, 224])
+@pytest.mark.parametrize('bands', [1, 2, 4, 5, 64, 65, 224])
 def test_any_number_of_bands(noise, bands):
     image = np.resize(noise[..., :1], (50, 70, 1)) + np.arange(bands, dtype=np.uint8)
-    results = views(image, size=16)
+    whole = views(image, size=16)['views']
+    assert all(view.shape == (16, 16, bands) for view in whole)
     for band in (0, bands - 1):
-        alone = views(np.ascontiguousarray(image[..., [band]]), size=16)
-        for view, expected in zip(results['views'], alone['views'], strict=True):
-            assert view.shape == (16, 16, bands)
-            assert np.array_equal(view[..., [band]], expected)
+        alone = views(np.ascontiguousarray(image[..., [band]]), size=16)['views']
+        assert np.array_equal(np.array(whole)[..., [band]], alone)
 
 
 @pytest.mark.parametrize('shape', [(3, 5, 3), (1, 1, 3), (20, 700, 3), (224, 224, 3)])
 def test_any_size_and_aspect(shape):
-    image = np.full(shape, 77, np.uint8)
     for sample in range(20):
-        results = views(image, (0, 0, sample), size=24)
+        results = views(np.full(shape, 77, np.uint8), (0, 0, sample), size=24)
         assert all(view.shape == (24, 24, 3) for view in results['views'])
         assert np.all(results['views'][0] == 77)
-        boxes = results['view_boxes']
-        assert np.all(boxes[:, 2:4] >= 1) and np.all(boxes[:, :2] >= 0)
-        assert np.all(boxes[:, :2] + boxes[:, 2:4] <= shape[:2])
+        corners, sides = results['view_boxes'][:, :2], results['view_boxes'][:, 2:4]
+        assert np.all(sides >= 1) and np.all(corners >= 0)
+        assert np.all(corners + sides <= shape[:2])
 
 
 def test_an_absent_key_names_the_fix(noise):
     with pytest.raises(ValueError, match="type='KeyedSampler', shuffle=True"):
         CMIDTwoViews()(dict(img=noise))
-
-
-@pytest.mark.parametrize('arguments', [
-    dict(area=(0, 1)), dict(area=(0.5, 1.2)), dict(ratio=(2, 1)), dict(locations='d1')])
-def test_bad_arguments(arguments):
-    with pytest.raises(ValueError, match=next(iter(arguments))):
-        CMIDTwoViews(**arguments)
