@@ -1,6 +1,5 @@
 """check_dataset.py, dataset_statistics.py and pack_dataset.py, as a user calls them."""
 import json
-import os
 import runpy
 import sys
 from pathlib import Path
@@ -22,6 +21,8 @@ def call(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(sys.stdout, 'reconfigure', lambda **kwargs: None, raising=False)
 
     def run(tool, *arguments):
+        if tool == 'pack_dataset':
+            pytest.importorskip('lmdb')
         path = str(TOOLS / f'{tool}.py')
         monkeypatch.setattr(sys, 'argv', [path, *map(str, arguments)])
         status = 0
@@ -36,18 +37,17 @@ def call(monkeypatch, capsys, tmp_path):
 def test_check_reports_lists_and_sets_the_status(call, tmp_path):
     paths = write_images(tmp_path / 'data', 30)
     reasons = damage(paths)
-    out, good = tmp_path / 'new' / 'report.json', tmp_path / 'new' / 'good.txt'
-    status, printed = call('check_dataset', 'data', '--out', out, '--good', good)
     usable = len(paths) - len(reasons)
+    good = str(tmp_path / 'new' / 'good.txt')
+    status, printed = call('check_dataset', 'data', '--out', 'new/report.json', '--good', good)
     assert status == 1 and f'30 images in data, {usable} usable' in printed.out
     assert f'unusable: {len(reasons)}' in printed.out and f'{usable} JPEG' in printed.out
     assert all(Path(path).name in printed.out for path in reasons)
     assert '30/30' in printed.err and 'ETA' in printed.err  # the progress bar
-    report = json.loads(out.read_text())
+    report = json.loads(Path('new/report.json').read_text())
     assert agree({str(tmp_path / 'data' / file): reason for file, reason in
                   report['unusable']}, reasons)
-    dataset = ImageFolder(str(tmp_path / 'data'), ann_file=str(good),
-                          pipeline=[dict(type='LoadRSImage')])
+    dataset = ImageFolder('data', ann_file=good, pipeline=[dict(type='LoadRSImage')])
     assert len(dataset) == usable and f'ann_file={good}' in printed.out
     assert all(dataset[i]['img'].shape == (40, 48, 3) for i in range(usable))
     # all images of the list can be used
@@ -64,22 +64,18 @@ def test_check_passes_options_on_and_accepts_unusual_images(call, tmp_path):
     assert 'equal files (1 more than needed, 0.0 MB): 1\n  000.jpg = 001.jpg' in printed.out
     assert 'smaller than 41 px: 15' in printed.out and '... and 5 more' in printed.out
     assert 'colour' not in printed.out and 'NaN' not in printed.out
-    assert call('check_dataset', 'data', '--bands', 4)[0] == 1
-    assert call('check_dataset', 'data', '--band-indices', 2, 0)[0] == 0
-    status, printed = call('check_dataset', 'data', '--max-pixels', 1000)
-    assert status == 1 and 'max_pixels=1000' in printed.out
+    for status, *options in ((1, '--bands', 4), (0, '--band-indices', 2, 0),
+                             (1, '--max-pixels', 1000)):
+        assert call('check_dataset', 'data', *options)[0] == status
 
 
-def test_a_name_does_not_control_the_terminal(call, tmp_path):
-    first, second = write_images(tmp_path / 'data', 2)
-    first.rename(first.with_name('red \x1b[31m\nnext.jpg'))
+@pytest.mark.parametrize('tool, arguments', [
+    ('check_dataset', []), ('pack_dataset', ['x.lmdb']), ('dataset_statistics', [])])
+def test_a_name_does_not_control_the_terminal(call, tmp_path, tool, arguments):
+    write_images(tmp_path / 'data', 1)
     (tmp_path / 'data' / 'red \x1b[31m\nnext.jpg').write_text('text')
-    for tool, *arguments in (['check_dataset'], ['pack_dataset', 'x.lmdb'],
-                             ['dataset_statistics']):
-        if tool == 'pack_dataset':
-            pytest.importorskip('lmdb')
-        _, printed = call(tool, 'data', *arguments)
-        assert '\x1b' not in printed.out and r'red \x1b[31m' in printed.out
+    _, printed = call(tool, 'data', *arguments)
+    assert '\x1b' not in printed.out and r'red \x1b[31m' in printed.out
 
 
 def snippet(printed):
@@ -96,14 +92,11 @@ def test_statistics_give_the_lines_of_a_config(call, write, write_tiff, tmp_path
     (tmp_path / 'data' / 'broken.jpg').write_bytes(b'x')
     _, printed = call('dataset_statistics', 'data', '--out', 'new/out.json')
     assert '2 images' in printed.out and 'unusable: broken.jpg is not' in printed.out
-    assert '2/2' in printed.err  # the progress bar
     load, model = snippet(printed)
     assert load == dict(type='LoadRSImage', bands=3) and set(model) == {'data_preprocessor'}
     np.testing.assert_allclose(model['data_preprocessor']['mean'], image.mean((0, 1)), atol=0.005)
-    result = json.loads((tmp_path / 'new' / 'out.json').read_text())['statistics']
+    result = json.loads(Path('new/out.json').read_text())['statistics']
     np.testing.assert_allclose(result['mean'], image.mean((0, 1)))
-    status, _ = call('dataset_statistics', 'data', '--max-pixels', 19)
-    assert 'no usable image' in status and 'x.png' not in status
 
     values = np.arange(4 * 5 * 4, dtype=np.uint16).reshape(4, 5, 4) * 100
     write_tiff('deep/x.tif', values)
@@ -113,32 +106,28 @@ def test_statistics_give_the_lines_of_a_config(call, write, write_tiff, tmp_path
     assert load['band_indices'] == (3, 0)
     low, high = np.transpose(load['value_range'])
     assert np.all(low < values[..., [3, 0]].mean((0, 1))) and np.all(high > 7000)
-    load, model = snippet(call('dataset_statistics', 'deep', '--value-range', 0, 8000)[1])
-    assert model['backbone'] == dict(in_channels=4)
+    load, _ = snippet(call('dataset_statistics', 'deep', '--value-range', 0, 8000)[1])
     assert load['value_range'] == [0, 8000] and load['bands'] == 4
 
 
 def test_pack_reports_what_it_wrote_and_left_out(call, tmp_path):
-    pytest.importorskip('lmdb')
-    write_images(tmp_path / 'data', 5, size=(96, 80))
+    paths = write_images(tmp_path / 'data', 5, size=(96, 80))
     status, printed = call('pack_dataset', 'data', 'new/x.lmdb', '--shortest-side', 40,
                            '--quality', 80)
     assert status == 0 and '5 of 5 images packed in new/x.lmdb (' in printed.out
     assert '5 as JPEG of quality 80, 5 of them shrunk' in printed.out
     assert 'left out' not in printed.out and 'cannot be shrunk' not in printed.out
     assert printed.out.splitlines()[-1].endswith('dataset.data_root=new/x.lmdb')
-    assert '5/5' in printed.err and 'ETA' in printed.err  # the progress bar
-    dataset = ImageFolder(str(tmp_path / 'new/x.lmdb'), pipeline=[dict(type='LoadRSImage')])
+    dataset = ImageFolder('new/x.lmdb', pipeline=[dict(type='LoadRSImage')])
     assert [dataset[i]['img'].shape for i in range(5)] == [(40, 48, 3)] * 5
-
     for path in write_images(tmp_path / 'data', 20)[:12]:
         path.write_text('text')
     status, printed = call('pack_dataset', 'data', 'x.lmdb', '--raw')
     assert status == 1 and '8 of 20 images packed' in printed.out
     assert 'left out: 12' in printed.out and '8 uncompressed' in printed.out
     assert '... and 2 more (tools/check_dataset.py has all)' in printed.out
-    assert '000.jpg is not a JPEG' in printed.out
-    assert len(ImageFolder(str(tmp_path / 'x.lmdb'))) == 8
+    assert f'{paths[0].name} is not a JPEG' in printed.out
+    assert len(ImageFolder('x.lmdb')) == 8
     assert sorted(path.name for path in tmp_path.iterdir()) == ['data', 'new', 'x.lmdb']
 
 
@@ -147,22 +136,12 @@ def test_pack_reports_what_it_wrote_and_left_out(call, tmp_path):
     ('check_dataset', ['data', '--out', 'data'], 'is a folder: give the name'),
     ('check_dataset', ['data', '--list', 'list.txt', '--good', 'data/list.txt'],
      'is the input itself'),
-    ('check_dataset', ['closed'], 'closed/closed cannot be read'),
     ('dataset_statistics', ['none'], 'none does not exist'),
+    ('dataset_statistics', ['data', '--max-pixels', 9], 'no usable image; the first: 000'),
     ('pack_dataset', ['none', 'x.lmdb'], 'none does not exist'),
-    ('pack_dataset', ['data', 'x.db'], 'does not end in .lmdb'),
-    ('pack_dataset', ['empty', 'x.lmdb'], 'holds no image'),
-    ('pack_dataset', ['data', 'x.lmdb', '--max-pixels', 9], 'no usable image; the first: 000'),
     ('pack_dataset', ['data', 'file/x.lmdb'], 'file is a file')])
 def test_one_line_on_bad_input(call, tmp_path, tool, arguments, reason):
-    if tool == 'pack_dataset':
-        pytest.importorskip('lmdb')
-    if 'closed' in arguments and os.geteuid() == 0:
-        pytest.skip('root may read everything')
     write_images(tmp_path / 'data', 1)
-    for name in ('empty', 'closed'):
-        (tmp_path / name).mkdir()
-    (tmp_path / 'closed' / 'closed').mkdir(mode=0)
     (tmp_path / 'file').touch()
     (tmp_path / 'data' / 'list.txt').write_text('000.jpg\n')
     line, _ = call(tool, *arguments)

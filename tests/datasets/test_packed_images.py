@@ -6,10 +6,9 @@ import zlib
 import cv2
 import numpy as np
 import pytest
-import torch
 from damaged_images import agree, damage, refused, write_images
-from mmengine.runner import Runner
 from PIL import Image
+from view_batches import same_batches, two_views, view_batches
 
 from cmid_mm.datasets import ImageFolder, packing
 from cmid_mm.datasets.folder_scan import scan_folder
@@ -22,8 +21,6 @@ from cmid_mm.utils.errors import CMIDError, MissingFileError
 from cmid_mm.utils.keyed_random import SampleIndex
 
 lmdb = pytest.importorskip('lmdb')
-PIPELINE = [dict(type='LoadRSImage', value_range=(0, 10000)),
-            dict(type='CMIDTwoViews', size=16), dict(type='PackViews')]
 RAW = pytest.mark.parametrize('raw', [False, True])
 
 
@@ -61,23 +58,15 @@ def pack(folder, tmp_path):
 
 
 def infos(root, **arguments):
+    """Metainfo and the entries of a data set, with paths in its folder."""
     dataset = ImageFolder(root, **arguments)
+    entries = [dataset.get_data_info(i) for i in range(len(dataset))]
     return dataset.metainfo, [
-        {**dataset.get_data_info(i), 'img_path': dataset.get_data_info(i)['img_path']
-         .removeprefix(f'{root}/')} for i in range(len(dataset))]
+        dict(entry, img_path=entry['img_path'].removeprefix(f'{root}/')) for entry in entries]
 
 
 def batches(root, workers=0, **loader):
-    dataset = dict(type='ImageFolder', data_root=root, pipeline=PIPELINE, replace_broken=True)
-    return list(Runner.build_dataloader(
-        dict(dataset=dataset, sampler=dict(type='KeyedSampler', shuffle=True), batch_size=4,
-             num_workers=workers, drop_last=True, **loader,
-             collate_fn=dict(type='default_collate')), seed=5))
-
-
-def same(one, other):
-    return len(one) == len(other) > 0 and all(
-        torch.equal(a[key], b[key]) for a, b in zip(one, other, strict=True) for key in a)
+    return view_batches(root, workers, load=dict(value_range=(0, 10000)), **loader)
 
 
 def content(out, name):
@@ -126,26 +115,22 @@ def test_pixels_are_those_of_the_folder(folder, pack, raw):
 
 
 @RAW
-def test_a_run_on_it_is_the_run_on_the_folder(folder, pack, raw):
+def test_a_run_on_it_is_the_run_on_the_folder(folder, pack, raw, scene):
     expected, (out, _) = batches(folder), pack(raw=raw)
-    assert same(batches(out), expected)
+    assert same_batches(batches(out), expected)
     # opened in this process, which forks, and not yet opened
-    assert same(batches(out, workers=2), expected)
-    assert same(batches(pack(raw=raw)[0], workers=2, persistent_workers=True), expected)
+    assert same_batches(batches(out, workers=2), expected)
+    assert same_batches(batches(pack(raw=raw)[0], workers=2, persistent_workers=True), expected)
+    # limits hold as well
+    assert read_image(f'{out}/a/8.tif', max_pixels=2240).pixels.shape == scene.shape
+    with pytest.raises(ImageError, match='56 x 40 pixels, more than max_pixels=2239'):
+        read_image(f'{out}/a/8.tif', max_pixels=2239)
 
 
 def test_the_open_file_is_never_pickled(pack):
     """Workers that do not inherit it open it themselves."""
-    dataset = ImageFolder(pack()[0], pipeline=PIPELINE)
+    dataset = ImageFolder(pack()[0], pipeline=two_views(value_range=(0, 10000)))
     assert dataset[SampleIndex(0, 0, 0)] and len(pickle.dumps(dataset)) < 20_000
-
-
-def test_limits_hold_for_packed_images(pack, scene):
-    for raw in (False, True):
-        out, _ = pack(raw=raw)
-        with pytest.raises(ImageError, match='56 x 40 pixels, more than max_pixels=2239'):
-            read_image(f'{out}/a/8.tif', max_pixels=2239)
-        assert read_image(f'{out}/a/8.tif', max_pixels=2240).pixels.shape == scene.shape
 
 
 def test_a_folder_of_that_name_stays_a_folder(scene, write, pack, tmp_path):
@@ -157,12 +142,11 @@ def test_a_folder_of_that_name_stays_a_folder(scene, write, pack, tmp_path):
 
 
 def test_a_new_file_under_the_old_name_is_read_by_the_next_data_set(pack, tmp_path):
+    """A running training keeps the file that it has opened."""
     for count in (3, 5):
         write_images(tmp_path / 'few', count)
         out, _ = pack(tmp_path / 'few', 'x.lmdb', raw=True)
-        if count == 5:
-            # a running training keeps the file that it has opened
-            assert len(find_packed(f'{out}/002.jpg')[0].names()) == 3
+        assert len(find_packed(f'{out}/002.jpg')[0].names()) == 3
         assert len(ImageFolder(out)) == count
     (tmp_path / 'same.lmdb').hardlink_to(out)
     assert len(ImageFolder(str(tmp_path / 'same.lmdb'))) == 5
@@ -191,14 +175,10 @@ def test_a_damaged_byte_is_noticed_and_named(tmp_path, pack, raw):
     for path in (paths[0], paths[4]):
         assert np.array_equal(read_image(f'{out}/{path.name}').pixels,
                               read_image(str(path)).pixels)
-    dataset = ImageFolder(out, replace_broken=True, pipeline=PIPELINE)
-    found = [dataset[SampleIndex(i, 0, 0)]['broken'].item() for i in range(5)]
-    assert found == [-1, -1, 2, -1, -1]
     assert inspect_images(out, show_progress=False)[0]['unusable'][0][0] == '002.jpg'
-    third, _ = pack(tmp_path / 'few')
-    spoil(third, b'001.jpg\x00002.jpg')
+    spoil(other, b'001.jpg\x00002.jpg')
     with pytest.raises(CMIDError, match=r'\(its list of paths\) is damaged'):
-        ImageFolder(third)
+        ImageFolder(other)
 
 
 def test_the_checksum_is_compared_once(tmp_path, pack, monkeypatch):
@@ -212,12 +192,11 @@ def test_the_checksum_is_compared_once(tmp_path, pack, monkeypatch):
     assert len(sizes) == 2
 
 
-def test_an_image_that_is_not_there(pack):
+@pytest.mark.parametrize('name', ['none.jpg', 'a', 'x' * 600])
+def test_an_image_that_is_not_there(pack, name):
     out, _ = pack()
-    for name in ('none.jpg', 'a', 'x' * 600):
-        with pytest.raises(ImageError, match=f'{name} (is not in the packed|cannot be read)'):
-            read_image(f'{out}/{name}')
-        assert name not in find_packed(out)[0]
+    with pytest.raises(ImageError, match=f'{name} (is not in the packed|cannot be read)'):
+        read_image(f'{out}/{name}')
 
 
 def test_files_that_are_no_packed_data_set(tmp_path, pack):
@@ -229,17 +208,16 @@ def test_files_that_are_no_packed_data_set(tmp_path, pack):
                 writer.put(key, value)
         return path
 
-    path = tmp_path / 'text.lmdb'
+    path, index = tmp_path / 'text.lmdb', encode(0, FORMAT + b'a.jpg\0')
     for data in (b'', b'text', b'text' * 9999):
         path.write_bytes(data)
         refused(lambda: ImageFolder(str(path)), CMIDError, 'is no packed data set', path)
-    for name, entries in dict(empty={}, other={b'1': b'x'}, short={INDEX: b'{}'},
-                              old={b'about': b'{}' * 50, b'paths': b''}).items():
-        refused(lambda: ImageFolder(database(name, entries)), CMIDError,
-                'is an LMDB database, but no packed', f'{name}.lmdb')
-    index = encode(0, FORMAT + b'a.jpg\0')
-    refused(lambda: ImageFolder(database('more', {INDEX: index, b'/1': b'', b'/2': b''})),
-            CMIDError, 'lists 1 images but holds 2', 'more.lmdb')
+    for name, entries, reason in [
+            ('other', {b'1': b'x'}, 'is an LMDB database, but no packed'),
+            ('short', {INDEX: b'{}'}, 'is an LMDB database, but no packed'),
+            ('more', {INDEX: index, b'/1': b'', b'/2': b''}, 'lists 1 images but holds 2')]:
+        refused(lambda: ImageFolder(database(name, entries)), CMIDError, reason,  # noqa: B023
+                f'{name}.lmdb')
     cut = database('cut', {INDEX: index, b'/a.jpg': b'abc'})
     refused(lambda: read_image(f'{cut}/a.jpg'), ImageError, 'is cut off in the packed', cut)
     whole = open(pack()[0], 'rb').read()
@@ -252,8 +230,8 @@ def test_files_that_are_no_packed_data_set(tmp_path, pack):
 def test_without_the_library(pack, folder, monkeypatch, tmp_path):
     out, _ = pack()
     monkeypatch.setitem(sys.modules, 'lmdb', None)
-    monkeypatch.setattr('cmid_mm.datasets.packed_images._by_path', {})
-    monkeypatch.setattr('cmid_mm.datasets.packed_images._by_file', {})
+    for cache in ('_by_path', '_by_file'):
+        monkeypatch.setattr(f'cmid_mm.datasets.packed_images.{cache}', {})
     assert len(batches(folder)) == 4
     for call in (lambda: ImageFolder(out), lambda: read_image(f'{out}/a/8.tif'),
                  lambda: pack_folder(folder, str(tmp_path / 'new.lmdb'))):
@@ -264,30 +242,23 @@ def test_without_the_library(pack, folder, monkeypatch, tmp_path):
 # --------------------------------------------------------------------------------- writing
 
 
-@pytest.fixture
-def sizes(write, tmp_path):
-    """Folder of images of several sizes; the pixels of the largest."""
+def test_shrunk_images_are_jpegs_of_averages(write, pack, tmp_path):
     rows, columns = np.mgrid[:300, :400]
     large = np.stack([rows * 0.8, columns * 0.6, 255 - rows * 0.4], 2).astype(np.uint8)
     for name, pixels in {
             'tall.jpg': large.transpose(1, 0, 2), 'wide.png': large, 'grey.jpg': large[..., 0],
             'small.jpg': large[:99, :200], 'side.jpg': large[:100, :200]}.items():
         write(f'sizes/{name}', np.ascontiguousarray(pixels))
-    return tmp_path / 'sizes', large
-
-
-def test_shrunk_images_are_jpegs_of_averages(sizes, pack):
-    root, large = sizes
+    root = tmp_path / 'sizes'
     out, report = pack(root, shortest_side=100)
     assert report['shrunk'] == 3 and report['forms'] == dict(JPEG=3, original=2)
     assert report['bytes'] == sum(path.stat().st_size for path in root.iterdir())
     assert report['packed_bytes'] == sum(len(content(out, path.name)) for path in root.iterdir())
-    pixels = {name: read_image(f'{out}/{name}').pixels for name in (
-        'wide.png', 'tall.jpg', 'grey.jpg')}
-    assert [image.shape for image in pixels.values()] == [
-        (100, 133, 3), (133, 100, 3), (100, 133, 1)]
+    wide, tall, grey = (read_image(f'{out}/{name}').pixels for name in (
+        'wide.png', 'tall.jpg', 'grey.jpg'))
+    assert (wide.shape, tall.shape, grey.shape) == ((100, 133, 3), (133, 100, 3), (100, 133, 1))
     means = cv2.resize(large, (133, 100), interpolation=cv2.INTER_AREA)
-    assert np.abs(pixels['wide.png'] - means.astype(int)).mean() < 1
+    assert np.abs(wide - means.astype(int)).mean() < 1
     better = pack(root, shortest_side=100, quality=100)[0]
     assert len(content(better, 'wide.png')) > len(content(out, 'wide.png'))
     raw, report = pack(root, shortest_side=100, raw=True)
@@ -330,19 +301,19 @@ def test_broken_images_are_named_and_left_out(tmp_path, pack, workers, monkeypat
     assert open(pack(tmp_path / 'few')[0], 'rb').read() == open(out, 'rb').read()
 
 
-def test_complete_or_absent(sizes, pack, tmp_path, monkeypatch):
+@pytest.mark.parametrize('before', [[], [b'an older file']])
+def test_complete_or_absent(tmp_path, pack, monkeypatch, before):
     def interrupt(*args):
         raise KeyboardInterrupt
 
-    root, _ = sizes
-    for before in (None, b'an older file'):
-        if before:
-            (tmp_path / 'x.lmdb').write_bytes(before)
-        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(packing, 'encode', interrupt)
-            pack(root, 'x.lmdb')
-        assert [path.read_bytes() for path in tmp_path.glob('x.lmdb*')] == [before] * bool(before)
-    assert pack(root, 'x.lmdb')[1]['packed'] == 5
+    write_images(tmp_path / 'few', 2)
+    for data in before:
+        (tmp_path / 'x.lmdb').write_bytes(data)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(packing, 'encode', interrupt)
+        pack(tmp_path / 'few', 'x.lmdb')
+    assert [path.read_bytes() for path in tmp_path.glob('x.lmdb*')] == before
+    assert pack(tmp_path / 'few', 'x.lmdb')[1]['packed'] == 2
 
 
 def test_names_that_are_hard_to_store(tmp_path, pack):
