@@ -8,8 +8,7 @@ import pytest
 import torch
 import torch.multiprocessing as mp
 from mmengine.registry import DATASETS, METRICS, MODELS, TRANSFORMS, init_default_scope
-from small_configs import (
-    CONFIGS, build_runner, load, on_data, short_logs, small, thin)
+from small_configs import CONFIGS, build_runner, load, on_data, short_logs, small, thin
 
 from cmid_mm.evaluation.metrics.weighted_knn import weighted_knn
 

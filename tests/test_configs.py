@@ -13,8 +13,18 @@ import torch
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, init_default_scope
 from small_configs import (
-    CONFIGS, DOTA, LOADERS, datasets_of, load, nodes, on_data, parse, small, thin,
-    train_and_test)
+    CONFIGS,
+    DOTA,
+    LOADERS,
+    datasets_of,
+    load,
+    nodes,
+    on_data,
+    parse,
+    small,
+    thin,
+    train_and_test,
+)
 from small_models import loader_batch
 
 # those of detection inherit from mmdet's

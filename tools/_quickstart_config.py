@@ -74,8 +74,8 @@ def leave_out_broken(folder, files, load):
     if report['unusable']:
         file, reason = report['unusable'][0]
         print_line(one_line(f'{len(files) - len(good):,} of {len(files):,} images cannot be used '
-                            f'and are left out, for example {file}: {reason}; tools/check_dataset.py '
-                            'lists all'))
+                            f'and are left out, for example {file}: {reason}; '
+                            'tools/check_dataset.py lists all'))
     if len(good) < 2:
         raise UserError(f'{folder} holds {len(good)} images that can be used: pre-training '
                         'needs some hundreds; tools/check_dataset.py lists the reasons')

@@ -29,7 +29,7 @@ for name in CMID_GOLDEN CMID_DATA; do
 done
 use_environment "$family" tests
 cd "$ROOT"
-# a process a core, at most four (each takes up to 2.5 GiB); -n 0 runs all in one
+# a process a core, at most four (a process can take 6 GiB); -n 0 runs all in one
 cores=$(getconf _NPROCESSORS_ONLN)
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 exec python -m pytest -n "$((cores < 4 ? cores : 4))" --dist loadfile "${rest[@]}"

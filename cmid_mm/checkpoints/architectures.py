@@ -164,7 +164,7 @@ def describe(state: Mapping[str, Tensor]) -> str:
     Args:
         state (Mapping[str, Tensor]): State dict of a backbone, no prefix.
     """
-    for kind, family in FAMILIES.items():
+    for kind, family in FAMILIES.items():  # noqa: B007
         blocks = [found for key in state if (found := re.fullmatch(family.block, key))]
         if blocks and family.width in state:
             break

@@ -44,8 +44,8 @@ class MaskFolder(BaseDataset):
                  metainfo: dict | None = None,
                  reduce_zero_label: bool = False,
                  **kwargs) -> None:
-        classes = (metainfo or {}).get('classes', ())
-        palette = (metainfo or {}).get('palette', ())
+        classes = (metainfo or {}).get('classes') or ()
+        palette = (metainfo or {}).get('palette') or ()
         if not classes or len(classes) != len(palette):
             raise CMIDError(f'{len(classes)} classes and {len(palette)} colours: metainfo '
                             'needs classes=(...) and as many colours in palette=[...]')

@@ -35,7 +35,7 @@ def test_every_mode_of_a_format_is_read(tmp_path, ending, modes):
         Image.new(mode, (33, 20)).save(tmp_path / f'x.{ending}')
         kinds = []
         pixels = read_image(str(tmp_path / f'x.{ending}'),
-                            lambda *kind: kinds.append(kind) or range(kind[0])).pixels
+                            lambda *kind, kinds=kinds: kinds.append(kind) or range(kind[0])).pixels
         assert pixels.shape == (20, 33, kinds[0][0]), mode
         if mode in ('L', 'LA', 'RGB'):
             assert kinds == [dict(L=(1, False), LA=(2, True), RGB=(3, False))[mode]]

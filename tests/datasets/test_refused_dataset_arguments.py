@@ -57,6 +57,7 @@ ROWS = [
     ('val.txt does not exist', masks(ann_file='val.txt')),
     ('/images lacks 1 of 1 files', masks(ann_file='../outside.txt')),
     ('2 classes and 1 colours', masks(colours=1)), ('0 classes', masks(classes=(), colours=0)),
+    ('0 classes', masks(classes=None)),
     ('names no image', listed('0.txt')), ('names 1 of 1 images', listed('binary.txt')),
     ('none.txt does not exist', listed('none.txt')),
     ('plain.txt, line 1: .* has no label', listed('plain.txt', True)),

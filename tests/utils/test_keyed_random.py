@@ -58,10 +58,10 @@ class TestSampleIndex:
         index = SampleIndex(3, seed=5, epoch=9)
         assert 'abcdef'[index] == 'd' and index.sample == 3 and type(index.sample) is int
         # a copy goes the way that a queue between processes takes
-        for index, number, sample in (
+        for given, number, sample in (
                 (index, 3, 3), (SampleIndex(14, 5, 9, 3) - 11, 3, 3),
                 ((SampleIndex(np.int64(25), 5, 9) % 20 - 4) % 3, 1, 25)):
-            index = copy.copy(index)
+            index = copy.copy(given)
             assert (index, index.seed, index.epoch, index.sample) == (number, 5, 9, sample)
             assert f'sample={sample}' in repr(index)
 

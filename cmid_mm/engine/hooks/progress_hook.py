@@ -97,8 +97,9 @@ class ProgressHook(Hook):
         """Epoch, iteration, and the losses that have been logged."""
         names = [name.removeprefix('train/') for name in runner.message_hub.log_scalars
                  if name.startswith('train/loss')]
-        return ', '.join([f'epoch {runner.epoch + 1}, iteration {runner.iter + 1}/{runner.max_iters}',
-                          *(f'{name} {self._mean(runner, name, done):.4f}' for name in names)])
+        position = f'epoch {runner.epoch + 1}, iteration {runner.iter + 1}/{runner.max_iters}'
+        losses = [f'{name} {self._mean(runner, name, done):.4f}' for name in names]
+        return ', '.join([position, *losses])
 
     def _mean(self, runner, name: str, done: int) -> float:
         window = max(1, min(self.interval, done - 1))
