@@ -175,6 +175,9 @@ def test_a_damaged_byte_is_noticed_and_named(tmp_path, pack, raw):
     for path in (paths[0], paths[4]):
         assert np.array_equal(read_image(f'{out}/{path.name}').pixels,
                               read_image(str(path)).pixels)
+    dataset = ImageFolder(out, replace_broken=True, pipeline=two_views(value_range=(0, 10000)))
+    found = [dataset[SampleIndex(i, 0, 0)]['broken'].item() for i in range(5)]
+    assert found == [-1, -1, 2, -1, -1]
     assert inspect_images(out, show_progress=False)[0]['unusable'][0][0] == '002.jpg'
     spoil(other, b'001.jpg\x00002.jpg')
     with pytest.raises(CMIDError, match=r'\(its list of paths\) is damaged'):

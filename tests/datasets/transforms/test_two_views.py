@@ -92,6 +92,12 @@ def test_fall_back_is_the_central_crop(size, expected):
     assert crop[:4] == expected
 
 
+def test_corners_reach_both_ends():
+    crops = np.array([CMIDTwoViews(area=(0.8, 0.8), ratio=(1, 1)).draw(key, 10, 10)
+                      for key in range(300)])
+    assert set(crops[:, 2]) == {9} and set(crops[:, 0]) == set(crops[:, 1]) == {0, 1}
+
+
 def test_views_are_the_parts_that_their_boxes_state(noise):
     seen = set()
     for sample in range(8):
@@ -133,7 +139,7 @@ def test_flip_probability(noise, flip_prob):
     assert np.all(np.array(boxes)[..., 4] == flip_prob)
 
 
-@pytest.mark.parametrize('bands', [1, 2, 4, 5, 64, 65, 224])
+@pytest.mark.parametrize('bands', [1, 2, 4, 5, 13, 64, 65, 224])
 def test_any_number_of_bands(noise, bands):
     image = np.resize(noise[..., :1], (50, 70, 1)) + np.arange(bands, dtype=np.uint8)
     whole = views(image, size=16)['views']

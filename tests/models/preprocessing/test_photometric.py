@@ -251,6 +251,15 @@ def test_each_change_alone_changes_something(name):
     assert torch.equal(images, before)
 
 
+def test_only_the_chosen_views_are_changed():
+    images, keys = random_images(), keys_of(4)
+    for views in ((), (0, ), (0, 1)):
+        distort = PhotometricDistortion(views)
+        for view in (0, 1):
+            same = torch.equal(distort(images, keys, view), images)
+            assert same == (view not in views)
+
+
 def test_result_is_a_function_of_the_key():
     images, keys = random_images(6), keys_of(6)
     distort = PhotometricDistortion()

@@ -95,6 +95,23 @@ def test_masked_pixels_do_not_reach_the_student():
     assert torch.equal(*maps)
 
 
+def test_losses_are_smallest_where_they_should_be():
+    """For a perfect reconstruction, equal images and equal cells."""
+    model = build_cmid(RESNET, data_preprocessor=dict(photometric=None)).eval()
+    inputs = model.data_preprocessor(loader_batch(4), True)['inputs']
+    images, masks = inputs['images'], inputs['masks']
+    with torch.no_grad():
+        features = [model.backbone(image)[-1] for image in images]
+        boxes = [inputs['boxes'][0]] * 2
+        same = model.local_loss([features[0]] * 2, [features[0]] * 2, boxes)
+        assert same < model.local_loss([features[0]] * 2, [features[1].flip(0)] * 2, boxes)
+        alike = model.global_loss([features[0]] * 2, [features[0]] * 2)
+        assert alike < model.global_loss([features[0]] * 2, [features[0].flip(0)] * 2)
+        head = model.reconstruction_head
+        assert head.loss(images[0], images[0], masks[0]) < 1e-6
+        assert head.loss(images[1], images[0], masks[0]) > 1e-3
+
+
 def test_state_stands_still_outside_of_training():
     model = build_cmid(RESNET).eval()
     before = {key: value.clone() for key, value in model.state_dict().items()}
