@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from _errors import UserError
-from _quickstart_run import choose_threads, print_line, seconds_per_step
+from _quickstart_run import choose_threads, print_timed, seconds_per_step
 
 TOY = Path(__file__).resolve().parents[1] / 'configs' / 'cmid' / 'cmid_resnet18_toy.py'
 # a first try should use each image several times
@@ -42,7 +42,7 @@ def list_images(folder, work_dir, load=None):
                         'hundreds, the more the better')
     chosen = files[::math.ceil(len(files) / MAX_IMAGES)]
     if len(chosen) < len(files):
-        print_line(f'{len(files):,} images: an even selection of {len(chosen):,} is used')
+        print_timed(f'{len(files):,} images: an even selection of {len(chosen):,} is used')
     if load is not None:
         chosen = leave_out_broken(folder, chosen, load)
     counts = Counter(Path(file).parent.name for file in chosen)
@@ -73,7 +73,7 @@ def leave_out_broken(folder, files, load):
                                   show_progress=sys.stderr.isatty())
     if report['unusable']:
         file, reason = report['unusable'][0]
-        print_line(one_line(f'{len(files) - len(good):,} of {len(files):,} images cannot be used '
+        print_timed(one_line(f'{len(files) - len(good):,} of {len(files):,} images cannot be used '
                             f'and are left out, for example {file}: {reason}; '
                             'tools/check_dataset.py lists all'))
     if len(good) < 2:
@@ -142,7 +142,7 @@ def fit_epochs(cfg, images, seconds):
         return MIN_EPOCHS
     threads = min(found, key=found.get)
     measured = ', '.join(f'{value:.2f} with {threads_of(n)}' for n, value in found.items())
-    print_line(f'seconds per step of {cfg.train_dataloader.batch_size} images: {measured}; '
+    print_timed(f'seconds per step of {cfg.train_dataloader.batch_size} images: {measured}; '
                f'training with {threads_of(threads)}')
     # a margin for checkpoints and for other work on the machine
     steps = images // cfg.train_dataloader.batch_size

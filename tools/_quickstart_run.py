@@ -12,7 +12,7 @@ SECONDS_BETWEEN_LINES = 15
 START = time.perf_counter()
 
 
-def print_line(line):
+def print_timed(line):
     """Print a line with the time since the start."""
     print(f'[{timedelta(seconds=round(time.perf_counter() - START))}] {line}', flush=True)
 
@@ -100,7 +100,7 @@ class ResultsHook(Hook):
     def after_train_epoch(self, runner):
         late = time.perf_counter() - self.started > self.seconds
         if late and runner.epoch + 1 < runner.max_epochs:
-            print_line(f'the machine is slower than measured: ending after epoch '
+            print_timed(f'the machine is slower than measured: ending after epoch '
                        f'{runner.epoch + 1}')
             runner.train_loop.stop_training = True
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from _errors import UserError
-from _quickstart_run import print_line, seconds_per_step, train
+from _quickstart_run import print_timed, seconds_per_step, train
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 
@@ -160,17 +160,17 @@ def run_tasks(tasks, backbone, meta, args):
     # these warnings address authors of heads and hooks, not users of the quickstart
     warnings.filterwarnings('ignore', category=UserWarning, module=r'mm(cv|det|engine|seg)\.')
     work_dir = Path(args.work_dir)
-    print_line(f'labelled scenes for {", ".join(tasks)} ...')
+    print_timed(f'labelled scenes for {", ".join(tasks)} ...')
     scenes = write_task_scenes(work_dir, tasks, meta['bands'], args.seed)
     for task in tasks:
         yield task, run_task(task, scenes, backbone, meta, args, print_to(sys.stdout))
 
 
 def print_to(stream):
-    """``print_line`` that writes to a stream while the output of libraries is discarded."""
+    """``print_timed`` that writes to a stream while the output of libraries is discarded."""
     def print_there(line):
         with redirect_stdout(stream):
-            print_line(line)
+            print_timed(line)
     return print_there
 
 

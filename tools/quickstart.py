@@ -43,11 +43,13 @@ def parse_args(arguments=None):
     return parser.parse_args(arguments)
 
 
-def generate_images(args, print_line):
+def generate_images(args):
     """A folder of generated scenes."""
+    from _quickstart_run import print_timed
+
     from cmid_mm.datasets.scenes import write_scenes
     folder = Path(args.work_dir) / 'scenes'
-    print_line(f'no folder given: training on generated scenes in {folder}')
+    print_timed(f'no folder given: training on generated scenes in {folder}')
     write_scenes(folder, num=1500, size=128, seed=args.seed, tasks=('classification', ),
                  show_progress=sys.stderr.isatty())
     return str(folder / 'classification')
@@ -82,7 +84,7 @@ def run(args):
     """The whole job; returns the summary."""
     import torch
     from _quickstart_config import fit_batch, fit_epochs, list_images, make_config, set_length
-    from _quickstart_run import print_line, train
+    from _quickstart_run import print_timed, train
     from mmengine.registry import init_default_scope
 
     import cmid_mm  # noqa: F401
@@ -95,11 +97,11 @@ def run(args):
         require_frameworks(tasks)
     work_dir = Path(args.work_dir)
     work_dir.mkdir(parents=True, exist_ok=True)
-    print_line('CMID quickstart on ' + (torch.cuda.get_device_name() if torch.cuda.is_available()
+    print_timed('CMID quickstart on ' + (torch.cuda.get_device_name() if torch.cuda.is_available()
                                         else f'a CPU, {torch.get_num_threads()} threads'))
 
     folder = (str(Path(args.images).expanduser()) if args.images
-              else generate_images(args, print_line))
+              else generate_images(args))
     statistics = folder_statistics(
         folder, max_images=500, bands=args.bands, band_indices=args.band_indices,
         value_range=args.value_range, show_progress=sys.stderr.isatty())['statistics']
@@ -108,18 +110,18 @@ def run(args):
     dataset, classes = list_images(folder, work_dir, load)
     cfg = make_config(args, dataset, classes, statistics)
     images = fit_batch(cfg)
-    print_line(f'{images:,} images of {statistics["bands"]} bands to train on, '
+    print_timed(f'{images:,} images of {statistics["bands"]} bands to train on, '
                + (f'{len(classes)} classes for k-NN' if classes else 'no class folders'))
     epochs = args.epochs or fit_epochs(cfg, images, 60 * args.minutes)
     set_length(cfg, epochs)
     cfg.dump(str(work_dir / 'config.py'))
-    print_line(f'{epochs} epochs of {images // cfg.train_dataloader.batch_size} steps; '
+    print_timed(f'{epochs} epochs of {images // cfg.train_dataloader.batch_size} steps; '
                f'config: {work_dir / "config.py"}')
 
     seconds = float('inf') if args.epochs else 1.25 * 60 * args.minutes
-    runner, results = train(cfg, print_line, 'knn/top1' if classes else None, seconds)
+    runner, results = train(cfg, print_timed, 'knn/top1' if classes else None, seconds)
     if classes:
-        print_line(f'k-NN accuracy on held-out images: {results.before:.1f} % before, '
+        print_timed(f'k-NN accuracy on held-out images: {results.before:.1f} % before, '
                    f'{results.after:.1f} % after')
     checkpoint = (work_dir / 'last_checkpoint').read_text().strip()
     backbone, picture = work_dir / 'backbone.pth', work_dir / 'reconstruction.png'

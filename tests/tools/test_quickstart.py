@@ -150,7 +150,7 @@ def test_a_slow_machine_has_lines_of_progress(tmp_path, config, monkeypatch, cap
         mean=[127.] * 3, std=[70.] * 3, bands=3, value_range=None))
     cfg.train_dataloader.batch_size = 8
     config.set_length(cfg, 1)
-    runner, results = run.train(cfg, run.print_line)
+    runner, results = run.train(cfg, run.print_timed)
     lines = [line for line in capsys.readouterr().out.splitlines() if 'iteration' in line]
     assert len(lines) == 3 and all('loss_reconstruction' in line for line in lines)
     assert results.before is None and results.seconds_trained > 0
