@@ -70,14 +70,14 @@ def draw_reconstructions(cfg, checkpoint, path, title):
     from mmpretrain.registry import DATASETS
 
     from cmid_mm.apis.reconstructor import Reconstructor
-    from cmid_mm.visualization import save_reconstructions
+    from cmid_mm.visualization import RECONSTRUCTION_HEADS, save_grid
     source = cfg.train_dataloader.dataset
     if cfg.test_dataloader is not None:
         source = cfg.test_dataloader.dataset.datasets[1]
     dataset = DATASETS.build(dict(source, pipeline=[]))
     places = range(0, len(dataset), max(1, len(dataset) // PICTURES))
     files = [dataset.get_data_info(place)['img_path'] for place in list(places)[:PICTURES]]
-    save_reconstructions(Reconstructor(cfg, checkpoint)(files), str(path), title)
+    save_grid(Reconstructor(cfg, checkpoint)(files), path, RECONSTRUCTION_HEADS, title)
 
 
 def run(args):

@@ -1,14 +1,10 @@
-from .matched_cells import draw_matched_cells
+"""Pictures of views, reconstructions, features, attention and predictions."""
+from .correspondence import draw_matched_cells
 from .panels import draw_grid, save_grid
 from .prediction import PREDICTION_PICTURES
-from .reconstruction import (
-    draw_reconstructions,
-    reconstruction_panels,
-    save_reconstructions,
-    tensor_to_rgb,
-)
+from .reconstruction import RECONSTRUCTION_HEADS, reconstruction_panels, tensor_to_rgb
 
 __all__ = [
-    'PREDICTION_PICTURES', 'draw_grid', 'draw_matched_cells', 'draw_reconstructions',
-    'reconstruction_panels', 'save_grid', 'save_reconstructions', 'tensor_to_rgb'
+    'PREDICTION_PICTURES', 'RECONSTRUCTION_HEADS', 'draw_grid', 'draw_matched_cells',
+    'reconstruction_panels', 'save_grid', 'tensor_to_rgb'
 ]

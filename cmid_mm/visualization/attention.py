@@ -12,9 +12,6 @@ from torch import Tensor, nn
 from ..utils.errors import CMIDError
 from .panels import save_grid, to_rgb
 
-#: Argument ``query`` of ``attention_maps``.
-QUERIES = ('cls', 'mean')
-
 
 def attention_maps(model: nn.Module, images: Tensor, query: str | None = None) -> dict:
     """Attention of images as maps; 1 is the share of a cell under uniform attention.
@@ -37,8 +34,7 @@ def attention_maps(model: nn.Module, images: Tensor, query: str | None = None) -
     Raises:
         CMIDError: The backbone is neither a VisionTransformer nor a Swin.
     """
-    windows = [module for module in model.modules() if _has_windows(module)]
-    if windows:
+    if any(map(_has_windows, model.modules())):
         return _of_windows(model, images)
     layers = getattr(model, 'layers', None)
     last = getattr(layers[-1], 'attn', None) if isinstance(layers, nn.ModuleList) else None
@@ -49,45 +45,29 @@ def attention_maps(model: nn.Module, images: Tensor, query: str | None = None) -
         'tools/visualization/feature_pca.py to show its features')
 
 
-def token_weights(attention: nn.Module, tokens: Tensor) -> Tensor:
-    r"""Softmax of :math:`q k^T / \sqrt D`, as in mmpretrain's ``MultiheadAttention``.
+def attention_weights(attention: nn.Module, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
+    r"""Softmax of :math:`s\,q k^T + bias + mask`; s is :math:`1/\sqrt D` for D channels a head.
 
     Args:
-        attention (nn.Module): With ``qkv`` and ``num_heads``.
-        tokens (Tensor): (B, N, C), its input.
+        attention (nn.Module): mmpretrain's ``MultiheadAttention``, which has no bias, or
+            Swin's ``WindowMSA`` or ``FusedWindowAttention``.
+        tokens (Tensor): (B, N, C), its input; of Swin B = images * M windows.
+        mask (Tensor, optional): (M, N, N) of Swin.
 
     Returns:
         Tensor: (B, heads, N, N), rows sum to 1.
     """
-    query, key = _query_and_key(attention, tokens)
-    return (query @ key.transpose(-2, -1) * query.shape[-1]**-0.5).softmax(-1)
-
-
-def window_weights(attention: nn.Module, windows: Tensor, mask: Tensor | None) -> Tensor:
-    r"""Softmax of :math:`s\,q k^T + bias + mask`, as in Swin's ``WindowMSA``.
-
-    Args:
-        attention (nn.Module): ``WindowMSA`` or ``FusedWindowAttention``.
-        windows (Tensor): (B * M, N, C), M windows an image.
-        mask (Tensor, optional): (M, N, N).
-
-    Returns:
-        Tensor: (B * M, heads, N, N), rows sum to 1.
-    """
-    query, key = _query_and_key(attention, windows)
-    index = attention.relative_position_index
-    bias = attention.relative_position_bias_table[index.flatten()]
-    scores = query @ key.transpose(-2, -1) * attention.scale
-    scores = scores + bias.view(*index.shape, -1).permute(2, 0, 1)
+    qkv = attention.qkv(tokens).view(*tokens.shape[:2], 3, attention.num_heads, -1)
+    query, key, _ = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+    scale = getattr(attention, 'scale', query.shape[-1]**-0.5)
+    scores = query @ key.transpose(-2, -1) * scale
+    if hasattr(attention, 'relative_position_bias_table'):
+        index = attention.relative_position_index
+        bias = attention.relative_position_bias_table[index.flatten()]
+        scores = scores + bias.view(*index.shape, -1).permute(2, 0, 1)
     if mask is not None:
-        scores = scores.unflatten(0, (-1, len(mask))) + mask[:, None]
-        scores = scores.flatten(0, 1)
+        scores = (scores.unflatten(0, (-1, len(mask))) + mask[:, None]).flatten(0, 1)
     return scores.softmax(-1)
-
-
-def _query_and_key(attention: nn.Module, x: Tensor) -> tuple:
-    qkv = attention.qkv(x).view(*x.shape[:2], 3, attention.num_heads, -1)
-    return qkv.permute(2, 0, 3, 1, 4)[:2].unbind(0)
 
 
 def join_windows(received: Tensor, size: tuple, side: int, shift: int) -> Tensor:
@@ -109,15 +89,14 @@ def join_windows(received: Tensor, size: tuple, side: int, shift: int) -> Tensor
 
 
 def _has_windows(module: nn.Module) -> bool:
-    inner = getattr(module, 'w_msa', None)
-    return hasattr(inner, 'relative_position_bias_table') and hasattr(inner, 'scale')
+    return hasattr(getattr(module, 'w_msa', None), 'relative_position_bias_table')
 
 
 @torch.no_grad()
 def _of_windows(model: nn.Module, images: Tensor) -> dict:
     sizes, handles = {}, []
 
-    def note_size(module, args, kwargs):
+    def record_size(module, args, kwargs):
         sizes[module.w_msa] = args[1] if len(args) > 1 else kwargs['hw_shape']
 
     stages = []
@@ -125,16 +104,16 @@ def _of_windows(model: nn.Module, images: Tensor) -> dict:
         blocks = [module for module in stage.modules() if _has_windows(module)][-2:]
         stages.append([])
         for block in blocks:
-            def note_map(module, args, kwargs, block=block, maps=stages[-1]):
+            def record_map(module, args, kwargs, block=block, maps=stages[-1]):
                 mask = args[1] if len(args) > 1 else kwargs.get('mask')
                 # the sum over the rows: on average a cell receives 1
-                received = window_weights(module, args[0], mask).mean(1).sum(1)
+                received = attention_weights(module, args[0], mask).mean(1).sum(1)
                 shift = 0 if mask is None else block.shift_size
                 maps.append(join_windows(
                     received, tuple(sizes[module]), block.window_size, shift))
 
-            handles += [block.register_forward_pre_hook(note_size, with_kwargs=True),
-                        block.w_msa.register_forward_pre_hook(note_map, with_kwargs=True)]
+            handles += [block.register_forward_pre_hook(record_size, with_kwargs=True),
+                        block.w_msa.register_forward_pre_hook(record_map, with_kwargs=True)]
     _run(model, images, handles)
     return {f'stage {i}': torch.stack(maps).mean(0).float().cpu().numpy()
             for i, maps in enumerate(stages, 1) if maps}
@@ -143,20 +122,20 @@ def _of_windows(model: nn.Module, images: Tensor) -> dict:
 @torch.no_grad()
 def _of_tokens(model: nn.Module, attention: nn.Module, images: Tensor,
                query: str | None) -> dict:
-    seen = {}
+    found = {}
     has_class = getattr(model, 'cls_token', None) is not None
     query = query or ('cls' if has_class and model.out_type == 'cls_token' else 'mean')
     if query == 'cls' and not has_class:
         raise CMIDError(f'{type(model).__name__} has no class token: show the mean over '
                         'cells (--query mean)')
     handles = [
-        attention.register_forward_pre_hook(lambda module, args: seen.update(tokens=args[0])),
+        attention.register_forward_pre_hook(lambda module, args: found.update(tokens=args[0])),
         model.patch_embed.register_forward_hook(
-            lambda module, args, output: seen.update(grid=tuple(output[1]))),
+            lambda module, args, output: found.update(grid=tuple(output[1]))),
     ]
     _run(model, images, handles)
-    rows, columns = seen['grid']
-    weights = token_weights(attention, seen['tokens'])
+    rows, columns = found['grid']
+    weights = attention_weights(attention, found['tokens'])
     # the class token, which has no position, comes first
     extra = weights.shape[-1] - rows * columns
     paid = weights[:, :, 0] if query == 'cls' else weights[:, :, extra:].mean(2)
@@ -210,10 +189,10 @@ def save_attention(images: Sequence[np.ndarray], maps: Sequence[dict], path: str
     rows, captions = [], []
     for image, found in zip(images, maps):
         picture = to_rgb(image)
-        shown = [name for name in found
-                 if not name.startswith('head ') or int(name[5:]) <= heads]
-        rows.append([picture] + [overlay(picture, found[name][0]) for name in shown])
-        texts = [f'{name}: {found[name][0].min():.1f} to {found[name][0].max():.1f}'
-                 for name in shown]
-        captions.append([(text, 'black') for text in ['image', *texts]])
+        shown = {name: heat[0] for name, heat in found.items()
+                 if not name.startswith('head ') or int(name[5:]) <= heads}
+        rows.append([picture, *(overlay(picture, heat) for heat in shown.values())])
+        captions.append([('image', 'black'), *(
+            (f'{name}: {heat.min():.1f} to {heat.max():.1f}', 'black')
+            for name, heat in shown.items())])
     save_grid(rows, path, title=title, captions=captions)

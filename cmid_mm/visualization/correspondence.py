@@ -1,4 +1,6 @@
-"""Cells of two images with matching features."""
+"""Matched cells of two images: by their features, or as the training matches two views."""
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -54,46 +56,58 @@ def displacements(first: np.ndarray, second: np.ndarray, grids: tuple) -> np.nda
     return np.linalg.norm(places[0] - places[1], axis=1)
 
 
-def draw_matches(images: list, cells: tuple, grids: tuple) -> np.ndarray:
+def draw_matches(images: Sequence, cells: Sequence, grids: tuple,
+                 numbered: bool = False) -> np.ndarray:
     """Draw two images side by side, with lines between matched cells.
 
     Args:
-        images (list[ndarray]): Two (H, W, bands) uint8 of one height.
-        cells (tuple[ndarray, ndarray]): (K, 2) rows and columns in the map of each.
+        images (Sequence[ndarray]): Two (H, W, bands) uint8 of one height.
+        cells (Sequence[ndarray]): (K, 2) rows and columns in the map of each.
         grids (tuple): Rows and columns of the maps.
+        numbered (bool): Whether the pairs are numbered from 1 on. Defaults to False.
 
     Returns:
         ndarray: (h, 2 w + gap, 3) uint8, h and w a whole multiple of H and W. A pair has one
         colour, which goes from the top left to the bottom right of the first image.
     """
-    images = [enlarge(to_rgb(image), _SIDE) for image in images]
-    height, width = images[0].shape[:2]
-    picture = np.full((height, 2 * width + _GAP, 3), 255, np.uint8)
-    picture[:, :width], picture[:, width + _GAP:] = images
+    first, second = (enlarge(to_rgb(image), _SIDE) for image in images)
+    height, width = first.shape[:2]
+    picture = np.hstack([first, np.full((height, _GAP, 3), 255, np.uint8), second])
     centres = [(places + 0.5) * (np.array([height, width]) / grid)
                for places, grid in zip(cells, grids)]
+    colours = hues((centres[0] / (height, width)).mean(1)).tolist()
     centres[1] = centres[1] + [0, width + _GAP]
-    place = centres[0] / (height, width)
-    colours = hues(place.mean(1))
+    pairs = np.rint(np.stack(centres, 1)).astype(int).tolist()
     lines = picture.copy()
-    for one, other, colour in zip(*centres, colours.tolist()):
-        ends = [tuple(int(v) for v in np.rint(end[::-1])) for end in (one, other)]
-        cv2.line(lines, *ends, colour, 1, cv2.LINE_AA)
-    # lines are transparent, dots are not
+    for (one, other), colour in zip(pairs, colours):
+        cv2.line(lines, one[::-1], other[::-1], colour, 1, cv2.LINE_AA)
+    # lines are transparent, dots and numbers are not
     picture = cv2.addWeighted(lines, 0.6, picture, 0.4, 0)
-    for one, other, colour in zip(*centres, colours):
-        dot(picture, one, colour)
-        dot(picture, other, colour)
+    for number, (pair, colour) in enumerate(zip(pairs, colours), 1):
+        for row, column in pair:
+            dot(picture, (row, column), colour)
+            # white on a dark outline
+            for ink, thickness in ((0, 4), (255, 1)) if numbered else ():
+                cv2.putText(picture, str(number), (column + 5, row + 5),
+                            cv2.FONT_HERSHEY_SIMPLEX, 0.45, (ink, ) * 3, thickness, cv2.LINE_AA)
     return picture
 
 
-def save_matches(picture: np.ndarray, path: str, title: str = '') -> None:
-    """Write a picture of ``draw_matches``, PNG by the ending of the path."""
-    # the object interface, because pyplot searches for a display
-    from matplotlib.figure import Figure
-    figure = Figure(figsize=(8.4, 4.5), layout='constrained')
-    axis = figure.subplots()
-    axis.imshow(picture)
-    axis.set_axis_off()
-    axis.set_title(title, fontsize=10)
-    figure.savefig(path, dpi=110)
+def draw_matched_cells(views: Sequence, matches: Sequence, grid: tuple[int, int]) -> np.ndarray:
+    """Draw both views of several scenes, one scene below the other; see ``draw_matches``.
+
+    Args:
+        views (Sequence[tuple[ndarray, ndarray]]): Of each scene, both (S, S, 3) uint8, RGB.
+        matches (Sequence[tuple[ndarray, ndarray]]): Of each scene, two (M, ) arrays: flat
+            indices of cells of the first view and of the cells they are matched with in
+            the second, see ``match_cells``.
+        grid (tuple[int, int]): Rows and columns of the cells of a view.
+
+    Returns:
+        ndarray: (height, width, 3) uint8, RGB.
+    """
+    scenes = [draw_matches(pair, [np.stack(np.unravel_index(cells, grid), 1) for cells in match],
+                           (grid, grid), numbered=True)
+              for pair, match in zip(views, matches)]
+    return np.concatenate([np.pad(scene, ((0, _GAP), (0, 0), (0, 0)), constant_values=255)
+                           for scene in scenes])

@@ -109,27 +109,3 @@ def scatter(places: np.ndarray, images: Sequence[np.ndarray], labels: Sequence |
         top = side - thumbnail - y
         picture[top:top + small.shape[0], x:x + small.shape[1]] = small
     return picture
-
-
-def save_embedding(picture: np.ndarray, path: str, title: str = '',
-                   names: Sequence[str] | None = None) -> None:
-    """Write a picture of ``scatter`` with a legend of the classes' colours.
-
-    Args:
-        picture (ndarray): (S, S, 3) uint8.
-        path (str): File to write, PNG by its ending.
-        title (str): Line above the picture.
-        names (Sequence[str], optional): Names of the classes, in the order of their numbers.
-    """
-    from matplotlib.figure import Figure
-    from matplotlib.patches import Patch
-    figure = Figure(figsize=(9, 8) if names else (7.5, 8), layout='constrained')
-    axis = figure.subplots()
-    axis.imshow(picture)
-    axis.set_axis_off()
-    axis.set_title(title, fontsize=11)
-    if names:
-        shown = [Patch(color=np.array(colour) / 255, label=name)
-                 for colour, name in zip(colours_for(len(names)), names)]
-        figure.legend(handles=shown, loc='outside right upper', fontsize=8, frameon=False)
-    figure.savefig(path, dpi=110)

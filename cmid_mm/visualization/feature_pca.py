@@ -64,13 +64,11 @@ def save_pca(images: Sequence[np.ndarray], colours: Sequence[np.ndarray], path: 
         path (str): File to write, PNG by its ending.
         title (str): Line above the picture.
     """
-    panels = []
-    for image, cells in zip(images, colours):
-        fine = cv2.resize(cells, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-        panels.append([to_rgb(image), fine])
-    if len(panels) == 1:
-        save_grid(panels, path, title=title)
-        return
-    if len(panels) % 2:
+    panels = [[to_rgb(image), cv2.resize(cells, image.shape[1::-1],
+                                         interpolation=cv2.INTER_LINEAR)]
+              for image, cells in zip(images, colours)]
+    if len(panels) > 1 and len(panels) % 2:
         panels.append([np.full_like(panels[0][0], 255)] * 2)
-    save_grid([panels[i] + panels[i + 1] for i in range(0, len(panels), 2)], path, title=title)
+    columns = min(2, len(panels))
+    save_grid([sum(panels[i:i + columns], []) for i in range(0, len(panels), columns)], path,
+              title=title)

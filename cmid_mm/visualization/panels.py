@@ -3,7 +3,6 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from PIL import Image
 
 #: Colours of views and classes, in this order.
 COLOURS = ((255, 196, 0), (66, 133, 255), (230, 60, 60), (60, 190, 90), (171, 71, 188),
@@ -35,9 +34,8 @@ def enlarge(image: np.ndarray, side: int) -> np.ndarray:
 
 def fit(image: np.ndarray, side: int) -> np.ndarray:
     """Resize (H, W, 3) so that its longer side has ``side`` pixels."""
-    height, width = image.shape[:2]
-    scale = side / max(height, width)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
+    scale = side / max(image.shape[:2])
+    size = [max(1, round(length * scale)) for length in image.shape[1::-1]]
     return cv2.resize(image, size,
                       interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
 
@@ -71,41 +69,46 @@ def hues(positions: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(wheel[None].astype(np.uint8), cv2.COLOR_HSV2RGB)[0]
 
 
+def draw_grid(rows: Sequence, *args, **kwargs) -> np.ndarray:
+    """Panels as one picture, (height, width, 3) uint8, RGB; the arguments of ``save_grid``."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    canvas = FigureCanvasAgg(_figure(rows, *args, **kwargs))
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
 def save_grid(rows: Sequence, path: str, *args, **kwargs) -> None:
-    """Write panels as one picture; all but ``path`` as in ``draw_grid``.
-
-    Args:
-        rows (Sequence[Sequence[ndarray]]): Panels.
-        path (str): File to write, PNG by its ending.
-    """
-    Image.fromarray(draw_grid(rows, *args, **kwargs)).save(path)
-
-
-def draw_grid(rows: Sequence, heads: Sequence[str] = (), title: str = '',
-              captions: Sequence | None = None) -> np.ndarray:
-    """Draw panels as one picture.
+    """Write panels as one picture.
 
     Args:
         rows (Sequence[Sequence[ndarray]]): Panels, each (H, W, 3) uint8, RGB; rows of
             equal length.
+        path (str): File to write; its ending is the format: .png, .jpg, .pdf or .svg.
         heads (Sequence[str]): Titles of the columns. Defaults to ().
         title (str): Line above the picture. Defaults to ''.
         captions (Sequence[Sequence[tuple[str, str]]], optional): Text and colour above
             each panel, in place of ``heads``. Defaults to None.
-
-    Returns:
-        ndarray: (height, width, 3) uint8, RGB.
+        width (float): Width of a panel in inches of 110 pixels. Defaults to 2.2.
+        legend (Sequence[tuple[str, tuple]]): Names and colours (R, G, B) of the entries below
+            the picture. Defaults to ().
     """
+    _figure(rows, *args, **kwargs).savefig(path)
+
+
+def _figure(rows: Sequence, heads: Sequence[str] = (), title: str = '',
+            captions: Sequence | None = None, width: float = 2.2, legend: Sequence = ()):
     # the object interface, because pyplot searches for a display
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    columns = len(rows[0])
-    figure = Figure(
-        figsize=(2.2 * columns, 2.2 * len(rows) + 0.6), dpi=110, layout='constrained')
+    from matplotlib.patches import Patch
+    columns, (sides, *_) = len(rows[0]), (panel.shape for panel in rows[0])
+    height = width * min(1.5, max(0.3, sides[0] / sides[1])) * len(rows)
+    entries_a_row = max(1, int(width * columns / 1.3))
+    figure = Figure(figsize=(width * columns, height + 0.6 + 0.25 * len(legend) / entries_a_row),
+                    dpi=110, layout='constrained')
     axes = figure.subplots(len(rows), columns, squeeze=False)
     for row, panels in zip(axes, rows):
         for axis, panel in zip(row, panels):
-            axis.imshow(np.asarray(panel), interpolation='nearest')
+            axis.imshow(panel)
             axis.set_axis_off()
     for axis, head in zip(axes[0], heads):
         axis.set_title(head, fontsize=10)
@@ -113,6 +116,10 @@ def draw_grid(rows: Sequence, heads: Sequence[str] = (), title: str = '',
         for axis, (text, colour) in zip(row, texts):
             axis.set_title(text, fontsize=7, color=colour)
     figure.suptitle(title, fontsize=11)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    if legend:
+        figure.legend(
+            handles=[Patch(facecolor=np.array(colour) / 255, edgecolor='grey', label=name)
+                     for name, colour in legend],
+            loc='outside lower center', ncols=min(len(legend), entries_a_row), fontsize=8,
+            frameon=False)
+    return figure

@@ -1,12 +1,16 @@
 """Small pictures of large rasters with the classes or boxes found in them."""
+from collections import Counter
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 
-from .panels import colours_for, to_rgb
+from .panels import colours_for, enlarge, save_grid, to_rgb
 
 # a colour that differs from grey roads and white change
 _NO_DATA = (250, 205, 215)
+# least height and width of an image with boxes in pixels
+_SIDE = 600
 
 
 def class_colours(count: int, palette: Sequence | None = None) -> list[tuple[int, int, int]]:
@@ -31,21 +35,10 @@ def save_class_map(images: Sequence, labels: np.ndarray, names: Sequence[str],
         palette (Sequence): Colours of the classes.
         out (str): File to write, PNG by its ending.
     """
-    from matplotlib.figure import Figure
     table = np.full((256, 3), _NO_DATA, np.uint8)
     table[:len(palette)] = palette
-    panels = [*map(to_rgb, images), table[labels]]
-    height, width = labels.shape
-    side = 5 * max(0.4, min(1.5, height / width))
-    figure = Figure(figsize=(5 * len(panels), side + 0.6), layout='constrained')
-    for axis, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels):
-        axis.imshow(panel, interpolation='nearest')
-        axis.set_axis_off()
-    entries = list(zip(names, palette))
-    if (labels == 255).any():
-        entries.append(('no data', _NO_DATA))
-    _legend(figure, entries)
-    figure.savefig(out, dpi=110)
+    legend = [*zip(names, palette), *[('no data', _NO_DATA)] * bool((labels == 255).any())]
+    save_grid([[*map(to_rgb, images), table[labels]]], out, width=5, legend=legend)
 
 
 def save_box_map(image: np.ndarray, corners: np.ndarray, labels: Sequence[int],
@@ -60,30 +53,11 @@ def save_box_map(image: np.ndarray, corners: np.ndarray, labels: Sequence[int],
         out (str): File to write, PNG by its ending.
         palette (Sequence, optional): Colours (R, G, B) of the classes.
     """
-    from matplotlib.collections import PolyCollection
-    from matplotlib.figure import Figure
     colours = class_colours(len(names), palette)
-    panel = to_rgb(image)
-    height, width = panel.shape[:2]
-    figure = Figure(figsize=(9, 9 * max(0.3, min(1.5, height / width)) + 0.5),
-                    layout='constrained')
-    axis = figure.subplots()
-    axis.imshow(panel)
-    axis.set_axis_off()
-    if len(corners):
-        axis.add_collection(PolyCollection(
-            corners, facecolors='none', linewidths=1.2,
-            edgecolors=[np.array(colours[label]) / 255 for label in labels]))
-        found, counts = np.unique(labels, return_counts=True)
-        _legend(figure, [(f'{names[label]} ({count})', colours[label])
-                         for label, count in zip(found, counts)])
-    figure.savefig(out, dpi=110)
-
-
-def _legend(figure, entries: list) -> None:
-    """Add (name, colour) below a figure."""
-    from matplotlib.patches import Patch
-    figure.legend(
-        handles=[Patch(facecolor=np.array(colour) / 255, edgecolor='grey', label=name)
-                 for name, colour in entries],
-        loc='outside lower center', ncols=min(len(entries), 8), frameon=False)
+    panel = enlarge(to_rgb(image), _SIDE)
+    for label, polygon in zip(labels, corners * (len(panel) / len(image))):
+        cv2.polylines(panel, [np.rint(polygon).astype(np.int32)], True, colours[label], 2,
+                      cv2.LINE_AA)
+    legend = [(f'{names[label]} ({count})', colours[label])
+              for label, count in sorted(Counter(labels).items())]
+    save_grid([[panel]], out, width=9, legend=legend)

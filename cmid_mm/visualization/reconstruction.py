@@ -3,9 +3,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .panels import draw_grid, save_grid
-
-HEADS = 'image', 'masked image', 'reconstruction'
+#: Titles of the columns of ``reconstruction_panels``.
+RECONSTRUCTION_HEADS = 'image', 'masked image', 'reconstruction'
 
 
 @torch.no_grad()
@@ -36,19 +35,3 @@ def tensor_to_rgb(image: Tensor) -> np.ndarray:
     """(C, H, W) grey levels to (H, W, 3) uint8: the first three bands, or one as grey."""
     bands = image[:3] if len(image) >= 3 else image[:1].expand(3, -1, -1)
     return bands.round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
-
-
-def draw_reconstructions(rows: list, title: str = '') -> np.ndarray:
-    """Draw the panels of ``reconstruction_panels`` as one picture, (H, W, 3) uint8, RGB."""
-    return draw_grid(rows, HEADS, title)
-
-
-def save_reconstructions(rows: list, path: str, title: str = '') -> None:
-    """Write the panels as one picture, a row for each image.
-
-    Args:
-        rows (list[list[ndarray]]): Result of ``reconstruction_panels``.
-        path (str): File to write, PNG by its ending.
-        title (str): Line above the picture.
-    """
-    save_grid(rows, path, HEADS, title)

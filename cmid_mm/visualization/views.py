@@ -13,11 +13,12 @@ from ..models.selfsup.cell_matching import location_grid, match_cells
 from ..utils.config_scope import scope_of
 from ..utils.errors import CMIDError
 from ..utils.keyed_random import SampleIndex, view_key
-from .panels import COLOURS, dot, enlarge, fit, hues, outline, save_grid, to_rgb
+from .panels import COLOURS, dot, enlarge, fit, hues, outline, to_rgb
 from .reconstruction import tensor_to_rgb
 
-HEADS = ('image and both crops', 'view 1 (yellow)', 'view 2 (blue)', 'view 1, masked',
-         'view 2, masked')
+#: Titles of the columns of ``ViewBrowser.rows``.
+VIEW_HEADS = ('image and both crops', 'view 1 (yellow)', 'view 2 (blue)', 'view 1, masked',
+              'view 2, masked')
 # pixels of a view in the picture; smaller ones are enlarged
 _SIDE = 192
 _LINE_ON_LIGHT, _LINE_ON_DARK = (40, 40, 40), (150, 150, 150)
@@ -69,7 +70,7 @@ class ViewBrowser:
                 the same colour.
 
         Returns:
-            list[list[ndarray]]: For each image a panel for each of ``HEADS``, uint8 RGB.
+            list[list[ndarray]]: For each image a panel for each of ``VIEW_HEADS``, uint8 RGB.
         """
         items, originals = [], []
         for sample in samples:
@@ -155,11 +156,6 @@ def cell_centre(cell: int, grid: tuple, size: tuple) -> tuple:
     """(row, column) in pixels of the centre of a cell, counted row by row."""
     row, column = divmod(cell, grid[1])
     return (row + 0.5) * size[0] / grid[0], (column + 0.5) * size[1] / grid[1]
-
-
-def save_views(rows: list, path: str, title: str = '') -> None:
-    """Write the rows of ``ViewBrowser.rows`` as one picture."""
-    save_grid(rows, path, HEADS, title)
 
 
 def _record_views(dataset) -> dict:

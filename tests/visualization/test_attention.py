@@ -1,4 +1,4 @@
-"""Weights are those of the modules, and lie where the cells lie."""
+"""Attention weights are those of the modules, at the right cells."""
 import copy
 
 import numpy as np
@@ -6,16 +6,16 @@ import pytest
 import torch
 from mmpretrain.models.utils.attention import ShiftWindowMSA
 from mmpretrain.registry import MODELS
+from PIL import Image
 from small_models import TINY_SWIN
 
 from cmid_mm.models.selfsup.window_attention import use_fused_attention
 from cmid_mm.visualization.attention import (
     attention_maps,
+    attention_weights,
     join_windows,
     overlay,
     save_attention,
-    token_weights,
-    window_weights,
 )
 
 TINY_VIT = dict(
@@ -49,10 +49,10 @@ def images():
     return torch.randn(2, 3, 64, 64)
 
 
-def test_token_weights_are_the_modules(vit):
+def test_weights_of_tokens_are_those_of_the_module(vit):
     attention = vit.layers[0].attn
     tokens = torch.randn(2, 17, 16)
-    weights = token_weights(attention, tokens)
+    weights = attention_weights(attention, tokens)
     assert weights.shape == (2, 2, 17, 17)
     assert torch.allclose(weights.sum(-1), torch.ones(2, 2, 17))
     value = attention.qkv(tokens).view(2, 17, 3, 2, 8)[:, :, 2].transpose(1, 2)
@@ -61,21 +61,20 @@ def test_token_weights_are_the_modules(vit):
     assert weights.std() > 0.02
 
 
-def test_window_weights_are_the_softmax_of_the_module(swin, images):
-    seen, expected = [], []
-    handles = []
+def test_weights_of_windows_are_the_softmax_of_the_module(swin, images):
+    found, expected, handles = [], [], []
     for block in swin.stages[1].blocks:
         handles += [
             block.attn.w_msa.softmax.register_forward_hook(
                 lambda module, args, output: expected.append(output)),
             block.attn.w_msa.register_forward_hook(
-                lambda module, args, kwargs, output: seen.append(
-                    window_weights(module, args[0], kwargs['mask'])), with_kwargs=True)]
+                lambda module, args, kwargs, output: found.append(
+                    attention_weights(module, args[0], kwargs['mask'])), with_kwargs=True)]
     swin(images)
     for handle in handles:
         handle.remove()
-    assert len(seen) == len(expected) == 2
-    for weights, softmax in zip(seen, expected):
+    assert len(found) == len(expected) == 2
+    for weights, softmax in zip(found, expected):
         assert torch.allclose(weights, softmax, atol=1e-6)
         assert torch.allclose(weights.sum(-1), torch.ones(weights.shape[:-1]))
     # in the shifted block some pairs are kept apart
@@ -101,10 +100,10 @@ def test_windows_are_joined_where_they_were_cut(size, side, shift):
     module = ShiftWindowMSA(4, 1, side, shift, pad_small_map=True)
     number = torch.arange(1., 2 * size[0] * size[1] + 1)
     query = number.view(2, -1, 1).expand(-1, -1, 4)
-    seen = []
-    module.w_msa.register_forward_hook(lambda module, args, output: seen.append(args[0][..., 0]))
+    cut = []
+    module.w_msa.register_forward_hook(lambda module, args, output: cut.append(args[0][..., 0]))
     module(query, size)
-    assert torch.equal(join_windows(seen[0], size, side, shift), number.view(2, *size))
+    assert torch.equal(join_windows(cut[0], size, side, shift), number.view(2, *size))
 
 
 def test_heads_of_a_vit(vit):
@@ -123,7 +122,7 @@ def test_heads_of_a_vit(vit):
     assert np.allclose(attention_maps(output, images)['head 1'], token['head 1'])
 
 
-def test_a_place_that_attracts_is_seen(vit):
+def test_the_map_is_largest_where_all_attention_goes(vit):
     """Keys answer to one patch alone: all attention goes there."""
     drawn = copy.deepcopy(vit)
     drawn.layers[-1].ln1 = torch.nn.Identity()
@@ -154,5 +153,4 @@ def test_overlay_is_bright_where_attention_is(tmp_path):
     maps = {name: heat[None] for name in ('mean of heads', 'head 1', 'head 2')}
     save_attention([image], [maps], str(tmp_path / 'all.png'))
     save_attention([image], [maps], str(tmp_path / 'one.png'), heads=1)
-    from PIL import Image
     assert Image.open(tmp_path / 'all.png').width > Image.open(tmp_path / 'one.png').width

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
+from cmid_mm.visualization import draw_matched_cells
 from cmid_mm.visualization.correspondence import displacements, draw_matches, mutual_matches
+from cmid_mm.visualization.panels import hues
 
 
 @pytest.fixture
@@ -51,7 +53,7 @@ def test_matches_are_drawn_at_their_cells():
     cells = np.array([[0, 0], [3, 3]]), np.array([[0, 1], [3, 0]])
     picture = draw_matches(images, cells, ((4, 4), (4, 4)))
     assert picture.shape == (400, 812, 3)
-    # centres of cells of 100 px, the second image behind a gap of 12
+    # centres of cells of 100 px, the second image after a gap of 12
     ends = [(50, 50), (50, 412 + 150)], [(350, 350), (350, 412 + 50)]
     colours = [[tuple(picture[place]) for place in pair] for pair in ends]
     assert colours[0][0] == colours[0][1] != colours[1][0] == colours[1][1]
@@ -60,3 +62,19 @@ def test_matches_are_drawn_at_their_cells():
     assert (picture[50, 404] != 255).any() and (picture[120, 404] == 255).all()
     small = draw_matches([image[:60, :60] for image in images], cells, ((4, 4), (4, 4)))
     assert small.shape == (360, 732, 3)
+
+
+def test_matched_cells_of_views_are_numbered_scene_by_scene():
+    view = np.full((400, 400, 3), 90, np.uint8)
+    scene = (view, view), (np.array([0, 6]), np.array([3, 5]))
+    picture = draw_matched_cells(*zip(scene, scene), (2, 4))
+    assert picture.shape == (2 * 412, 812, 3) and (view == 90).all()
+    assert np.array_equal(picture[:412], picture[412:])
+    # cells of two rows and four columns are 200 px high and 100 px wide
+    ends = [(100, 50), (100, 412 + 350)], [(300, 250), (300, 412 + 150)]
+    for pair, colour in zip(ends, hues(np.array([(50 / 400 + 100 / 400) / 2, (.75 + .625) / 2]))):
+        assert all(tuple(picture[place]) == tuple(colour) for place in pair)
+    # the numbers are white
+    for row, column in (end for pair in ends for end in pair):
+        number = picture[row - 12:row + 10, column + 5:column + 20]
+        assert (number > 200).all(2).sum() > 8

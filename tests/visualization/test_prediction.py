@@ -1,4 +1,4 @@
-"""Pictures hold what they are said to show, at the right places."""
+"""Pictures of predictions show labels, boxes and change at the right places."""
 from types import SimpleNamespace
 
 import numpy as np
@@ -46,7 +46,7 @@ def test_change_is_compared_pixel_by_pixel():
         TRUE_POSITIVE, FALSE_NEGATIVE, FALSE_POSITIVE, (0, 0, 0)]
 
 
-def test_ignored_places_are_black_in_truth_and_prediction():
+def test_ignored_pixels_are_black_in_truth_and_prediction():
     palette = [[10, 20, 30], [40, 50, 60]]
     truth = np.array([[0, 1, 255]])
     assert paint(truth, palette, truth).tolist() == [[[10, 20, 30], [40, 50, 60], [0, 0, 0]]]
@@ -86,12 +86,23 @@ def test_a_wrong_prediction_changes_the_picture(task, photograph, tmp_path):
 
 def test_grid_has_a_place_for_every_panel(tmp_path):
     red, blue = (np.full((8, 8, 3), colour, np.uint8) for colour in ((255, 0, 0), (0, 0, 255)))
-    save_grid([[red, blue], [blue, red]], str(tmp_path / 'grid.png'), ('a', 'b'))
-    picture = np.asarray(Image.open(tmp_path / 'grid.png'))
-    assert np.array_equal(picture, draw_grid([[red, blue], [blue, red]], ('a', 'b')))
-    picture = picture.astype(int)
-    reds = (picture[..., 0] > 240) & (picture[..., 2] < 15)
+    legend = [('wood', (0, 90, 0)), ('field', (200, 180, 0))]
+    picture = draw_grid([[red, blue], [blue, red]], ('a', 'b'), legend=legend).astype(int)
+    assert (picture == (0, 90, 0)).all(2).sum() > 100 < (picture == (200, 180, 0)).all(2).sum()
+    reds = (picture[..., 0] > 240) & (picture[..., 1:] < 15).all(2)
     half = picture.shape[0] // 2, picture.shape[1] // 2
     # red above on the left and below on the right
     assert reds[:half[0], :half[1]].sum() > 1000 and reds[half[0]:, half[1]:].sum() > 1000
     assert reds[:half[0], half[1]:].sum() == 0
+
+
+@pytest.mark.parametrize('ending, start', [
+    ('png', b'\x89PNG'), ('jpg', b'\xff\xd8'), ('pdf', b'%PDF'), ('svg', b'<?xml')])
+def test_pictures_are_written_in_the_format_of_their_ending(tmp_path, ending, start):
+    """Pillow cannot write SVG."""
+    panels, path = [[np.full((8, 16, 3), 9, np.uint8)] * 2], tmp_path / f'grid.{ending}'
+    save_grid(panels, path, title='title')
+    assert path.read_bytes().startswith(start)
+    if ending == 'png':
+        written = np.asarray(Image.open(path).convert('RGB'))
+        assert np.array_equal(written, draw_grid(panels, title='title'))

@@ -10,7 +10,13 @@ from cmid_mm.datasets.transforms.loading import LoadRSImage
 from cmid_mm.datasets.transforms.two_views import CMIDTwoViews, cut_view
 from cmid_mm.utils.keyed_random import SampleIndex, view_key
 from cmid_mm.visualization.panels import COLOURS, enlarge
-from cmid_mm.visualization.views import HEADS, ViewBrowser, cell_centre, cells_outlined, outlined
+from cmid_mm.visualization.views import (
+    VIEW_HEADS,
+    ViewBrowser,
+    cell_centre,
+    cells_outlined,
+    outlined,
+)
 
 
 @pytest.fixture(scope='module')
@@ -30,7 +36,7 @@ def crops_of(sample, height=72, width=80, epoch=0):
 
 def test_views_are_those_of_the_training(browser, config):
     rows = browser.rows([3, 5])
-    assert len(rows) == 2 and {len(row) for row in rows} == {len(HEADS)}
+    assert len(rows) == 2 and {len(row) for row in rows} == {len(VIEW_HEADS)}
     path = browser.dataset.get_data_info(5)['img_path']
     image = LoadRSImage().transform(dict(img_path=path))['img']
     first = enlarge(cut_view(image, crops_of(5)[0], 64), 192)

@@ -36,7 +36,8 @@ def main(arguments=None):
     cfg = read_config(args.config, args.cfg_options)
     if min(args.pictures, args.rows) < 1:
         raise _errors.UserError('--pictures and --rows must be 1 at least')
-    from cmid_mm.visualization.views import ViewBrowser, save_views
+    from cmid_mm.visualization import save_grid
+    from cmid_mm.visualization.views import VIEW_HEADS, ViewBrowser
     browser = ViewBrowser(cfg)
     number = min(args.pictures * args.rows, len(browser))
     # spread over the data set, whose neighbours are often of one kind
@@ -45,8 +46,8 @@ def main(arguments=None):
     for picture in range(-(-number // args.rows)):
         part = samples[picture * args.rows:(picture + 1) * args.rows]
         path = args.out / f'views_{picture + 1:03}.png'
-        save_views(browser.rows(part, args.seed, args.epoch, args.matches), str(path),
-                   f'{Path(args.config).stem}, epoch {args.epoch}')
+        save_grid(browser.rows(part, args.seed, args.epoch, args.matches), path, VIEW_HEADS,
+                  f'{Path(args.config).stem}, epoch {args.epoch}')
         print(f'written to {path}')
 
 

@@ -38,12 +38,8 @@ def main(arguments=None):
     if args.matches < 1:
         raise _errors.UserError(f'--matches must be 1 at least, not {args.matches}')
     inferencer = load_features(args, args.size)
-    from cmid_mm.visualization.correspondence import (
-        displacements,
-        draw_matches,
-        mutual_matches,
-        save_matches,
-    )
+    from cmid_mm.visualization import save_grid
+    from cmid_mm.visualization.correspondence import displacements, draw_matches, mutual_matches
     out = prepare_output(args.out)
     for path in (args.first, args.second):
         if not Path(path).is_file():
@@ -53,8 +49,8 @@ def main(arguments=None):
     first, second, _ = mutual_matches(*maps, args.matches)
     distances = displacements(first, second, grids)
     near = int((distances < 1.5 / max(grids[0])).sum())
-    save_matches(draw_matches(images, (first, second), grids), out,
-                 f'{len(first)} matches, {near} at the same place (within a cell)')
+    save_grid([[draw_matches(images, (first, second), grids)]], out, width=8.4,
+              title=f'{len(first)} matches, {near} at the same place (within a cell)')
     print(f'{len(first)} matches of {" x ".join(map(str, grids[0]))} cells, {near} at the same '
           f'place (within a cell)\nwritten to {out}')
 

@@ -37,13 +37,8 @@ def parse_args(arguments=None):
 def main(arguments=None):
     args = parse_args(arguments)
     inferencer = load_features(args)
-    from cmid_mm.visualization.embedding import (
-        embed,
-        folder_classes,
-        library,
-        save_embedding,
-        scatter,
-    )
+    from cmid_mm.visualization.embedding import embed, folder_classes, library, scatter
+    from cmid_mm.visualization.panels import colours_for, save_grid
     # before the features, which take a while
     library(args.method)
     out = prepare_output(args.out)
@@ -53,9 +48,9 @@ def main(arguments=None):
     classes = folder_classes(result['paths'], args.folder)
     names, labels = classes or (None, None)
     images = [inferencer.pipeline(path) for path in result['paths']]
-    save_embedding(scatter(places, images, labels, thumbnail=args.thumbnail), out,
-                   f'{len(images)} images, features of {inferencer.name}, '
-                   f'{args.method}', names)
+    save_grid([[scatter(places, images, labels, thumbnail=args.thumbnail)]], out, width=8,
+              title=f'{len(images)} images, features of {inferencer.name}, {args.method}',
+              legend=list(zip(names or (), colours_for(len(names or ())))))
     print(f'written to {out}')
 
 

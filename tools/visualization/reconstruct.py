@@ -32,11 +32,12 @@ def main(arguments=None):
     args = parse_args(arguments)
     cfg = load_config(args)
     from cmid_mm.apis.reconstructor import Reconstructor
-    from cmid_mm.visualization import save_reconstructions
+    from cmid_mm.visualization import RECONSTRUCTION_HEADS, save_grid
     out = prepare_output(args.out)
     reconstructor = Reconstructor(cfg, args.checkpoint, args.device)
     rows = reconstructor(choose_images(args.inputs, args.max_images), args.seed)
-    save_reconstructions(rows, out, f'reconstruction of {Path(args.checkpoint).name}')
+    save_grid(rows, out, RECONSTRUCTION_HEADS,
+              f'reconstruction of {Path(args.checkpoint).name}')
     print(f'written to {out}')
 
 

@@ -6,8 +6,9 @@ from mmpretrain.utils import get_ori_model
 
 from cmid_mm.utils.errors import CMIDError
 from cmid_mm.visualization import (
+    RECONSTRUCTION_HEADS,
+    draw_grid,
     draw_matched_cells,
-    draw_reconstructions,
     reconstruction_panels,
     tensor_to_rgb,
 )
@@ -67,5 +68,5 @@ class PicturesHook(Hook):
                           for index in model.last_outputs['matches'][0])
         grid = tuple(model.last_outputs['grids'][0].shape[1:3])
         return dict(
-            reconstruction=draw_reconstructions(rows),
+            reconstruction=draw_grid(rows, RECONSTRUCTION_HEADS),
             matched_cells=draw_matched_cells(views, list(zip(source, target)), grid))
