@@ -1,5 +1,7 @@
 """Second date of a scene: new, lost and converted surfaces and objects."""
+import copy
 import math
+from functools import partial
 
 import numpy as np
 
@@ -17,16 +19,11 @@ def _random_place(plan, smallest, largest):
     return centre, blob(plan.rng, centre, plan.reach * plan.rng.uniform(smallest, largest))
 
 
-def _demolish(plan):
-    share = plan.rng.uniform(0.2, 0.6)
-    plan.items = [item for item in plan.items if item.label in _MOVING or not plan.chance(share)]
-
-
-def _depart(plan):
-    """Remove some vehicles, ships and planes."""
-    share = plan.rng.uniform(0.2, 0.7)
+def _remove(plan, moving, least, most):
+    """Remove some vehicles, ships and planes, or else some buildings and tanks."""
+    share = plan.rng.uniform(least, most)
     plan.items = [item for item in plan.items
-                  if item.label not in _MOVING or not plan.chance(share)]
+                  if (item.label in _MOVING) != moving or not plan.chance(share)]
 
 
 def _build(plan):
@@ -75,21 +72,19 @@ def _pave(plan):
 
 
 #: Edits and their probabilities.
-_EDITS = ((_convert, 0.6), (_fell, 0.35), (_flood, 0.4), (_pave, 0.2), (_demolish, 0.5),
-          (_build, 0.6), (_depart, 0.5))
+_EDITS = ((_convert, 0.6), (_fell, 0.35), (_flood, 0.4), (_pave, 0.2),
+          (partial(_remove, moving=False, least=0.2, most=0.6), 0.5), (_build, 0.6),
+          (partial(_remove, moving=True, least=0.2, most=0.7), 0.5))
 
 
 def second_date(plan, rng):
-    """Plan of the second date: random edits of the first one, which is not changed.
+    """Plan of the second date: random edits, drawn by ``rng``, of the first one.
 
-    Args:
-        plan (Plan): first date.
-        rng (numpy.random.Generator): random numbers of the changes.
-
-    Returns:
-        Plan: second date, with the same tints and textures.
+    The plan of the first date is not changed; tints and textures are those of both dates.
     """
-    later = plan.copy(rng)
+    later = copy.copy(plan)
+    later.rng = rng
+    later.grounds, later.items = list(plan.grounds), list(plan.items)
     for edit, probability in _EDITS:
         if later.chance(probability):
             edit(later)
@@ -102,6 +97,5 @@ def change_mask(first, second):
     Illumination, shadows and noise are ignored.
     """
     different = first.canvas != second.canvas
-    height, width = different.shape
-    return different.reshape(height // SCALE, SCALE, width // SCALE, SCALE).any((1, 3)).astype(
-        np.uint8)
+    height, width = first.mask.shape
+    return different.reshape(height, SCALE, width, SCALE).any((1, 3)).astype(np.uint8)

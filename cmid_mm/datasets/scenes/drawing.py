@@ -12,21 +12,11 @@ _ITEM = 13
 
 
 class Drawing(NamedTuple):
-    """Result of :func:`draw`; the canvas has twice the resolution of the image.
+    """Result of :func:`draw`; labels, boxes and quads are those of ``Scene``."""
 
-    Args:
-        canvas: (2 * H, 2 * W) uint8 surfaces.
-        surfaces: (H, W) uint8, the first of the four canvas pixels of each pixel.
-        aspects: (H, W) uint8 direction of roof faces, 0 for everything else.
-        mask: (H, W) uint8 positions in ``SEGMENTATION_CLASSES``.
-        boxes: (N, 4) float32 x0, y0, x1, y1 in pixel edges, tight around the mask.
-        labels: (N,) int64 positions in ``OBJECT_CLASSES``.
-        quads: (N, 8) float32 corners of oriented rectangles.
-    """
-
-    canvas: np.ndarray
-    surfaces: np.ndarray
-    aspects: np.ndarray
+    canvas: np.ndarray  # (2 * H, 2 * W) uint8 surfaces
+    surfaces: np.ndarray  # (H, W) uint8, the first of the four canvas pixels of each pixel
+    aspects: np.ndarray  # (H, W) uint8 direction of roof faces, 0 for everything else
     mask: np.ndarray
     boxes: np.ndarray
     labels: np.ndarray
@@ -37,17 +27,12 @@ def draw(plan):
     """Draw ground, trees, buildings, planes, ships and vehicles, in this order.
 
     Trees and objects whose ground is unsuitable, for example another object, are left out.
-
-    Args:
-        plan (Plan): shapes.
-
-    Returns:
-        Drawing: label maps and boxes.
     """
     canvas = np.full((plan.height * SCALE, plan.width * SCALE), plan.background, np.int32)
     for ground in plan.grounds:
         _draw_ground(canvas, ground)
-    _draw_trees(canvas, plan.trees)
+    if plan.trees:
+        _draw_trees(canvas, np.concatenate(plan.trees))
     items = _draw_items(canvas, sorted(plan.items, key=lambda item: -item.label))
     # The label of a pixel is that of the first of its four canvas pixels.
     pixels = np.ascontiguousarray(canvas[::SCALE, ::SCALE])
@@ -74,15 +59,18 @@ def _draw_ground(canvas, ground):
         np.copyto(canvas, target, where=ground.only_on[canvas])
 
 
-def _draw_trees(canvas, trees):
-    if not trees:
-        return
-    crowns = np.concatenate(trees)
+def _surfaces_at(canvas, points):
+    """Surfaces (...) of the canvas at points (..., 2) in pixels, at its border if outside."""
+    x, y = np.moveaxis((points * SCALE).astype(int), -1, 0)
+    height, width = canvas.shape
+    return canvas[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)] & 255
+
+
+def _draw_trees(canvas, crowns):
     height, width = canvas.shape
     x, y = (crowns[:, 0, :2].T * SCALE).astype(int)
     outside = (x < 0) | (y < 0) | (x >= width) | (y >= height)
-    x[outside] = y[outside] = 0
-    discs = crowns[outside | OPEN_LAND[canvas[y, x] & 255]].reshape(-1, 4)
+    discs = crowns[outside | OPEN_LAND[_surfaces_at(canvas, crowns[:, 0, :2])]].reshape(-1, 4)
     # Small crowns are single discs.
     discs = discs[(discs[:, 2] > 1.5) | (np.arange(len(discs)) % 2 == 0)]
     discs[:, :3] *= SCALE << SHIFT
@@ -91,23 +79,16 @@ def _draw_trees(canvas, trees):
 
 
 def _draw_items(canvas, items):
-    height, width = canvas.shape
+    """Draw items one after the other and return those whose ground is suitable."""
     drawn = []
-    if not items:
-        return drawn
-    # Corners, middles of the sides, centre.
-    quads = np.array([item.quad for item in items])
-    probes = np.concatenate([quads, (quads + np.roll(quads, 1, 1)) / 2,
-                             quads.mean(1, keepdims=True)], 1)
-    columns, rows = np.moveaxis((probes * SCALE).astype(int), 2, 0)
-    columns = np.minimum(np.maximum(columns, 0), width - 1)
-    rows = np.minimum(np.maximum(rows, 0), height - 1)
-    for item, row, column in zip(items, rows, columns, strict=True):
-        if item.only_on[canvas[row, column] & 255].all():
+    for item in items:
+        # Corners, middles of the sides, centre.
+        middles = (item.quad + np.roll(item.quad, 1, 0)) / 2
+        probes = np.concatenate([item.quad, middles, item.quad.mean(0, keepdims=True)])
+        if item.only_on[_surfaces_at(canvas, probes)].all():
             drawn.append(item)
-            number = len(drawn) << _ITEM
             for points, value in item.parts:
-                cv2.fillConvexPoly(canvas, points, value + number, shift=SHIFT)
+                cv2.fillConvexPoly(canvas, points, value + (len(drawn) << _ITEM), shift=SHIFT)
     return drawn
 
 
@@ -118,11 +99,9 @@ def _boxes(numbers, count):
         tuple: boxes (N, 4) float32, and which items are visible, (N,) from 0.
     """
     y, x = np.nonzero(numbers)
-    item = numbers[y, x] - 1
-    boxes = np.empty((4, count), np.float32)
-    boxes[:2], boxes[2:] = np.inf, -np.inf
-    for place, (side, limit) in enumerate((
-            (x, np.minimum), (y, np.minimum), (x + 1, np.maximum), (y + 1, np.maximum))):
-        limit.at(boxes[place], item, side.astype(np.float32))
-    visible = np.flatnonzero(boxes[2] > 0)
-    return np.ascontiguousarray(boxes[:, visible].T), visible
+    low, high = np.full((count + 1, 2), np.inf), np.zeros((count + 1, 2))
+    corners = np.column_stack([x, y])
+    np.minimum.at(low, numbers[y, x], corners)
+    np.maximum.at(high, numbers[y, x], corners + 1)
+    visible = np.flatnonzero(high[1:, 0])
+    return np.hstack([low, high])[1:][visible].astype(np.float32), visible

@@ -67,8 +67,6 @@ def subdivide(rng, x0, y0, x1, y1, smallest):
     if side < 2 * smallest or (side < 4 * smallest and rng.random() < 0.25):
         return [(x0, y0, x1, y1)]
     at = smallest + (side - 2 * smallest) * rng.uniform(0.2, 0.8)
-    if cut_x:
-        return (subdivide(rng, x0, y0, x0 + at, y1, smallest)
-                + subdivide(rng, x0 + at, y0, x1, y1, smallest))
-    return (subdivide(rng, x0, y0, x1, y0 + at, smallest)
-            + subdivide(rng, x0, y0 + at, x1, y1, smallest))
+    parts = [(x0, y0, x0 + at, y1), (x0 + at, y0, x1, y1)] if cut_x else [
+        (x0, y0, x1, y0 + at), (x0, y0 + at, x1, y1)]
+    return [parcel for part in parts for parcel in subdivide(rng, *part, smallest)]

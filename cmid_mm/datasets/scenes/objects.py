@@ -34,18 +34,17 @@ def houses(plan, centres, lengths, widths, headings, roofs=('tile', 'brown_tile'
     tiles = plan.surfaces(count, *roofs)
     hipped = plan.rng.random(count) < 0.5
     ridge = np.where(hipped, np.maximum(1 - boxes[:, 3] / boxes[:, 2], 0), 1.0)[:, None]
-    zero = np.zeros_like(ridge)
-    peak, back = np.stack([ridge, zero], -1), np.stack([-ridge, zero], -1)
+    peak, back = (np.stack([end, 0 * end], -1) for end in (ridge, -ridge))
     corner = [np.tile(point, (count, 1, 1)) for point in _box(1.0, -1.0)]
     faces = []
     # Faces of the left, right, front and rear; their aspects are headings in the image.
-    for points, turn in (
-            ((corner[0], peak, back, corner[3]), -math.pi / 2),
-            ((corner[1], peak, back, corner[2]), math.pi / 2),
-            ((corner[0], peak, corner[1]), 0.0), ((corner[3], back, corner[2]), math.pi)):
+    for turn, points in (
+            (-math.pi / 2, (corner[0], peak, back, corner[3])),
+            (math.pi / 2, (corner[1], peak, back, corner[2])),
+            (0.0, (corner[0], peak, corner[1])), (math.pi, (corner[3], back, corner[2]))):
         aspect = (boxes[:, 4] + plan.angle + turn) * (ASPECTS / (2 * math.pi))
-        aspect = np.rint(aspect).astype(int) % ASPECTS + 1
-        faces.append((np.concatenate(points, 1), tiles + 256 * aspect))
+        faces.append((np.concatenate(points, 1),
+                      tiles + 256 * (np.rint(aspect).astype(int) % ASPECTS + 1)))
     plan.place(_BUILDING, boxes, faces, OPEN_LAND)
 
 
@@ -93,22 +92,20 @@ def traffic(plan, line, lanes, share, lorry_share=0.1):
         lorry_share (float): share of lorries.
     """
     points, headings = along(line, 14.0, plan.rng.uniform(0, 14))
-    lane = np.tile(lanes, len(points))
-    points, headings = np.repeat(points, len(lanes), 0), np.repeat(headings, len(lanes))
-    ahead = np.tile(plan.rng.uniform(-7, 7, len(lanes)), len(lane) // len(lanes))
-    ahead += plan.rng.uniform(-1.2, 1.2, len(lane))
-    taken = plan.rng.random(len(lane)) < share
-    points, headings, lane, ahead = points[taken], headings[taken], lane[taken], ahead[taken]
+    headings, lanes = headings[:, None], np.asarray(lanes)
+    shape = len(points), len(lanes)
+    ahead = plan.rng.uniform(-7, 7, len(lanes)) + plan.rng.uniform(-1.2, 1.2, shape)
+    taken = plan.rng.random(shape) < share
     cos, sin = np.cos(headings), np.sin(headings)
-    points = points + np.array((ahead * cos - lane * sin, ahead * sin + lane * cos)).T
-    vehicles(plan, points, headings + math.pi * (lane < 0), lorry_share)
+    points = points[:, None] + np.stack([ahead * cos - lanes * sin, ahead * sin + lanes * cos], -1)
+    vehicles(plan, points[taken], (headings + math.pi * (lanes < 0))[taken], lorry_share)
 
 
 def vehicles(plan, centres, headings, lorry_share=0.1):
     """Add cars and lorries; headings are a number or (N,) radians."""
     centres = np.reshape(centres, (-1, 2))
     near = plan.near(centres)
-    headings = (np.zeros(len(centres)) + headings)[near]
+    headings = np.broadcast_to(headings, len(centres))[near]
     plan.vehicles.append((centres[near], headings, plan.rng.random(len(headings)) < lorry_share))
 
 

@@ -4,7 +4,6 @@ Layouts work in metres: the origin is the middle of the image, and the axes are 
 a random angle. A plan stores the shapes in the fixed-point coordinates of the drawing
 canvas, which has twice the resolution of the image.
 """
-import copy
 import functools
 import math
 from typing import NamedTuple
@@ -21,42 +20,29 @@ SCALE, SHIFT = 2, 4
 
 
 class Ground(NamedTuple):
-    """A part of the ground.
+    """A part of the ground."""
 
-    Args:
-        outlines: (N, K, 2) int32 canvas coordinates of N polygons or polylines; for a
-            region a bool array of the canvas.
-        surface (int): its surface.
-        width (int): canvas pixels of a polyline, 0 for polygons.
-        role (str): tag for the second date.
-        only_on: (256,) bool table of surfaces that it may cover, None for all.
-    """
-
+    # (N, K, 2) int32 canvas coordinates of N polygons or polylines; for a region a bool
+    # array of the canvas.
     outlines: np.ndarray
     surface: int
-    width: int = 0
-    role: str = ''
-    only_on: np.ndarray | None = None
+    width: int = 0  # canvas pixels of a polyline, 0 for polygons
+    role: str = ''  # tag for the second date
+    only_on: np.ndarray | None = None  # (256,) bool table of surfaces that it may cover
 
 
 class Item(NamedTuple):
-    """A labelled object.
+    """A labelled object."""
 
-    Args:
-        label (int): position in ``OBJECT_CLASSES``.
-        parts (list): (K, 2) int32 convex polygons in canvas coordinates, each with the
-            value to draw; a value is a surface plus 256 times a roof aspect.
-        quad: (4, 2) corners in pixels: front left, front right, rear right, rear left.
-        only_on: (256,) bool table of surfaces on which it can stand.
-    """
-
-    label: int
+    label: int  # position in OBJECT_CLASSES
+    # (K, 2) int32 convex polygons in canvas coordinates, each with the value to draw; a
+    # value is a surface plus 256 times a roof aspect.
     parts: list
-    quad: np.ndarray
-    only_on: np.ndarray
+    quad: np.ndarray  # (4, 2) pixels: front left, front right, rear right, rear left
+    only_on: np.ndarray  # (256,) bool table of surfaces on which it can stand
 
 
-def canvas_coordinates(pixels):
+def _canvas_coordinates(pixels):
     """Pixels (..., 2), counted from the image's corner, to int32 canvas coordinates."""
     return np.rint((pixels * SCALE - 0.5) * (1 << SHIFT)).astype(np.int32, order='C')
 
@@ -94,14 +80,6 @@ class Plan:
         self.row_contrast = rng.random(256).astype(np.float32)
         self.canopy_scale = min(max(0.8 / gsd, 0.6), 2.0)
 
-    def copy(self, rng):
-        """Plan of the second date: its lists can be edited without changing this plan."""
-        other = copy.copy(self)
-        other.rng = rng
-        other.grounds, other.items = list(self.grounds), list(self.items)
-        other.trees = list(self.trees)
-        return other
-
     def chance(self, probability):
         return self.rng.random() < probability
 
@@ -110,7 +88,7 @@ class Plan:
 
     def surface(self, *materials):
         """One of the materials in a random tint."""
-        return surface(self.pick(*materials), int(self.rng.random() * TINTS))
+        return surface(self.pick(*materials), self.rng.random() * TINTS)
 
     def surfaces(self, count, *materials):
         """(count,) random surfaces."""
@@ -122,15 +100,16 @@ class Plan:
         count = self.rng.poisson(per_hectare * (2 * self.reach) ** 2 / 1e4)
         return self.rng.uniform(-self.reach, self.reach, (count, 2))
 
+    def across(self, y):
+        """Straight line (2, 2) through the whole scene along the x axis."""
+        return np.array([(-self.reach, y), (self.reach, y)])
+
     def pixels(self, points):
         """Metres (..., 2) to pixels, counted from the image's upper left corner."""
-        points = np.asarray(points, float)
-        x, y = points[..., 0], points[..., 1]
+        x, y = np.moveaxis(np.asarray(points, float), -1, 0)
         cos, sin = math.cos(self.angle) / self.gsd, math.sin(self.angle) / self.gsd
-        pixels = np.empty(points.shape)
-        pixels[..., 0] = x * cos - y * sin + self.width / 2
-        pixels[..., 1] = x * sin + y * cos + self.height / 2
-        return pixels
+        return np.stack([x * cos - y * sin + self.width / 2,
+                         x * sin + y * cos + self.height / 2], -1)
 
     def near(self, points, margin=0.0):
         """(N,) whether points lie in the image or at most ``margin`` metres beside it."""
@@ -143,24 +122,21 @@ class Plan:
         """Parcels of a rectangle, see :func:`subdivide`, those that the image shows."""
         parcels = np.array(subdivide(self.rng, x0, y0, x1, y1, smallest))
         low, high = parcels[:, :2], parcels[:, 2:]
-        near = self.near((low + high) / 2, np.hypot(*(high - low).T) / 2)
-        return parcels[near].tolist()
+        return parcels[self.near((low + high) / 2, np.hypot(*(high - low).T) / 2)].tolist()
 
     def polygon(self, points, what, role='', only_on=None):
         """Add a polygon, (K, 2) in metres; ``what`` is a surface or a material's name."""
-        self._add(points, what, 0, role, only_on)
+        self.line(points, what, 0, role, only_on)
 
     def line(self, points, what, width, role='', only_on=None):
         """Add polylines (K, 2) or (N, K, 2) of a width, all in metres."""
-        self._add(points, what, max(1, round(width * SCALE / self.gsd)), role, only_on)
-
-    def _add(self, points, what, width, role, only_on):
         if not len(points):
             return
-        outlines = canvas_coordinates(self.pixels(points))
-        outlines = outlines.reshape(-1, *outlines.shape[-2:])
-        number = surface(what) if isinstance(what, str) else what
-        self.grounds.append(Ground(outlines, number, width, role, only_on))
+        outlines = _canvas_coordinates(self.pixels(points))
+        self.grounds.append(Ground(
+            outlines.reshape(-1, *outlines.shape[-2:]),
+            surface(what) if isinstance(what, str) else what,
+            max(1, round(width * SCALE / self.gsd)) if width else 0, role, only_on))
 
     def dashes(self, line, what, width=0.25, period=12.0, length=5.0):
         """Add a dashed line."""
@@ -179,7 +155,7 @@ class Plan:
         """Add trees at centres (N, 2) with radii, a number or (N,), all in metres."""
         centres = np.reshape(centres, (-1, 2))
         near = self.near(centres, 6.0)
-        centres, radii = centres[near], (np.zeros(len(centres)) + radii)[near]
+        centres, radii = centres[near], np.broadcast_to(radii, len(centres))[near]
         count = len(centres)
         crowns = np.empty((count, 2, 4))
         crowns[..., :2] = self.pixels(centres)[:, None]
@@ -194,38 +170,33 @@ class Plan:
 
         Args:
             label (int): position in ``OBJECT_CLASSES``.
-            frames: (N, 5) x, y, length, width in metres and heading in radians.
+            frames: (N, 5), see :func:`frames`.
             parts (list): convex polygons, each with its values. Polygons are (K, 2) or
                 (N, K, 2) of (ahead, left) in units of half the length and width, values a
                 number or (N,), see :class:`Item`.
             only_on: (256,) bool table of surfaces.
         """
-        frames = np.reshape(frames, (-1, 5))
-        inside = self.near(frames[:, :2])
+        count, inside = len(frames), self.near(frames[:, :2])
         frames = frames[inside]
         centres = self.pixels(frames[:, :2])[:, None]
         cos, sin = np.cos(frames[:, 4] + self.angle), np.sin(frames[:, 4] + self.angle)
         half = frames[:, 2:4] / (2 * self.gsd)
         ahead = np.array((cos, sin)).T[:, None] * half[:, None, :1]
         left = np.array((sin, -cos)).T[:, None] * half[:, None, 1:]
-        corners = np.array([(1, 1), (1, -1), (-1, -1), (-1, 1)])
-        quads = centres + corners[:, :1] * ahead + corners[:, 1:] * left
-        placed = []
-        for polygon, values in parts:
+
+        def corners(polygon):
             polygon = np.asarray(polygon, float)
-            polygon = polygon[inside] if polygon.ndim == 3 else polygon
-            points = canvas_coordinates(
-                centres + polygon[..., :1] * ahead + polygon[..., 1:] * left)
-            values = (np.zeros(len(inside), int) + values)[inside]
-            placed.append(zip(points, values.tolist(), strict=True))
-        self.items += [Item(label, list(each), quad, only_on)
-                       for quad, *each in zip(quads, *placed, strict=True)]
+            polygon = np.broadcast_to(polygon, (count, *polygon.shape[-2:]))[inside]
+            return centres + polygon[..., :1] * ahead + polygon[..., 1:] * left
+
+        placed = [zip(_canvas_coordinates(corners(polygon)),
+                      np.broadcast_to(values, count)[inside].tolist()) for polygon, values in parts]
+        self.items += [Item(label, list(each), quad, only_on) for quad, *each in zip(
+            corners([(1, 1), (1, -1), (-1, -1), (-1, 1)]), *placed, strict=True)]
 
 
 def frames(centres, lengths, widths, headings):
-    """(N, 5) frames for :meth:`Plan.place` from points (N, 2) and numbers or (N,)."""
+    """(N, 5) x, y, length, width in metres and heading in radians, each a number or (N,)."""
     centres = np.reshape(centres, (-1, 2))
-    result = np.empty((len(centres), 5))
-    result[:, :2] = centres
-    result[:, 2], result[:, 3], result[:, 4] = lengths, widths, headings
-    return result
+    return np.column_stack([centres, *(np.broadcast_to(values, len(centres)) for values in (
+        lengths, widths, headings))])

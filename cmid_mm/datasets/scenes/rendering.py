@@ -9,42 +9,32 @@ import numpy as np
 from ...utils.errors import CMIDError
 from .materials import table
 from .objects import ASPECTS
-from .plan import SCALE
 from .textures import TILE, crop_texture
 
 _COLOURS, _SEASONS, _HEIGHTS = table('colour'), table('season'), table('height')
-_CONTRASTS = {name: table(name) for name in ('grain', 'patches', 'canopy', 'waves', 'rows')}
+_CONTRASTS = {name: table(name) for name in ('grain', 'patches', 'waves', 'canopy', 'rows')}
 _AUTUMN = np.float32((142, 108, 66, 130))
-#: Share of light in the shadow, in red, green, blue and near infrared; skylight is
-#: blue.
+#: Share of light in the shadow, in red, green, blue and near infrared; skylight is blue.
 _SHADOW = np.float32((0.42, 0.46, 0.54, 0.40))
 
 
 class Conditions(NamedTuple):
-    """Imaging conditions, which differ between two dates without a change of the content.
+    """Imaging conditions, which differ between two dates without a change of the content."""
 
-    Args:
-        sun (float): direction towards the sun in the image, radians; None for no shadows.
-        shadow (float): length of shadows over height.
-        season (float): 0 summer to 1 autumn.
-        gain, haze: (bands,) factor and offset of the grey values.
-        blur (float): deviation of the point spread function in pixels.
-        noise (float): deviation in grey values.
-        noise_offsets: (bands, 2) offsets in the noise texture.
-    """
-
-    sun: float | None
-    shadow: float
-    season: float
-    gain: np.ndarray
-    haze: np.ndarray
-    blur: float
-    noise: float
-    noise_offsets: np.ndarray
+    gain: np.ndarray  # (bands,) factor of the grey values
+    haze: np.ndarray  # (bands,) offset of the grey values
+    season: float = 0.2  # 0 summer to 1 autumn
+    sun: float | None = None  # direction towards the sun, radians; None for no shadows
+    shadow: float = 0.0  # length of shadows over height
+    blur: float = 0.0  # deviation of the point spread function in pixels
+    noise: float = 0.0  # deviation in grey values
+    noise_offsets: np.ndarray | None = None  # (bands, 2) offsets in the noise texture
 
 
-def draw_conditions(rng, bands):
-    """Random conditions of one date."""
+def draw_conditions(rng, bands, clean):
+    """Conditions of one date: random ones, or ``clean``, without light, haze and noise."""
+    if clean:
+        return Conditions(np.ones(bands), np.zeros(bands))
     haze = rng.uniform(0, 26)
     cast = rng.normal(0, 0.05, bands)
     if bands >= 3:
@@ -56,11 +46,6 @@ def draw_conditions(rng, bands):
         season=rng.random() ** 2, gain=np.exp(rng.normal(0, 0.16) + cast) * (1 - haze / 255),
         haze=haze * np.exp(-cast), blur=rng.uniform(0.35, 0.7), noise=rng.uniform(0.8, 3.5),
         noise_offsets=rng.integers(0, TILE, (bands, 2)))
-
-
-def neutral_conditions(bands):
-    """Conditions without shadows, haze, blur and noise."""
-    return Conditions(None, 0.0, 0.2, np.ones(bands), np.zeros(bands), 0.0, 0.0, None)
 
 
 @functools.cache
@@ -81,54 +66,36 @@ def band_weights(bands):
     return np.concatenate([np.eye(4), mixtures], 1)[:, :bands].astype(np.float32)
 
 
-def render(plan, drawing, conditions, bands):
-    """Image of a drawing.
+def render(plan, drawing, bands, clean):
+    """Image of a drawing, (H, W, bands) uint8.
 
     Args:
         plan (Plan): tints, texture offsets and rows.
         drawing (Drawing): label maps.
-        conditions (Conditions): light and sensor.
         bands (int): number of bands.
-
-    Returns:
-        numpy.ndarray: (H, W, bands) uint8.
+        clean (bool): without sun, shadows, haze, blur and noise.
     """
+    conditions = draw_conditions(plan.rng, bands, clean)
     weights = band_weights(bands)
     colours = _surface_colours(plan, conditions) @ weights * conditions.gain
     colours = np.minimum(np.rint(colours), 255).astype(np.uint8)
     height, width = drawing.mask.shape
     texture = _texture(plan, drawing)
-    if conditions.sun is not None:
+    if not clean:
         shadow = _illuminate(texture, plan, drawing, conditions)
     planes = []
-    for band, plane in enumerate(_bands(drawing.canvas, colours)):
+    for band in range(bands):
+        # The mean of the canvas pixels of each image pixel makes edges smooth.
+        plane = cv2.resize(cv2.LUT(drawing.canvas, colours[:, band].copy()), (width, height),
+                           interpolation=cv2.INTER_AREA)
         plane = cv2.multiply(plane, texture, dtype=cv2.CV_32F)
-        if conditions.sun is not None:
-            darkness = 1 - float(_SHADOW @ weights[:, band])
-            cv2.multiply(plane, 1 - darkness * shadow, dst=plane)
-        if conditions.blur:
+        if not clean:
+            plane *= 1 - (1 - _SHADOW @ weights[:, band]) * shadow
             plane = cv2.GaussianBlur(plane, (3, 3), conditions.blur)
-        if conditions.noise:
             noise = crop_texture('noise', conditions.noise_offsets[band], height, width)
             plane = cv2.scaleAdd(noise, conditions.noise, plane)
         planes.append(cv2.convertScaleAbs(plane, beta=conditions.haze[band]))
     return np.stack(planes, -1)
-
-
-def _shrink(canvas):
-    """Mean of the canvas pixels of each image pixel, which makes edges smooth."""
-    height, width = canvas.shape[:2]
-    return cv2.resize(canvas, (width // SCALE, height // SCALE), interpolation=cv2.INTER_AREA)
-
-
-def _bands(canvas, colours):
-    """Planes (H, W) uint8 of all bands from colours (256, bands), four with each look-up."""
-    for first in range(0, colours.shape[1], 4):
-        group = np.zeros((256, 4), np.uint8)
-        chosen = colours[:, first:first + 4]
-        group[:, :chosen.shape[1]] = chosen
-        image = cv2.LUT(canvas, group.view(np.int32)).view(np.uint8)
-        yield from cv2.split(_shrink(image.reshape(*canvas.shape, 4)))[:chosen.shape[1]]
 
 
 def _surface_colours(plan, conditions):
@@ -150,18 +117,15 @@ def _texture(plan, drawing):
     """(H, W) float32 brightness by textures and rows."""
     height, width = drawing.mask.shape
     texture = np.ones((height, width), np.float32)
-    present = np.bincount(drawing.surfaces.ravel(), minlength=256) > 0
-    for name, offset in zip(('grain', 'patches', 'waves', 'canopy'), plan.offsets, strict=False):
-        if _CONTRASTS[name][present].any():
-            scale = plan.canopy_scale if name == 'canopy' else 1
-            _modulate(texture, drawing.surfaces, _CONTRASTS[name],
-                      crop_texture(name, offset, height, width, scale))
+    for name, offset in zip(('grain', 'patches', 'waves', 'canopy'), plan.offsets):
+        pattern = crop_texture(name, offset, height, width,
+                               plan.canopy_scale if name == 'canopy' else 1)
+        _modulate(texture, drawing.surfaces, _CONTRASTS[name], pattern)
     # Rows run along the layout's axes: even tints along x, odd tints along y.
     for odd in (0, 1):
         contrasts = _CONTRASTS['rows'] * plan.row_contrast * (np.arange(256) % 2 == odd)
-        if contrasts[present].any():
-            _modulate(texture, drawing.surfaces, contrasts,
-                      _rows(plan.angle + odd * math.pi / 2, plan.row_period, height, width))
+        _modulate(texture, drawing.surfaces, contrasts,
+                  _rows(plan.angle + odd * math.pi / 2, plan.row_period, height, width))
     return texture
 
 
@@ -173,30 +137,32 @@ def _rows(angle, period, height, width):
 
 
 def _illuminate(texture, plan, drawing, conditions):
-    """Shade a texture (H, W) in place by the sun.
-
-    Roofs are shaded by their aspect, crowns by the slope of a smoothed height map.
+    """Shade a texture (H, W) in place: roofs by their aspect, crowns by the slope of a relief.
 
     Returns:
         numpy.ndarray: (H, W) float32 share of each pixel that lies in a cast shadow.
     """
-    height, width = drawing.mask.shape
     facing = np.cos(np.arange(-1, 255) * (2 * math.pi / ASPECTS) - conditions.sun)
     facing[0] = 0
-    cv2.multiply(texture, cv2.LUT(drawing.aspects, np.float32(1 + 0.28 * facing)), dst=texture)
-    lengths = _HEIGHTS * (conditions.shadow / plan.gsd)
-    lengths = cv2.LUT(drawing.surfaces, np.minimum(lengths, 255).astype(np.uint8))
+    texture *= cv2.LUT(drawing.aspects, np.float32(1 + 0.28 * facing))
+    lengths = np.minimum(_HEIGHTS * (conditions.shadow / plan.gsd), 255).astype(np.uint8)
+    lengths = cv2.LUT(drawing.surfaces, lengths)
     size = 2 * round(1.2 / plan.gsd) + 3
     relief = cv2.blur(lengths, (size, size)) * np.float32(0.4 * plan.gsd)
-    relief += crop_texture('canopy', plan.offsets[3], height, width, plan.canopy_scale)
-    relief = cv2.copyMakeBorder(relief, 2, 2, 2, 2, cv2.BORDER_REPLICATE)
-    x, y = round(2 * math.cos(conditions.sun)), round(2 * math.sin(conditions.sun))
-    slope = (relief[2 - y:2 - y + height, 2 - x:2 - x + width]
-             - relief[2 + y:2 + y + height, 2 + x:2 + x + width])
+    relief += crop_texture('canopy', plan.offsets[3], *texture.shape, plan.canopy_scale)
+    slope = (_moved(relief, conditions.sun, 2, cv2.BORDER_REPLICATE)
+             - _moved(relief, conditions.sun, -2, cv2.BORDER_REPLICATE))
     _modulate(texture, drawing.surfaces, _CONTRASTS['canopy'], slope)
     # The edges of shadows are soft, because the sun is not a point.
     shadow = cv2.blur(cast_shadows(lengths, conditions.sun), (3, 3))
     return shadow.astype(np.float32) * np.float32(1 / 255)
+
+
+def _moved(image, direction, distance, border):
+    """An image (H, W) moved by whole pixels; ``direction`` is in radians."""
+    x, y = round(distance * math.cos(direction)), round(distance * math.sin(direction))
+    return cv2.warpAffine(image, np.float32([[1, 0, x], [0, 1, y]]), image.shape[::-1],
+                          flags=cv2.INTER_NEAREST, borderMode=border)
 
 
 def cast_shadows(lengths, sun):
@@ -213,13 +179,9 @@ def cast_shadows(lengths, sun):
     Returns:
         numpy.ndarray: (H, W) uint8, 255 in the shadow.
     """
-    arriving, (rows, columns), step = lengths.copy(), lengths.shape, 1
+    arriving, step = lengths, 1
     while step < lengths.max():
-        x = min(max(round(-step * math.cos(sun)), -columns), columns)
-        y = min(max(round(-step * math.sin(sun)), -rows), rows)
-        moved = cv2.subtract(arriving, step)
-        moved = moved[max(0, -y):rows - max(0, y), max(0, -x):columns - max(0, x)]
-        target = arriving[max(0, y):rows + min(0, y), max(0, x):columns + min(0, x)]
-        np.maximum(target, moved, out=target)
+        moved = _moved(cv2.subtract(arriving, step), sun, -step, cv2.BORDER_CONSTANT)
+        arriving = np.maximum(arriving, moved)
         step *= 2
     return cv2.compare(arriving, lengths, cv2.CMP_GT)

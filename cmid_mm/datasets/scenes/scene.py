@@ -1,6 +1,6 @@
 """Remote sensing scenes with the labels of every downstream task."""
-import dataclasses
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from .drawing import draw
 from .layouts import LAYOUTS
 from .objects import place_vehicles
 from .plan import Plan
-from .rendering import band_weights, draw_conditions, neutral_conditions, render
+from .rendering import band_weights, render
 
 #: Names of the scene classes; the id is the position.
 SCENE_CLASSES = tuple(LAYOUTS)
@@ -19,7 +19,7 @@ _SMALLEST, _LARGEST = 16, 8192
 _LAYOUT, _CHANGE = 0, 1
 
 
-@dataclasses.dataclass
+@dataclass
 class Scene:
     """A scene and its labels.
 
@@ -54,18 +54,6 @@ class Scene:
     change: np.ndarray | None = None
 
 
-def _checked_class(scene_class, index):
-    """Name and id of a scene class given as None, id or name."""
-    if scene_class is None:
-        scene_class = index % len(SCENE_CLASSES)
-    elif isinstance(scene_class, str) and scene_class in SCENE_CLASSES:
-        scene_class = SCENE_CLASSES.index(scene_class)
-    elif isinstance(scene_class, str) or not 0 <= scene_class < len(SCENE_CLASSES):
-        raise CMIDError(f'unknown scene class {scene_class!r}, there are '
-                        f'{", ".join(SCENE_CLASSES)}')
-    return int(scene_class)
-
-
 def generate_scene(seed, index, size=256, bands=3, scene_class=None, change=False,
                    clean=False, gsd=None):
     """Generate scene ``index`` of the infinite series ``seed``.
@@ -91,28 +79,29 @@ def generate_scene(seed, index, size=256, bands=3, scene_class=None, change=Fals
     height, width = (size, size) if isinstance(size, int) else size
     if not (_SMALLEST <= min(height, width) and max(height, width) <= _LARGEST):
         raise CMIDError(f'size must be {_SMALLEST} to {_LARGEST} pixels a side, got {size!r}')
-    scene_class = _checked_class(scene_class, index)
+    if scene_class is None:
+        scene_class = index % len(SCENE_CLASSES)
+    elif scene_class in SCENE_CLASSES:
+        scene_class = SCENE_CLASSES.index(scene_class)
+    elif scene_class not in range(len(SCENE_CLASSES)):
+        raise CMIDError(f'unknown scene class {scene_class!r}, there are '
+                        f'{", ".join(SCENE_CLASSES)}')
     band_weights(bands)
     if gsd is not None and not 0.05 <= gsd <= 20:
         raise CMIDError(f'gsd must be 0.05 to 20 metres per pixel, got {gsd!r}')
     layout, (finest, coarsest) = LAYOUTS[SCENE_CLASSES[scene_class]]
-
-    def image_of(plan, drawing):
-        conditions = neutral_conditions(bands) if clean else draw_conditions(plan.rng, bands)
-        return render(plan, drawing, conditions, bands)
-
     rng = np.random.default_rng([seed, index, _LAYOUT])
     drawn_gsd = math.exp(rng.uniform(math.log(finest), math.log(coarsest)))
     plan = Plan(rng, int(height), int(width), drawn_gsd if gsd is None else gsd)
     layout(plan)
     place_vehicles(plan)
-    drawing = draw(plan)
-    scene = Scene(image_of(plan, drawing), scene_class, drawing.mask, drawing.boxes,
-                  drawing.labels, drawing.quads, plan.gsd)
+    first = draw(plan)
+    scene = Scene(render(plan, first, bands, clean), int(scene_class), first.mask, first.boxes,
+                  first.labels, first.quads, plan.gsd)
     if change:
-        later = second_date(plan, np.random.default_rng([seed, index, _CHANGE]))
-        after = draw(later)
-        scene.image2, scene.mask2 = image_of(later, after), after.mask
-        scene.boxes2, scene.labels2, scene.quads2 = after.boxes, after.labels, after.quads
-        scene.change = change_mask(drawing, after)
+        plan = second_date(plan, np.random.default_rng([seed, index, _CHANGE]))
+        second = draw(plan)
+        scene.image2, scene.mask2 = render(plan, second, bands, clean), second.mask
+        scene.boxes2, scene.labels2, scene.quads2 = second.boxes, second.labels, second.quads
+        scene.change = change_mask(first, second)
     return scene

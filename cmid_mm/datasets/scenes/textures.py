@@ -35,43 +35,34 @@ def _canopy(rng):
     return dome[32:-32, 32:-32] + 0.08 * rng.standard_normal((TILE, TILE))
 
 
-_TEXTURES = {
-    'noise': lambda rng: rng.standard_normal((TILE, TILE)),
-    'grain': lambda rng: _filtered_noise(rng, lambda radius, _: 0.35 + np.exp(-40 * radius**2)),
-    'patches': lambda rng: _filtered_noise(
-        rng, lambda radius, _: radius ** -1.5 * (radius < 0.25)),
-    'relief': lambda rng: _filtered_noise(
-        rng, lambda radius, _: radius ** -1.9 * (radius < 0.2)),
-    'waves': lambda rng: _filtered_noise(
-        rng, lambda radius, angle: (0.05 + np.cos(angle - 0.5) ** 8)
-        * np.exp(-(np.log(radius / 0.08) / 0.5) ** 2)),
-    'canopy': _canopy,
-}
+_SPECTRA = {
+    'grain': lambda radius, angle: 0.35 + np.exp(-40 * radius**2),
+    'patches': lambda radius, angle: radius ** -1.5 * (radius < 0.25),
+    'relief': lambda radius, angle: radius ** -1.9 * (radius < 0.2),
+    'waves': lambda radius, angle: ((0.05 + np.cos(angle - 0.5) ** 8)
+                                    * np.exp(-(np.log(radius / 0.08) / 0.5) ** 2))}
 
 
 @functools.cache
 def _tile(name):
-    """(2 * TILE, 2 * TILE) float32, mean 0, deviation 1: the texture twice along each axis."""
-    texture = _TEXTURES[name](np.random.default_rng(zlib.crc32(name.encode())))
-    texture = (texture - texture.mean()) / texture.std()
-    return np.tile(texture.astype(np.float32), (2, 2))
+    """(TILE, TILE) float32 with mean 0 and deviation 1."""
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    if name == 'noise':
+        texture = rng.standard_normal((TILE, TILE))
+    else:
+        texture = _canopy(rng) if name == 'canopy' else _filtered_noise(rng, _SPECTRA[name])
+    return ((texture - texture.mean()) / texture.std()).astype(np.float32)
 
 
 def crop_texture(name, offset, height, width, scale=1.0):
-    """Slice of a texture.
+    """Part of a texture, (height, width) float32 with mean 0 and deviation 1.
 
     Args:
         name (str): 'noise', 'grain', 'patches', 'relief', 'waves' or 'canopy'.
-        offset (sequence[int]): row and column, each in [0, TILE).
+        offset (sequence[int]): row and column of the texture, which repeats itself.
         height, width (int): size of the result in pixels.
         scale (float): enlargement of the texture.
-
-    Returns:
-        numpy.ndarray: (height, width) float32 with mean 0 and deviation 1; do not write to it.
     """
-    bottom, right = offset[0] + math.ceil(height / scale), offset[1] + math.ceil(width / scale)
-    tile = _tile(name)
-    if max(bottom, right) > 2 * TILE:
-        tile = np.tile(tile[:TILE, :TILE], (-(-bottom // TILE), -(-right // TILE)))
-    cut = tile[offset[0]:bottom, offset[1]:right]
-    return cut if scale == 1 else cv2.resize(cut, (width, height))
+    rows = np.arange(offset[0], offset[0] + math.ceil(height / scale)) % TILE
+    columns = np.arange(offset[1], offset[1] + math.ceil(width / scale)) % TILE
+    return cv2.resize(_tile(name)[np.ix_(rows, columns)], (width, height))

@@ -4,6 +4,7 @@ import os
 import shutil
 import warnings
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -65,41 +66,40 @@ def write_scenes(out_dir, num, size=256, bands=3, seed=0, tasks=tuple(TASKS),
     unknown = sorted(set(tasks) - set(TASKS))
     if unknown or not tasks:
         raise CMIDError(f'unknown tasks {unknown}, there are {", ".join(TASKS)}')
-    held_out = round(num * val_share)
-    if held_out < 1 or num - held_out < 1:
-        raise CMIDError(f'num={num} and val_share={val_share} leave {num - held_out} scenes '
-                        f'for training and {held_out} for validation: both need at least one')
+    train = num - round(num * val_share)
+    if not 0 < train < num:
+        raise CMIDError(f'num={num} and val_share={val_share} leave {train} scenes for '
+                        f'training and {num - train} for validation: both need at least one')
     if (out_dir / _MARKER).exists():
         done = json.loads((out_dir / _MARKER).read_text())
         if done['arguments'] == arguments:
             return done
     _clear(out_dir)
-    (out_dir / _UNFINISHED).write_text(json.dumps(arguments))
     if 'classification' in tasks:
         # Every split has all class folders, because class numbers follow from the folders.
         for split in ('train', 'val'):
             for name in SCENE_CLASSES:
                 (out_dir / 'classification' / split / name).mkdir(parents=True)
-    scenes = _Scenes(out_dir, arguments, num - held_out)
+    scenes = _Scenes(out_dir, num, train, (seed, size, bands), tasks)
     written = list(read_in_parallel(scenes, workers, show_progress))
     counts = {}
     for i, task in enumerate(tasks):
-        of_task = written[i * num:(i + 1) * num]
-        splits = dict(train=of_task[:num - held_out], val=of_task[num - held_out:])
+        first = i * num
+        splits = dict(train=written[first:first + train], val=written[first + train:first + num])
         counts[task] = {split: dict(scenes=len(images), classes=Counter(
             image['scene_class'] for image in images)) for split, images in splits.items()}
         if task == 'detection':
+            folder = out_dir / task / 'annotations'
+            folder.mkdir()
             for split, images in splits.items():
-                folder = out_dir / task / 'annotations'
-                folder.mkdir(exist_ok=True)
-                (folder / f'{split}.json').write_text(json.dumps(coco_annotations(images)))
-    summary = dict(
+                (folder / f'{split}.json').write_text(json.dumps(_coco_content(images)))
+    summary = json.dumps(dict(
         arguments=arguments, counts=counts, scene_classes=SCENE_CLASSES,
         segmentation_classes=SEGMENTATION_CLASSES,
-        segmentation_palette=SEGMENTATION_PALETTE, object_classes=OBJECT_CLASSES)
-    (out_dir / _UNFINISHED).write_text(json.dumps(summary, indent=2))
+        segmentation_palette=SEGMENTATION_PALETTE, object_classes=OBJECT_CLASSES), indent=2)
+    (out_dir / _UNFINISHED).write_text(summary)
     os.replace(out_dir / _UNFINISHED, out_dir / _MARKER)
-    return json.loads((out_dir / _MARKER).read_text())
+    return json.loads(summary)
 
 
 def _clear(out_dir):
@@ -116,41 +116,35 @@ def _clear(out_dir):
         shutil.rmtree(out_dir / task, ignore_errors=True)
 
 
+@dataclass
 class _Scenes:
-    """Data set whose items write one scene each and return its COCO description.
+    """Data set whose items write one scene each and return its properties."""
 
-    Args:
-        out_dir (Path): Existing folder.
-        arguments (dict): Of :func:`write_scenes`.
-        train (int): Scenes of each task for training; the others are for validation.
-    """
-
-    def __init__(self, out_dir, arguments, train):
-        self.out_dir, self.arguments, self.train = out_dir, arguments, train
+    out_dir: Path
+    num: int  # of each task
+    train: int  # of each task; the others are for validation
+    series: tuple  # seed, size, bands
+    tasks: list
 
     def __len__(self):
-        return self.arguments['num'] * len(self.arguments['tasks'])
+        return self.num * len(self.tasks)
 
     def __getitem__(self, position):
-        seed, size, bands, num, tasks = (
-            self.arguments[key] for key in ('seed', 'size', 'bands', 'num', 'tasks'))
-        task, number = tasks[position // num], position % num
+        task, number = self.tasks[position // self.num], position % self.num
+        seed, size, bands = self.series
         scene = generate_scene(seed, TASKS[task] + number, size, bands, change=task == 'change')
         split = 'train' if number < self.train else 'val'
         scene_class = SCENE_CLASSES[scene.scene_class]
-        if task == 'classification':
-            files = {f'{split}/{scene_class}': scene.image}
-        elif task == 'segmentation':
-            files = {f'images/{split}': scene.image, f'masks/{split}': scene.mask[..., None]}
-        elif task == 'detection':
-            files = {split: scene.image}
-        else:
-            files = {f'{split}/A': scene.image, f'{split}/B': scene.image2,
-                     f'{split}/label': scene.change[..., None] * np.uint8(255)}
-        for folder, pixels in files.items():
+        files = dict(
+            classification={f'{split}/{scene_class}': scene.image},
+            segmentation={f'images/{split}': scene.image, f'masks/{split}': scene.mask},
+            detection={split: scene.image},
+            change={f'{split}/A': scene.image, f'{split}/B': scene.image2, f'{split}/label':
+                    None if scene.change is None else scene.change * np.uint8(255)})
+        for folder, pixels in files[task].items():
             folder = self.out_dir / task / folder
             folder.mkdir(parents=True, exist_ok=True)
-            _write_image(f'{folder}/{number:06d}', pixels, scene.gsd)
+            _write_image(f'{folder}/{number:06d}', np.atleast_3d(pixels), scene.gsd)
         height, width = scene.mask.shape
         return dict(file_name=f'{number:06d}' + ('.png' if bands in (1, 3) else '.tif'),
                     height=height, width=width, scene_class=scene_class,
@@ -176,27 +170,21 @@ def _write_image(path, pixels, gsd):
             file.write(pixels.transpose(2, 0, 1))
 
 
-def coco_annotations(images):
-    """Content of a COCO file.
+def _coco_content(images):
+    """Content of a COCO file with the items of :class:`_Scenes`.
 
-    Args:
-        images (list[dict]): For each image ``file_name``, ``height``, ``width``, and lists
-            ``boxes`` (x0, y0, x1, y1), ``labels``, ``quads`` (8 numbers).
-
-    Returns:
-        dict: Categories count from 1 in the order of ``OBJECT_CLASSES``; ``bbox`` is x, y,
-        width, height; ``segmentation`` is the oriented rectangle.
+    Categories count from 1 in the order of ``OBJECT_CLASSES``; ``bbox`` is x, y, width,
+    height; ``segmentation`` is the oriented rectangle.
     """
     annotations = []
     for image_id, image in enumerate(images):
-        for (x0, y0, x1, y1), label, quad in zip(
-                image['boxes'], image['labels'], image['quads'], strict=True):
+        for (x0, y0, x1, y1), label, quad in zip(image['boxes'], image['labels'], image['quads']):
             annotations.append(dict(
                 id=len(annotations) + 1, image_id=image_id, category_id=label + 1,
                 bbox=[x0, y0, x1 - x0, y1 - y0], area=(x1 - x0) * (y1 - y0), iscrowd=0,
                 segmentation=[[round(number, 2) for number in quad]]))
     return dict(
-        images=[dict(id=i, file_name=image['file_name'], height=image['height'],
-                     width=image['width']) for i, image in enumerate(images)],
+        images=[dict(id=i, **{key: image[key] for key in ('file_name', 'height', 'width')})
+                for i, image in enumerate(images)],
         annotations=annotations,
         categories=[dict(id=i + 1, name=name) for i, name in enumerate(OBJECT_CLASSES)])

@@ -85,10 +85,10 @@ def car_park(plan):
         trees(plan, [(x + bay / 2, middle) for x in edges[planted]], 1.6, 2.8)
         for x in edges[planted]:
             plan.polygon(rectangle(x, y, x + bay, y + 2 * depth), 'lawn')
-        lane = np.array([(-reach, middle + depth + aisle / 2), (limit, middle + depth + aisle / 2)])
-        traffic(plan, lane, (1.5, -1.5), 0.1, 0.0)
+        y = middle + depth + aisle / 2
+        traffic(plan, np.array([(-reach, y), (limit, y)]), (1.5, -1.5), 0.1, 0.0)
     if plan.chance(0.4):
-        roads(plan, [np.array([(-reach, -limit - 8.0), (reach, -limit - 8.0)])], 8.0, 0.3)
+        roads(plan, [plan.across(-limit - 8.0)], 8.0, 0.3)
     if plan.chance(0.5):
         plan.polygon(rectangle(-reach, limit, reach, limit + 40), 'concrete', 'yard')
         halls(plan, [(-reach * 0.6, limit + 5, reach * rng.uniform(0.2, 0.7), limit + 34)])
@@ -114,9 +114,8 @@ def _apron(plan, edge):
                  'yard')
     joints = np.arange(-reach, reach, rng.uniform(14, 24))
     plan.line([[(x, -reach), (x, edge)] for x in joints]
-              + [[(-reach, edge - y - reach), (reach, edge - y - reach)] for y in joints],
-              surface('worn_asphalt', 2), 0.2)
-    taxiway = np.array([(-reach, edge - 16), (reach, edge - 16)])
+              + [plan.across(edge - y - reach) for y in joints], surface('worn_asphalt', 2), 0.2)
+    taxiway = plan.across(edge - 16)
     plan.line(taxiway, 'yellow_line', 0.5)
     length = rng.uniform(26, 48)
     for row in range(2):
@@ -136,12 +135,12 @@ def _runway(plan, y, apron):
     rng, reach = plan.rng, plan.reach
     wide = rng.uniform(30, 45)
     stop = y - wide / 2 - rng.uniform(35, 60) if apron is None else apron
-    taxiways = [] if apron is not None else [[(-reach, stop), (reach, stop)]]
+    taxiways = [] if apron is not None else [plan.across(stop)]
     for x in rng.uniform(-0.6, 0.6, 2) * reach:
         taxiways.append([(x, stop - 8), (x + plan.pick(0.0, 35.0, -35.0), y)])
     plan.line(taxiways, surface('concrete', 1), 20.0)
     plan.line(taxiways, 'yellow_line', 0.5)
-    line = np.array([(-reach, y), (reach, y)])
+    line = plan.across(y)
     plan.line(line, surface('worn_asphalt', 2), wide + 12)
     plan.line(line, surface(plan.pick('asphalt', 'worn_asphalt'), 1), wide)
     plan.line([shift(line, wide / 2 - 2), shift(line, 2 - wide / 2)], 'marking', 1.0)

@@ -18,8 +18,7 @@ def industrial(plan):
     plan.row_period = max(rng.uniform(2, 4) / plan.gsd, 3.0)
     xs, ys = (np.cumsum([-reach - rng.uniform(0, 60), *rng.uniform(50, 90, int(reach / 30) + 2)])
               for _ in range(2))
-    roads(plan, [np.array([(x, -reach), (x, reach)]) for x in xs]
-          + [np.array([(-reach, y), (reach, y)]) for y in ys], street, 0.2)
+    roads(plan, [plan.across(x)[:, ::-1] for x in xs] + [plan.across(y) for y in ys], street, 0.2)
     street, roofs = street / 2 + 2, []
     for x0, x1 in zip(xs[:-1] + street, xs[1:] - street, strict=True):
         for y0, y1 in zip(ys[:-1] + street, ys[1:] - street, strict=True):
@@ -51,7 +50,7 @@ def dense_residential(plan):
     curve = meander(rng, reach * 1.1, plan.pick(0.0, 0.0, 3.0, 6.0), reach * 2)
     rows = np.arange(-reach - rng.uniform(0, deep), reach + deep, deep)
     across = np.arange(-reach - rng.uniform(0, 10 * lot), reach, lot * rng.integers(6, 12))
-    roads(plan, [np.array([(x, -reach), (x, reach)]) for x in across]
+    roads(plan, [plan.across(x)[:, ::-1] for x in across]
           + [curve + (0, y) for y in rows], street, rng.uniform(0.05, 0.4), 'concrete')
     # Kerbs of all lots: one for each row, side of the street and place along the curve.
     points, headings = along(curve, lot, rng.uniform(0, lot))

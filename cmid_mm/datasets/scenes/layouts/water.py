@@ -99,9 +99,9 @@ def harbour(plan):
     quay = rng.uniform(-0.3, 0.1) * reach
     plan.polygon(rectangle(-reach, -reach, reach, quay),
                  plan.surface('concrete', 'worn_asphalt', 'asphalt'), 'yard')
-    plan.line([[(-reach, quay), (reach, quay)]], surface('concrete', 1), 3.0)
+    plan.line(plan.across(quay), surface('concrete', 1), 3.0)
     (_marina if plan.chance(0.55) else _cargo_quay)(plan, quay)
-    roads(plan, [np.array([(-reach, quay - 16.0), (reach, quay - 16.0)])], 7.0, 0.3)
+    roads(plan, [plan.across(quay - 16.0)], 7.0, 0.3)
     sheds = []
     for x0, y0, x1, y1 in plan.subdivide(-reach, -reach, reach, quay - 24, 30.0):
         if plan.chance(0.7):
