@@ -54,7 +54,7 @@ def load_features(args, size=None, show_progress=False):
 
 def choose_images(inputs, most):
     """Paths of folders and files, evenly chosen where there are more than ``most``."""
-    from cmid_mm.apis.feature_inferencer import list_inputs
+    from cmid_mm.apis.images import list_inputs
     if most < 1:
         raise UserError(f'--max-images must be 1 at least, not {most}')
     files = list_inputs(inputs)

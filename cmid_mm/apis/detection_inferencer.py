@@ -10,7 +10,7 @@ from torch import Tensor
 from ..visualization.raster_pictures import save_box_map
 from .geojson import box_corners, save_boxes
 from .raster_inferencer import RasterInferencer
-from .tiles import Span, cut_axis
+from .tiles import Span
 
 # longest side of the small picture in pixels
 _PICTURE = 1400
@@ -69,42 +69,25 @@ class DetectionInferencer(RasterInferencer):
 
     def _find(self, files: list, min_score: float) -> tuple[Tensor, Tensor, Tensor]:
         """Boxes in pixels of the raster, scores and class numbers, the highest score first."""
-        columns, rows = (cut_axis(length, self.tile, self.overlap)
-                         for length in (files[0].width, files[0].height))
-        progress = self.progress(len(columns) * len(rows))
+        from mmcv.ops import nms, nms_quadri, nms_rotated
         found = []
-        for row, tiles, masks in self.rows(files, columns, rows):
-            full = [number for number, mask in enumerate(masks) if mask.any()]
-            for start in range(0, len(full), self.batch_size):
-                batch = full[start:start + self.batch_size]
-                samples = self.forward([tiles[number] for number in batch])
-                found += [boxes_of_tile(sample.pred_instances, row, columns[number], min_score)
-                          for number, sample in zip(batch, samples)]
-            progress(len(columns))
+        for row, columns, _, samples in self.predictions(files):
+            found += [boxes_of_tile(sample.pred_instances, row, span, min_score)
+                      for span, sample in zip(columns, samples) if sample is not None]
         if not found:
             return torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.long)
         boxes, scores, classes, seam = (torch.cat(parts) for parts in zip(*found))
-        keep = torch.cat([torch.nonzero(~seam)[:, 0], self._suppress(
-            boxes, scores, classes, torch.nonzero(seam)[:, 0])])
+        # the threshold of the detector's own non-maximum suppression
+        test_cfg = self.cfg.model.get('test_cfg') or {}
+        threshold = ((test_cfg.get('rcnn') or test_cfg).get('nms') or {}).get('iou_threshold', 0.5)
+        suppress = {4: nms, 5: nms_rotated, 8: nms_quadri}[boxes.shape[1]]
+        kept = [torch.nonzero(~seam)[:, 0]]
+        for number in classes[seam].unique():
+            own = torch.nonzero(seam & (classes == number))[:, 0]
+            kept.append(own[suppress(boxes[own], scores[own], threshold)[1]])
+        keep = torch.cat(kept)
         keep = keep[scores[keep].argsort(descending=True, stable=True)]
         return boxes[keep], scores[keep], classes[keep]
-
-    def _suppress(self, boxes: Tensor, scores: Tensor, classes: Tensor,
-                         seam: Tensor) -> Tensor:
-        """Non-maximum suppression by class; returns the indices of ``seam`` to keep."""
-        from mmcv.ops import nms, nms_quadri, nms_rotated
-        suppress = {4: nms, 5: nms_rotated, 8: nms_quadri}[boxes.shape[1]]
-        kept = [seam[:0]]
-        for number in classes[seam].unique():
-            own = seam[classes[seam] == number]
-            kept.append(own[suppress(boxes[own], scores[own], self._iou_threshold())[1]])
-        return torch.cat(kept)
-
-    def _iou_threshold(self) -> float:
-        """IoU threshold of the detector's own non-maximum suppression."""
-        test_cfg = self.cfg.model.get('test_cfg') or {}
-        nms = (test_cfg.get('rcnn') or test_cfg).get('nms') or {}
-        return nms.get('iou_threshold', 0.5)
 
     def _save_picture(self, file, out: str, boxes: np.ndarray, classes: np.ndarray,
                       names: list) -> str:

@@ -1,27 +1,22 @@
 """Features of images by a backbone: a vector of each scene and a map of its cells."""
 import copy
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.dataset import Compose
 from mmengine.device import get_device
 from mmengine.logging import print_log
 from mmengine.registry import MODELS
-from mmpretrain.registry import TRANSFORMS
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from ..checkpoints.initializer import CMIDPretrained
 from ..datasets.file_limits import ImageError
-from ..datasets.folder_scan import list_images
 from ..datasets.parallel_reading import read_in_parallel
 from ..utils.config_scope import scope_of
-from ..utils.errors import CMIDError, MissingFileError
+from ..utils.errors import CMIDError
+from .images import ImageReader, ReadImages, list_inputs
 from .model import as_config, ready
-from .pipelines import read_at, test_pipeline
 
 
 class FeatureInferencer:
@@ -37,16 +32,15 @@ class FeatureInferencer:
         weights (str): Any file with the backbone, see ``read_backbone_file``.
         encoder (str, optional): ``'student'`` or ``'teacher'`` of a training checkpoint.
             Defaults to None: the student, or the encoder of an exported file.
-        size (int, optional): Side in pixels of the squares to which images are resized and
-            cropped. Defaults to None: as in the config's test pipeline; without one, squares
-            of the size of the views in pre-training.
+        size (int, optional): Side of the images in pixels, see ``reading_steps``. Defaults to
+            None: as in the config's test pipeline.
         device (str, optional): Defaults to None: a GPU where there is one.
         cfg_options (dict, optional): Changes of the config, dotted key -> value.
         show_progress (bool): Defaults to True.
 
     Attributes:
         model (nn.Module): The backbone, in evaluation mode.
-        pipeline (Callable): From a path to a uint8 image (H, W, bands).
+        pipeline (ImageReader): From a path to a uint8 image (H, W, bands).
         name (str): File, encoder and epoch of the weights.
         mean (Tensor): (bands, 1, 1) float32, in grey levels; ``std`` has the same form.
 
@@ -69,7 +63,6 @@ class FeatureInferencer:
             raise CMIDError(
                 f'{cfg.filename} is no config of a pre-training or a classification, '
                 "whose scope is mmpretrain: give one of configs/cmid or configs/classification")
-        cfg = read_at(cfg, size)
         device = device or get_device()
         self.show_progress = show_progress
         with scope_of(cfg):
@@ -81,7 +74,7 @@ class FeatureInferencer:
         self.name = str(file)
         self.model = ready(backbone, device)
         self._set_normalisation(cfg, file.meta, device)
-        self.pipeline = _build_pipeline(cfg, len(self.mean))
+        self.pipeline = ImageReader(cfg, size, len(self.mean))
 
     def __call__(self,
                  inputs: str | Sequence[str],
@@ -160,7 +153,7 @@ class FeatureInferencer:
     def _batches(self, files: list, batch_size: int, failed: list) -> Iterator[tuple]:
         """Paths and images of one size, at most ``batch_size``; appends to ``failed``."""
         paths, images = [], []
-        read = read_in_parallel(_Images(files, self.pipeline),
+        read = read_in_parallel(ReadImages(files, self.pipeline),
                                 show_progress=self.show_progress)
         # in this order, so that the bar reaches its end
         for (image, reason), path in zip(read, files):
@@ -176,76 +169,6 @@ class FeatureInferencer:
             yield paths, images
 
 
-class _Prepare:
-    """Reads a path to a uint8 image (H, W, bands).
-
-    Args:
-        transforms (Compose): Transforms of the config, without packing.
-        bands (int): Number of bands of the normalisation.
-    """
-
-    def __init__(self, transforms: Compose, bands: int):
-        self.transforms = transforms
-        self.bands = bands
-
-    def __call__(self, path: str) -> np.ndarray:
-        image = self.transforms(dict(img_path=path))['img']
-        # resizing drops the axis of a single band
-        image = image.reshape(*image.shape[:2], -1)
-        if image.shape[2] != self.bands:
-            raise ImageError(
-                f'{path} has {image.shape[2]} bands after the pipeline, the '
-                f'checkpoint was trained on {self.bands}: set bands of LoadRSImage and '
-                'in_channels of the backbone')
-        return image
-
-
-class _Images(Dataset):
-    """Pairs of an image and '', or of None and the reason why it cannot be read."""
-
-    def __init__(self, files: list, prepare: _Prepare):
-        self.files = files
-        self.prepare = prepare
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def __getitem__(self, index: int) -> tuple:
-        try:
-            return self.prepare(self.files[index]), ''
-        except ImageError as error:
-            return None, str(error)
-
-
 def scene_vectors(maps: Tensor) -> Tensor:
     """(B, C) float32, the spatial mean of maps (B, C, h, w), or vectors (B, C) unchanged."""
     return (maps.mean((2, 3)) if maps.ndim == 4 else maps).float()
-
-
-def _build_pipeline(cfg: Config, bands: int) -> _Prepare:
-    steps = [step for step in test_pipeline(cfg) if 'Pack' not in step['type']]
-    if steps[0]['type'] != 'LoadRSImage':
-        raise CMIDError(f'the test pipeline of {cfg.filename} begins with '
-                        f"{steps[0]['type']}: it must begin with LoadRSImage, which returns "
-                        'the bands in the order of the pre-training')
-    with scope_of(cfg):
-        return _Prepare(Compose([TRANSFORMS.build(step) for step in steps]), bands)
-
-
-def list_inputs(inputs: str | Sequence[str]) -> list[str]:
-    """Paths of the images of a folder tree, a packed data set, a file or a list of them.
-
-    Raises:
-        MissingFileError: A path does not exist.
-        CMIDError: A folder holds no image.
-    """
-    files = []
-    for entry in [inputs] if isinstance(inputs, (str, Path)) else inputs:
-        path = Path(entry)
-        if path.is_dir() or path.suffix == '.lmdb':
-            files += [str(path / name) for name in list_images(str(path))]
-        elif path.is_file() or '.lmdb' in str(path):
-            files.append(str(path))
-        else:
-            raise MissingFileError(f'no such file or folder: {path}')
-    return files

@@ -1,25 +1,22 @@
 """Maps of classes and of change from rasters of any size."""
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import rasterio
 import torch
 from rasterio.enums import Resampling
-from rasterio.windows import Window
 from torch import Tensor
 
-from ..checkpoints.files import atomic_write
 from ..engine.optimizers.auto_precision import best_precision
 from ..visualization.raster_pictures import class_colours, save_class_map
+from .map_file import NODATA, write_map
 from .raster_file import RasterFile
 from .raster_inferencer import RasterInferencer
-from .tiles import Mosaic, cut_axis
+from .tiles import Mosaic
 
-NODATA = 255
-_BLOCK = 256
 # longest side of the small picture in pixels
 _PICTURE = 1000
 
@@ -95,47 +92,24 @@ class SegmentationInferencer(RasterInferencer):
         palette = self.model.dataset_meta.get('palette')
         return self.class_names(count), class_colours(count, palette)
 
-    def probabilities(self, tiles: list) -> list[Tensor]:
-        """float32 (classes, h, w) on the CPU of tiles of one size; (1, h, w) of a sigmoid."""
-        maps = [sample.seg_logits.data.float() for sample in self.forward(tiles)]
-        # mmseg returns the sigmoid of a single channel already
-        return [(scores.softmax(0) if len(scores) > 1 else scores).cpu() for scores in maps]
-
     def _mapped_rows(self, files: list[RasterFile], confidence: bool) -> Iterator[np.ndarray]:
         """uint8 (1 or 2, rows, width) from top to bottom."""
-        first = files[0]
-        columns, rows = (cut_axis(length, self.tile, self.overlap)
-                         for length in (first.width, first.height))
-        progress = self.progress(len(columns) * len(rows))
-        mosaic = Mosaic(columns, self.model.decode_head.out_channels)
-        for row, tiles, masks in self.rows(files, columns, rows):
-            out = np.full((1 + confidence, row.settled - row.low, first.width), NODATA, np.uint8)
-            valid = np.concatenate([
-                mask[row.low - row.start:row.settled - row.start,
-                     span.low - span.start:span.settled - span.start]
-                for span, mask in zip(columns, masks)], axis=1)
-            scores = self._row_scores(tiles, masks, progress)
-            for place, means in mosaic.join(row, scores):
+        mosaic = None
+        for row, columns, masks, samples in self.predictions(files):
+            mosaic = mosaic or Mosaic(columns, self.model.decode_head.out_channels)
+            out = np.full((1 + confidence, row.settled - row.low, files[0].width), NODATA,
+                          np.uint8)
+            for place, means in mosaic.join(row, map(probabilities, samples)):
                 labels, shares = self._decide(means)
                 out[0, :, place] = labels
                 if confidence:
                     out[1, :, place] = (100 * shares).round()
+            valid = np.concatenate([
+                mask[row.low - row.start:row.settled - row.start,
+                     span.low - span.start:span.settled - span.start]
+                for span, mask in zip(columns, masks)], axis=1)
             out[:, ~valid] = NODATA
             yield out
-
-    def _row_scores(self, tiles: list, masks: list,
-                    progress: Callable[[int], None]) -> Iterator[Tensor | None]:
-        """Probabilities of the tiles of a row, in their order; None of those without data."""
-        full = [number for number, mask in enumerate(masks) if mask.any()]
-        batches = iter(full[start:start + self.batch_size]
-                       for start in range(0, len(full), self.batch_size))
-        found = {}
-        for number, mask in enumerate(masks):
-            if mask.any() and number not in found:
-                batch = next(batches)
-                found = dict(zip(batch, self.probabilities([tiles[i] for i in batch])))
-            progress(1)
-            yield found.get(number)
 
     def _decide(self, means: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Classes uint8 (h, w) and their probabilities (h, w)."""
@@ -166,69 +140,14 @@ class ChangeInferencer(SegmentationInferencer):
     wanted_dates = 2
 
 
-class RowWriter:
-    """Collects rows in their order and writes them in whole blocks of the file.
-
-    A compressed block that is written in two parts would occupy its space in the file twice.
+def probabilities(sample) -> Tensor | None:
+    """float32 (classes, h, w) on the CPU of a tile, (1, h, w) of a sigmoid; None for None.
 
     Args:
-        file (rasterio.io.DatasetWriter): Open for writing.
+        sample (SegDataSample, optional): Prediction; mmseg applies the sigmoid to a single
+            channel, but no softmax to several.
     """
-
-    def __init__(self, file):
-        self.file = file
-        self.done = 0
-        self.pending = []
-
-    def write(self, rows: np.ndarray) -> None:
-        """Add uint8 (bands, rows, width)."""
-        self.pending.append(rows)
-        ready = sum(part.shape[1] for part in self.pending)
-        last = self.done + ready == self.file.height
-        count = ready if last else ready // _BLOCK * _BLOCK
-        if count:
-            rows = np.concatenate(self.pending, axis=1)
-            self.file.write(rows[:, :count],
-                            window=Window(0, self.done, self.file.width, count))
-            self.done += count
-            self.pending = [rows[:, count:]]
-
-
-@contextmanager
-def write_map(out: str, like: RasterFile, names: list[str], palette: list,
-              confidence: bool) -> Iterator[RowWriter]:
-    """Context manager: a uint8 GeoTIFF in tiles, compressed, with overviews.
-
-    The file gets its name when it is complete.
-
-    Args:
-        out (str): File to write.
-        like (RasterFile): Raster of the same size and georeference.
-        names (list[str]): Names of the classes, written as metadata.
-        palette (list[tuple]): Colours (R, G, B), 0 to 255, of the classes.
-        confidence (bool): Whether a second band holds probabilities; a file of two bands has
-            no colours.
-    """
-    place = like.georeference
-    profile = dict(driver='GTiff', dtype='uint8', count=1 + confidence, width=like.width,
-                   height=like.height, nodata=NODATA, compress='deflate', tiled=True,
-                   blockxsize=_BLOCK, blockysize=_BLOCK, bigtiff='if_safer')
-    if place.gcps:
-        profile.update(gcps=place.gcps, crs=place.crs)
-    elif place.known:
-        profile.update(transform=place.transform, crs=place.crs)
-    with atomic_write(out) as path:
-        # GDAL cannot derive the driver from the ending of the unfinished file
-        with rasterio.open(path, 'w', **profile) as file:
-            file.set_band_description(1, 'class')
-            if confidence:
-                file.set_band_description(2, 'probability, %')
-            else:
-                file.write_colormap(1, dict(enumerate(map(tuple, palette))))
-            file.update_tags(CLASSES=', '.join(names))
-            yield RowWriter(file)
-        factors = [2**power for power in range(1, 8)
-                   if max(like.width, like.height) >> power >= _BLOCK]
-        if factors:
-            with rasterio.open(path, 'r+') as file:
-                file.build_overviews(factors, Resampling.nearest)
+    if sample is None:
+        return None
+    scores = sample.seg_logits.data.float()
+    return (scores.softmax(0) if len(scores) > 1 else scores).cpu()

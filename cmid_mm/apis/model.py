@@ -50,25 +50,14 @@ def build_model(config: Config, checkpoint: str, device: str) -> nn.Module:
         MissingFileError: The checkpoint does not exist.
         CMIDError: The checkpoint is of another model, or of a part of this model.
     """
-    return build_from(config, load_checkpoint_file(checkpoint), Path(checkpoint).name, device)
-
-
-def build_from(config: Config, content: dict, name: str, device: str) -> nn.Module:
-    """As :func:`build_model`, with the content of a checkpoint.
-
-    Args:
-        config (Config): Config of any mm framework.
-        content (dict): Result of ``load_checkpoint_file``.
-        name (str): Name of the file, for errors.
-        device (str): Device of the model.
-    """
+    content = load_checkpoint_file(checkpoint)
     settings = copy.deepcopy(config.model)
     # mmpretrain and mmseg also accept it at the top level of the config
     if 'data_preprocessor' in config:
         settings.setdefault('data_preprocessor', config.data_preprocessor)
     with scope_of(config):
         model = MODELS.build(settings)
-    fill(model, content.get('state_dict', content), name)
+    fill(model, content.get('state_dict', content), Path(checkpoint).name)
     model.dataset_meta = (content.get('meta') or {}).get('dataset_meta') or {}
     return ready(model, device)
 

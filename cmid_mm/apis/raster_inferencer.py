@@ -3,6 +3,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,13 @@ from rasterio.windows import Window
 
 from ..checkpoints.files import check_output
 from ..utils.config_scope import scope_of
-from ..utils.errors import CMIDError, MissingFileError
+from ..utils.errors import CMIDError
 from .model import as_config, build_model
 from .pipelines import raster_loading, resized_to, test_pipeline, trained_size
 from .raster_file import RasterFile, open_raster, require_same_grid
+from .raster_inputs import list_pairs, list_rasters
 from .tiles import Span, cut_axis
 
-RASTER_EXTENSIONS = ('.tif', '.tiff', '.jp2', '.png', '.jpg', '.jpeg')
 # for configs without the size of their training images
 _TILE = 512
 
@@ -143,26 +144,36 @@ class RasterInferencer:
                 require_same_grid(files[0], file)
             yield files
 
-    def rows(self, files: list[RasterFile], columns: list[Span],
-             rows: list[Span]) -> Iterator[tuple[Span, list, list]]:
-        """Tiles, row by row; the next row is read while this one is predicted.
+    def predictions(self, files: list[RasterFile]) -> Iterator[tuple]:
+        """Predictions of the tiles, row by row; the next row is read during the prediction.
 
         Args:
             files (list[RasterFile]): Rasters of all dates.
-            columns (list[Span]): Tiles of a row.
-            rows (list[Span]): Rows of tiles.
 
         Yields:
-            tuple: The row; its tiles, uint8 (h, w, dates * bands) in the model's order of
-            bands; bool (h, w) of each, where every date has data.
+            tuple: Position of the row, a Span; positions of its tiles, a list of Span; bool
+            (h, w) of each tile, where every date has data; and an iterator over the data
+            samples of the tiles, None for those without data.
         """
+        columns, rows = (cut_axis(length, self.tile, self.overlap)
+                         for length in (files[0].width, files[0].height))
+        update = self._progress(len(columns) * len(rows))
         with ThreadPoolExecutor(1) as pool:
             ahead = pool.submit(self._read_row, files, columns, rows[0])
             for number, row in enumerate(rows):
-                tiles, valid = ahead.result()
+                tiles, masks = ahead.result()
                 if number + 1 < len(rows):
                     ahead = pool.submit(self._read_row, files, columns, rows[number + 1])
-                yield row, tiles, valid
+                yield row, columns, masks, self._samples(tiles, masks, update)
+
+    def _samples(self, tiles: list, masks: list, update: Callable[[], None]) -> Iterator:
+        full = [tile for tile, mask in zip(tiles, masks) if mask.any()]
+        samples = (sample for start in range(0, len(full), self.batch_size)
+                   for sample in self.forward(full[start:start + self.batch_size]))
+        for mask in masks:
+            sample = next(samples) if mask.any() else None
+            update()
+            yield sample
 
     def _read_row(self, files: list[RasterFile], columns: list[Span], row: Span) -> tuple:
         tiles, masks = [], []
@@ -192,21 +203,18 @@ class RasterInferencer:
         names = list(self.model.dataset_meta.get('classes') or [])
         return names + [f'class {number}' for number in range(len(names), count)]
 
-    def progress(self, tiles: int) -> Callable[[int], None]:
-        """Function to call with numbers of predicted tiles; draws a bar with the time left."""
+    def _progress(self, tiles: int) -> Callable[[], None]:
+        """Function to call after each tile; draws a bar with the time left."""
         if not self.show_progress:
-            return lambda done: None
+            return lambda: None
         # at most a hundred updates keep a log file readable
-        bar, step, waiting = ProgressBar(tiles, file=sys.stderr), max(1, tiles // 100), 0
+        bar, counter, step = ProgressBar(tiles, file=sys.stderr), count(1), max(1, tiles // 100)
 
-        def update(done: int) -> None:
-            nonlocal waiting
-            waiting += done
-            finished = bar.completed + waiting == tiles
-            if waiting >= step or finished:
-                bar.update(waiting)
-                waiting = 0
-            if finished:
+        def update() -> None:
+            done = next(counter)
+            if done % step == 0 or done == tiles:
+                bar.update(done - bar.completed)
+            if done == tiles:
                 sys.stderr.write('\n')
 
         return update
@@ -224,53 +232,3 @@ class RasterInferencer:
             self.log(f'{first.path} has no georeference, so the result has none either')
         if min(first.width, first.height) < self.tile:
             self.log(f'{first.path} is smaller than a tile and is not enlarged')
-
-
-def list_rasters(inputs: str | Sequence[str]) -> list[tuple[str]]:
-    """Paths of a raster, a folder of rasters (without sub-folders) or a list of them.
-
-    Raises:
-        MissingFileError: A path does not exist, or a folder holds no raster.
-    """
-    files = []
-    for entry in [inputs] if isinstance(inputs, (str, Path)) else inputs:
-        path = Path(entry)
-        if path.is_dir():
-            found = sorted(str(child) for child in path.iterdir()
-                           if child.suffix.lower() in RASTER_EXTENSIONS)
-            if not found:
-                raise MissingFileError(f'{path} holds no raster ({", ".join(RASTER_EXTENSIONS)}'
-                                       '): give a file, or the folder that holds them')
-            files += found
-        elif path.is_file():
-            files.append(str(path))
-        else:
-            raise MissingFileError(f'no such raster: {path}')
-    return [(path, ) for path in files]
-
-
-def list_pairs(inputs: Sequence) -> list[tuple[str, str]]:
-    """Paths of both dates of every raster.
-
-    Args:
-        inputs (Sequence): A pair (earlier, later) of rasters or of folders with equal names,
-            or a list of pairs.
-
-    Raises:
-        MissingFileError: A path does not exist, or a folder holds no raster.
-        CMIDError: An input is not a pair, or the names in two folders differ.
-    """
-    if len(inputs) == 2 and all(isinstance(entry, (str, Path)) for entry in inputs):
-        inputs = [inputs]
-    pairs = []
-    for pair in inputs:
-        if len(pair) != 2:
-            raise CMIDError(f'{pair} are not two dates: give (earlier, later)')
-        sides = [[path for path, in list_rasters(side)] for side in pair]
-        alone = sorted(set.symmetric_difference(*({Path(path).stem for path in side}
-                                                  for side in sides)))
-        if Path(pair[0]).is_dir() and alone:
-            raise CMIDError(f'{alone[0]} is in one of {pair[0]} and {pair[1]} only: both dates '
-                            'of a raster must have the same name')
-        pairs += zip(*sides)
-    return pairs

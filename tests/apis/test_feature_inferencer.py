@@ -8,6 +8,7 @@ from rasters import landscape
 from small_models import cmid_config
 
 from cmid_mm.apis import FeatureInferencer, SceneIndex
+from cmid_mm.apis.images import reading_steps
 from cmid_mm.checkpoints.backbone import export_backbone
 from cmid_mm.datasets.file_limits import ImageError
 
@@ -104,6 +105,22 @@ def test_broken_images_are_left_out_and_named(inferencer, images):
     assert 'is empty' in found['failed'][0][1]
     with pytest.raises(ImageError, match='is empty'):
         inferencer(str(broken))
+
+
+def test_images_are_read_at_a_size():
+    train = dict(dataset=dict(pipeline=[
+        dict(type='LoadRSImage', bands=4, shortest_side=203), dict(type='PackViews')]))
+    test = [dict(type='LoadRSImage', bands=2), dict(type='PackInputs')]
+    config = Config(dict(model=dict(image_size=96), train_dataloader=train, test_dataloader=dict(
+        dataset=dict(datasets=[dict(pipeline=test)]))))
+    assert reading_steps(config) == test[:1]
+    assert reading_steps(config, 448) == [
+        test[0], dict(type='ResizeEdge', scale=448, edge='short'),
+        dict(type='CenterCrop', crop_size=448)]
+    # without a test, as the training reads, but every pixel, and in the training's size
+    config.test_dataloader = None
+    load, _, crop = reading_steps(config)
+    assert load == dict(type='LoadRSImage', bands=4) and crop['crop_size'] == 96
 
 
 @pytest.mark.parametrize('error, culprit, call', [

@@ -114,7 +114,7 @@ def test_images_are_reconstructed(call):
                  '--seed', 1)
     assert np.array_equal(one, again) and (one != other).any()
     line = call('reconstruct', 'model.py', 'backbone.pth', 'images')
-    assert 'backbone.pth holds no decoder' in line and 'epoch_N.pth' in line
+    assert 'backbone.pth does not fit' in line and 'without the rest of the model' in line
 
 
 def test_single_bands_are_reconstructed(tmp_path):

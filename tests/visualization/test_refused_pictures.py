@@ -5,7 +5,7 @@ import torch
 from mmengine.config import Config
 from mmpretrain.registry import MODELS
 
-from cmid_mm.apis.pipelines import read_at
+from cmid_mm.apis.images import reading_steps
 from cmid_mm.visualization.attention import attention_maps
 from cmid_mm.visualization.embedding import embed
 from cmid_mm.visualization.feature_pca import pca_colours
@@ -29,8 +29,9 @@ TRAINING = Config(dict(model=dict(image_size=96), train_dataloader=dict(
     ('ResNet has no stage 5: stages count from 1 to 4',
      lambda: stage_maps(MODELS.build(RESNET), 5).__enter__()),
     ('no known family', lambda: stage_maps(torch.nn.Linear(1, 1), 1).__enter__()),
-    ('a size of 0 px', lambda: read_at(TRAINING, 0)),
-    ('no pipeline of .* reads images with LoadRSImage', lambda: read_at(Config(dict(model={}))))])
+    ('a size of 0 px', lambda: reading_steps(TRAINING, 0)),
+    ('no pipeline of .* reads images with LoadRSImage',
+     lambda: reading_steps(Config(dict(model={}))))])
 def test_the_error_names_the_culprit(culprit, call):
     with pytest.raises(ValueError, match=culprit):
         call()

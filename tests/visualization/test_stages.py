@@ -1,11 +1,9 @@
-"""Maps of stages are what the backbone itself makes there, and images are read at a size."""
+"""Maps of stages are those of the backbone itself."""
 import pytest
 import torch
-from mmengine.config import Config
 from mmpretrain.registry import MODELS
 from small_models import TINY_SWIN
 
-from cmid_mm.apis.pipelines import read_at
 from cmid_mm.visualization.stages import stage_maps
 
 VIT = dict(type='VisionTransformer', img_size=64, patch_size=16, out_type='featmap',
@@ -30,31 +28,10 @@ def test_maps_are_those_of_the_backbone(settings, stage, size):
     assert [maps.shape[0] for maps in found] == [2, 1]
     assert found[0].shape[-2:] == size
     made = found[0]
-    # Swin and ConvNeXt normalise what they hand out
+    # Swin and ConvNeXt normalise their outputs
     if settings['type'] == 'ConvNeXt':
         made = model.norm1(made)
     elif settings['type'] == 'SwinTransformer':
         made = model.norm1(made.flatten(2).transpose(1, 2)).transpose(1, 2).view_as(expected)
     assert torch.allclose(made, expected, atol=1e-6)
     assert not model._forward_hooks and not any(m._forward_hooks for m in model.modules())
-
-
-def config(**changes):
-    train = dict(dataset=dict(pipeline=[
-        dict(type='LoadRSImage', bands=4, shortest_side=203), dict(type='PackViews')]))
-    return Config(dict(model=dict(image_size=96), train_dataloader=train) | changes)
-
-
-def test_images_are_read_at_a_size():
-    test = dict(dataset=dict(datasets=[dict(pipeline=[dict(type='LoadRSImage', bands=2)])]))
-    tested = config(test_dataloader=test)
-    assert read_at(tested) is tested
-    steps = read_at(tested, 448).test_dataloader.dataset.pipeline
-    assert [dict(step) for step in steps] == [
-        dict(type='LoadRSImage', bands=2), dict(type='ResizeEdge', scale=448, edge='short'),
-        dict(type='CenterCrop', crop_size=448)]
-    # without a test, as the training reads, but every pixel, and in the training's size
-    steps = read_at(config(test_dataloader=None)).test_dataloader.dataset.pipeline
-    assert dict(steps[0]) == dict(type='LoadRSImage', bands=4)
-    assert steps[2].crop_size == 96
-    assert 'datasets' in tested.test_dataloader.dataset
