@@ -63,15 +63,18 @@ def read_image(path: str,
     packed = find_packed(path)
     try:
         if packed is not None:
-            data = packed[0].read(packed[1])
-            check_file_size(len(data), max_pixels)
-            return _decode(data, data, choose, max_pixels, shortest_side)
-        with open_file(path, max_pixels) as file:
-            data = file.read(32)
-            if file_format(data) != 'TIFF':
-                data += file.read()
-        # GDAL opens a TIFF file by its path and reads only the parts that it needs.
-        return _decode(data, path, choose, max_pixels, shortest_side)
+            data = source = read_bytes(path, max_pixels)
+        else:
+            # GDAL opens a TIFF file by its path and reads only the parts that it needs.
+            source = path
+            with open_file(path, max_pixels) as file:
+                data = file.read(32)
+                if file_format(data) != 'TIFF':
+                    data += file.read()
+        name = file_format(data)
+        if name == 'TIFF':
+            return read_tiff(source, choose, max_pixels)
+        return _decode(data, name, choose, max_pixels, shortest_side)
     except (RasterioError, cv2.error) as error:
         if 'CV_IO_MAX_IMAGE' in str(error):
             raise ImageError(
@@ -86,13 +89,25 @@ def read_image(path: str,
         raise ImageError(f'{path} {error}') from error
 
 
-def _decode(data: bytes, source: str | bytes, choose: ChooseBands, max_pixels: int,
+def read_bytes(path: str, max_pixels: int) -> bytes | memoryview:
+    """Content of an image file in a folder or a packed data set.
+
+    Raises:
+        OSError, ValueError, ImportError: It cannot be read, or has too many bytes for
+            ``max_pixels``.
+    """
+    packed = find_packed(path)
+    if packed is None:
+        with open_file(path, max_pixels) as file:
+            return file.read()
+    data = packed[0].read(packed[1])
+    check_file_size(len(data), max_pixels)
+    return data
+
+
+def _decode(data: bytes, name: str, choose: ChooseBands, max_pixels: int,
             shortest_side: int | None) -> Raster:
-    """Decode a file from its bytes, or a TIFF from ``source``, a path or bytes."""
-    name = file_format(data)
-    if name == 'TIFF':
-        return read_tiff(source if isinstance(source, str) else bytes(source), choose,
-                         max_pixels)
+    """Decode the content of a file of a format other than TIFF."""
     with open_picture(io.BytesIO(data), name, max_pixels) as picture:
         size, grey = picture.size, picture.mode == 'L'
     if name == 'PNG':
@@ -134,7 +149,7 @@ def _check_png(data: bytes, width: int, height: int) -> None:
 
 def _decode_jpeg(data: bytes, side: int, grey: bool,
                  shortest_side: int | None) -> np.ndarray | None:
-    """Decode to uint8 (H, W) or (H, W, 3), RGB, perhaps at a reduced size.
+    """Decode to uint8 (H, W) or (H, W, 3), RGB, perhaps at a reduced size; None on failure.
 
     Most of a decoder's work is proportional to the pixels that it produces; at a reduced
     size the shorter inverse cosine transform also averages.
@@ -144,14 +159,10 @@ def _decode_jpeg(data: bytes, side: int, grey: bool,
         side (int): Its shorter side in pixels.
         grey (bool): Whether it has one component.
         shortest_side (int, optional): See :func:`read_image`.
-
-    Returns:
-        np.ndarray | None: None where decoding fails.
     """
-    reduction = 1
-    if shortest_side is not None:
-        # The decoder rounds up: a rest at the border gives one more pixel.
-        reduction = next((by for by in _REDUCTIONS if -(-side // by) >= shortest_side), 1)
+    # The decoder rounds up: a rest at the border gives one more pixel.
+    reduction = 1 if shortest_side is None else next(
+        (by for by in _REDUCTIONS if -(-side // by) >= shortest_side), 1)
     flags = _REDUCTIONS[reduction] | cv2.IMREAD_IGNORE_ORIENTATION
     if not grey:
         flags |= _JPEG_AS_RGB or cv2.IMREAD_COLOR

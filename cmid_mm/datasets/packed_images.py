@@ -1,12 +1,9 @@
 """Images in one memory-mapped file that tools/pack_dataset.py has written.
 
-The file is an LMDB database. Every value is a CRC-32 of the rest (4 bytes), the number of the
-image (4 bytes) and the content. The keys are
-
-- ``/`` and the path of an image in the folder; the content is an image file. LMDB sorts keys
-  by their bytes, which is the order of ``scan_folder``;
-- ``index``: a line that names the format, then all paths in order, each followed by a zero
-  byte, so that listing them does not read the whole file.
+The file is an LMDB database. The keys of images are ``/`` and their path in the folder; LMDB
+sorts keys by their bytes, which is the order of ``scan_folder``. A value is a CRC-32 of its key
+and of the rest (4 bytes), the number of the image (4 bytes) and the bytes of an image file. One
+more entry, ``FORMAT``, names the format.
 """
 import os
 import re
@@ -17,8 +14,7 @@ from collections.abc import Sequence
 from cmid_mm.utils.errors import CMIDError
 
 ENDING = '.lmdb'
-INDEX = b'index'
-FORMAT = b'cmid_mm packed images 2\n'
+FORMAT = b'cmid_mm packed images 3'
 # LMDB limits keys to 511 bytes, one of which is the slash.
 MAX_PATH_BYTES = 510
 _HEAD = struct.Struct('<II')
@@ -27,10 +23,14 @@ _MAGIC, _MAGIC_AT = struct.pack('=I', 0xBEEFC0DE), 16
 _FIX = 'pack the folder again with tools/pack_dataset.py'
 
 
-def encode(number: int, content: bytes) -> bytes:
-    """Value of image ``number``: checksum, number, content."""
-    numbered = struct.pack('<I', number) + content
-    return struct.pack('<I', zlib.crc32(numbered)) + numbered
+def encode(name: str, number: int, content: bytes) -> tuple[bytes, bytes]:
+    """Key and value of image ``number``."""
+    key, numbered = _key(name), struct.pack('<I', number) + content
+    return key, struct.pack('<I', zlib.crc32(numbered, zlib.crc32(key))) + numbered
+
+
+def _key(name: str) -> bytes:
+    return b'/' + os.fsencode(name)
 
 
 class PackedImages:
@@ -49,11 +49,10 @@ class PackedImages:
     Raises:
         ImportError: The library is missing.
         OSError: The file cannot be read.
-        CMIDError: It is not a packed data set, or is damaged.
+        CMIDError: It is not a packed data set, or is cut off.
     """
 
     def __init__(self, path: str) -> None:
-        self.path = path
         lmdb = import_lmdb()
         with open(path, 'rb') as file:
             if file.read(_MAGIC_AT + len(_MAGIC))[_MAGIC_AT:] != _MAGIC:
@@ -62,39 +61,27 @@ class PackedImages:
         try:
             # With read-ahead: without it, large images are read in pages of 4 kB, which
             # takes 20 times as long from a disk.
-            self._environment = lmdb.open(path, subdir=False, readonly=True, lock=False,
-                                          create=False, readahead=True)
-            pages = self._environment.info()['last_pgno'] + 1
-            needed, size = pages * self._environment.stat()['psize'], os.path.getsize(path)
+            environment = lmdb.open(path, subdir=False, readonly=True, lock=False,
+                                    create=False, readahead=True)
+            pages = environment.info()['last_pgno'] + 1
+            needed, size = pages * environment.stat()['psize'], os.path.getsize(path)
             # Reading beyond the end of a mapped file would kill the process.
             if size < needed:
                 raise CMIDError(f'{path} is cut off: {size:,} bytes of {needed:,}: {_FIX}, '
                                 'or copy it again')
-            self._reader = self._environment.begin(buffers=True)
-            index = self._reader.get(INDEX)
+            self._reader = environment.begin(buffers=True)
+            if self._reader.get(FORMAT) is None:
+                raise CMIDError(f'{path} is an LMDB database, but no packed data set of this '
+                                f'version of cmid_mm, or damaged: {_FIX}')
         except lmdb.Error as error:
             raise CMIDError(f'{path} cannot be opened ({error}): {_FIX}') from error
-        if index is None or index[_HEAD.size:_HEAD.size + len(FORMAT)] != FORMAT:
-            raise CMIDError(f'{path} is an LMDB database, but no packed data set of this '
-                            f'version of cmid_mm, or damaged: {_FIX}')
         self._failure = lmdb.Error
-        # All entries but the index are images.
-        self._checked = bytearray(self._environment.stat()['entries'] - 1)
+        self._checked = bytearray(environment.stat()['entries'])
 
     def names(self) -> list[str]:
-        """Paths of the images, relative to the packed folder, in its order.
-
-        Raises:
-            CMIDError: The list is damaged.
-        """
-        try:
-            names = bytes(self._content(INDEX))[len(FORMAT):].split(b'\0')[:-1]
-            if len(names) != len(self._checked):
-                raise ValueError(f'lists {len(names)} images but holds {len(self._checked)}: '
-                                 f'{_FIX}')
-        except ValueError as error:
-            raise CMIDError(f'{self.path} (its list of paths) {error}') from error
-        return [os.fsdecode(name) for name in names]
+        """Paths of the images, relative to the packed folder, in its order."""
+        keys = map(bytes, self._reader.cursor().iternext(values=False))
+        return [os.fsdecode(key[1:]) for key in keys if key.startswith(b'/')]
 
     def __contains__(self, name: str) -> bool:
         key = _key(name)
@@ -109,31 +96,26 @@ class PackedImages:
         Raises:
             ValueError: It is absent or damaged; the message follows the file's name.
         """
-        return self._content(_key(name))
-
-    def _content(self, key: bytes) -> memoryview:
+        key = _key(name)
         try:
             value = self._reader.get(key)
         except self._failure as error:
             raise ValueError(f'cannot be read ({error}): {_FIX}') from error
         if value is None:
             raise ValueError(f'is not in the packed data set: {_FIX}')
-        if len(value) < _HEAD.size:
-            raise ValueError(f'is cut off in the packed data set: {_FIX}')
-        checksum, number = _HEAD.unpack_from(value)
-        counted = key != INDEX and number < len(self._checked)
-        if not (counted and self._checked[number]):
-            if zlib.crc32(value[4:]) != checksum:
-                raise ValueError('is damaged in the packed data set (its checksum is wrong): '
-                                 f'{_FIX}, or copy it again')
-            if counted:
-                self._checked[number] = 1
+        checksum, number = _HEAD.unpack(value[:_HEAD.size].tobytes().ljust(_HEAD.size, b'\xff'))
+        intact = number < len(self._checked)
+        if intact and not self._checked[number]:
+            intact = zlib.crc32(value[4:], zlib.crc32(key)) == checksum
+            self._checked[number] = intact
+        if not intact:
+            raise ValueError('is damaged in the packed data set (its checksum is wrong): '
+                             f'{_FIX}, or copy it again')
         return value[_HEAD.size:]
 
 
-# By path; and by device and inode, because LMDB must not open one file twice in a process.
-_by_path: dict[str, PackedImages] = {}
-_by_file: dict[tuple[int, int], PackedImages] = {}
+# Data sets that this process has opened, by path, each with device and inode of its file.
+_opened: dict[str, tuple[tuple[int, int], PackedImages]] = {}
 
 
 def find_packed(path: str, renew: bool = False) -> tuple[PackedImages, str] | None:
@@ -151,34 +133,23 @@ def find_packed(path: str, renew: bool = False) -> tuple[PackedImages, str] | No
     Raises:
         ImportError, OSError, CMIDError: As from :class:`PackedImages`.
     """
-    if ENDING not in path:
-        return None
     path = path.replace(os.sep, '/')
     for match in re.finditer(rf'\{ENDING}(?=/|$)', path):
         file, name = path[:match.end()], path[match.end() + 1:]
-        if file in _by_path and not renew:
-            return _by_path[file], name
-        if os.path.isfile(file):
+        if renew or file not in _opened:
+            if not os.path.isfile(file):
+                continue
             status = os.stat(file)
             identity = status.st_dev, status.st_ino
-            if identity not in _by_file:
-                _by_file[identity] = PackedImages(file)
-            _by_path[file] = _by_file[identity]
-            return _by_path[file], name
+            # LMDB must not open one file twice in a process.
+            same = [packed for known, packed in _opened.values() if known == identity]
+            _opened[file] = identity, same[0] if same else PackedImages(file)
+        return _opened[file][1], name
     return None
 
 
 def list_packed(root: str, extensions: Sequence[str]) -> list[str] | None:
-    """List the images of a packed data set, or of a folder in it, as ``scan_folder`` does.
-
-    Args:
-        root (str): ``images.lmdb``, or ``images.lmdb/field``.
-        extensions (Sequence[str]): Endings of images, in lower case.
-
-    Returns:
-        list[str] | None: Paths relative to ``root``, in order. None where ``root`` is not
-        packed.
-    """
+    """As ``scan_folder``; None where ``root`` is neither packed nor a folder of a packed one."""
     found = find_packed(root, renew=True)
     if found is None:
         return None
@@ -206,7 +177,3 @@ def import_lmdb():
         raise ImportError('packed data sets need the library lmdb: install it with "pip '
                           'install lmdb", or train on the folder') from error
     return lmdb
-
-
-def _key(name: str) -> bytes:
-    return b'/' + os.fsencode(name)

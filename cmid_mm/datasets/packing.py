@@ -13,43 +13,18 @@ from torch.utils.data import Dataset
 from cmid_mm.checkpoints.files import atomic_write, check_output
 from cmid_mm.utils.errors import CMIDError
 
-from .file_limits import MAX_PIXELS, ImageError, open_file
+from .file_limits import MAX_PIXELS, ImageError
 from .folder_scan import list_images
-from .image_reading import read_image
-from .packed_images import (
-    ENDING,
-    FORMAT,
-    INDEX,
-    MAX_PATH_BYTES,
-    encode,
-    find_packed,
-    import_lmdb,
-)
+from .image_reading import read_bytes, read_image
+from .packed_images import ENDING, FORMAT, MAX_PATH_BYTES, encode, find_packed, import_lmdb
 from .parallel_reading import read_in_parallel
 from .raster_reading import Raster
 
 # Address space that LMDB reserves; the file grows only as it is filled.
 _MAP_SIZE = 2**40
-# LMDB's limit on a value is 2**32, minus the header of a value.
-_MAX_IMAGE_BYTES = 2**32 - 2**10
 _IMAGES_PER_COMMIT = 500
 # Number types that OpenCV can average.
 _AVERAGED = ('uint8', 'uint16', 'int16', 'float32', 'float64')
-
-
-class PackedImage(NamedTuple):
-    """An image to be written.
-
-    Attributes:
-        form (str): 'original', 'JPEG' or 'uncompressed'.
-        shrunk (bool | None): Whether it was shrunk; None where it should be but cannot.
-        data (bytes): An image file.
-        original_size (int): Bytes of the file in the folder.
-    """
-    form: str
-    shrunk: bool | None
-    data: bytes
-    original_size: int
 
 
 def pack_folder(root: str,
@@ -102,54 +77,56 @@ def pack_folder(root: str,
     if find_packed(os.path.abspath(root)) is not None:
         raise CMIDError(f'{root} is packed already: give the folder from which it was created')
     files = list_images(root)
-    results = read_in_parallel(_Packer(root, files, shortest_side, quality, raw, max_pixels),
-                               workers, show_progress)
-    report = dict(images=len(files), packed=0, unusable=[], forms=Counter(), shrunk=0,
-                  not_shrunk=0, bytes=0, packed_bytes=0)
+    packer = _Packer(root, files, shortest_side, quality, raw, max_pixels)
+    results = zip(files, read_in_parallel(packer, workers, show_progress))
     with atomic_write(out) as path:
-        _write(path, out, zip(files, results, strict=True), report)
-        if not report['packed']:
+        report = _write(path, out, results)
+        if not report['forms']:
             file, reason = report['unusable'][0]
             raise CMIDError(f'{root} holds no usable image; the first: {file} {reason}')
-    return report | dict(forms=dict(report['forms']))
+    return dict(report, images=len(files))
 
 
-def _write(path: Path, out: str, items, report: dict) -> None:
-    """Fill a database with (file, ``PackedImage`` or reason) and complete the report."""
+class _PackedImage(NamedTuple):
+    form: str  # 'original', 'JPEG' or 'uncompressed'
+    data: bytes  # an image file
+    original_size: int  # bytes of the file in the folder
+    shrunk: bool
+    not_shrunk: bool  # it should be but cannot
+
+
+def _write(path: Path, out: str, results) -> dict:
+    """Fill a database with (file, ``_PackedImage`` or reason); return the report."""
     lmdb = import_lmdb()
-    index = [FORMAT]
+    forms, totals, unusable = Counter(), Counter(), []
     try:
         # The caller flushes the whole file to the disk at the end.
         with lmdb.open(str(path), subdir=False, lock=False, sync=False,
                        map_size=_MAP_SIZE) as database:
             writer = database.begin(write=True)
-            for file, item in items:
+            for file, item in results:
                 if isinstance(item, str):
-                    report['unusable'].append([file, item])
+                    unusable.append([file, item])
                     continue
-                name = os.fsencode(file)
-                writer.put(b'/' + name, encode(report['packed'], item.data), append=True)
-                index.append(name + b'\0')
-                report['packed'] += 1
-                report['forms'][item.form] += 1
-                report['shrunk'] += item.shrunk is True
-                report['not_shrunk'] += item.shrunk is None
-                report['bytes'] += item.original_size
-                report['packed_bytes'] += len(item.data)
-                if report['packed'] % _IMAGES_PER_COMMIT == 0:
+                writer.put(*encode(file, totals['packed'], item.data), append=True)
+                forms[item.form] += 1
+                totals.update(packed=1, shrunk=item.shrunk, not_shrunk=item.not_shrunk,
+                              bytes=item.original_size, packed_bytes=len(item.data))
+                if totals['packed'] % _IMAGES_PER_COMMIT == 0:
                     writer.commit()
                     writer = database.begin(write=True)
-            writer.put(INDEX, encode(0, b''.join(index)), append=True)
+            writer.put(FORMAT, b'', append=True)
             writer.commit()
             database.sync(True)
     except lmdb.Error as error:
         raise CMIDError(f'{out} cannot be written ({error}): free some space, or choose '
                         'another place') from error
+    return dict(totals, unusable=unusable, forms=dict(forms))
 
 
 @dataclass
 class _Packer(Dataset):
-    """Item i is image i as a ``PackedImage``, or the reason why it cannot be packed."""
+    """Item i is image i as a ``_PackedImage``, or the reason why it cannot be packed."""
 
     root: str
     files: list[str]
@@ -161,45 +138,35 @@ class _Packer(Dataset):
     def __len__(self) -> int:
         return len(self.files)
 
-    def __getitem__(self, index: int) -> PackedImage | str:
-        file = self.files[index]
-        path = os.path.join(self.root, file)
-        if len(os.fsencode(file)) > MAX_PATH_BYTES:
+    def __getitem__(self, index: int) -> _PackedImage | str:
+        path = os.path.join(self.root, self.files[index])
+        if len(os.fsencode(self.files[index])) > MAX_PATH_BYTES:
             return f'has a path of more than {MAX_PATH_BYTES} bytes: shorten it'
         try:
-            packed = self._pack(path)
+            return self._pack(path)
         except ImageError as error:
             return str(error).removeprefix(path).strip()
         except (OSError, ValueError) as error:
             return f'cannot be read: {error}'
-        if len(packed.data) > _MAX_IMAGE_BYTES:
-            return f'takes {len(packed.data):,} bytes, too many for LMDB: cut it into tiles'
-        return packed
 
-    def _pack(self, path: str) -> PackedImage:
-        alpha = False
-
-        def choose(bands: int, last_is_alpha: bool) -> range:
-            nonlocal alpha
-            alpha = bool(last_is_alpha)
-            return range(bands)
-
+    def _pack(self, path: str) -> _PackedImage:
+        kinds = []
         # Decoding verifies that a training can use the image.
-        raster = read_image(path, choose, self.max_pixels)
-        with open_file(path, self.max_pixels) as file:
-            original = file.read()
-        pixels, shrunk = raster.pixels, False
-        if self.shortest_side is not None and min(pixels.shape[:2]) > self.shortest_side:
-            smaller = None if alpha else shrink(raster, self.shortest_side)
-            shrunk = None if smaller is None else True
-            pixels = raster.pixels if smaller is None else smaller
+        raster = read_image(path, lambda *kind: kinds.append(kind) or range(kind[0]),
+                            self.max_pixels)
+        original = read_bytes(path, self.max_pixels)
+        pixels, (_, alpha), smaller = raster.pixels, kinds[0], None
+        large = self.shortest_side is not None and min(pixels.shape[:2]) > self.shortest_side
+        if large and not alpha:
+            smaller = shrink(raster, self.shortest_side)
+            pixels = pixels if smaller is None else smaller
+        form, data = 'original', original
         if self.raw and not alpha and pixels.dtype.kind != 'c':
-            data = encode_uncompressed(Raster(pixels, raster.nodata))
-            return PackedImage('uncompressed', shrunk, data, len(original))
-        if shrunk and _is_photograph(pixels):
-            data = _encode_photograph(pixels, '.jpg', cv2.IMWRITE_JPEG_QUALITY, self.quality)
-            return PackedImage('JPEG', True, data, len(original))
-        return PackedImage('original', None if shrunk else shrunk, original, len(original))
+            form, data = 'uncompressed', encode_uncompressed(Raster(pixels, raster.nodata))
+        elif smaller is not None and _is_photograph(pixels):
+            form, data = 'JPEG', _encode(pixels, '.jpg', cv2.IMWRITE_JPEG_QUALITY, self.quality)
+        shrunk = form != 'original' and smaller is not None
+        return _PackedImage(form, data, len(original), shrunk, large and not shrunk)
 
 
 def shrink(raster: Raster, side: int) -> np.ndarray | None:
@@ -218,10 +185,10 @@ def shrink(raster: Raster, side: int) -> np.ndarray | None:
         return None
     height, width, bands = pixels.shape
     scale = side / min(height, width)
-    size = round(width * scale), round(height * scale)
     # Band by band, because OpenCV limits their number.
-    planes = [cv2.resize(np.ascontiguousarray(pixels[..., band]), size,
-                         interpolation=cv2.INTER_AREA) for band in range(bands)]
+    planes = [cv2.resize(np.ascontiguousarray(pixels[..., band]), (
+        round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA)
+        for band in range(bands)]
     return np.stack(planes, axis=2)
 
 
@@ -233,7 +200,7 @@ def encode_uncompressed(raster: Raster) -> bytes:
     """
     pixels = raster.pixels
     if _is_photograph(pixels) and not any(n is not None for n in raster.nodata):
-        return _encode_photograph(pixels, '.bmp')
+        return _encode(pixels, '.bmp')
     height, width, bands = pixels.shape
     with MemoryFile() as memory:
         # Set the meaning of the bands: by default GDAL would mark the fourth one as alpha.
@@ -248,6 +215,5 @@ def _is_photograph(pixels: np.ndarray) -> bool:
     return pixels.dtype == np.uint8 and pixels.shape[2] in (1, 3)
 
 
-def _encode_photograph(pixels: np.ndarray, ending: str, *options: int) -> bytes:
-    colours = pixels if pixels.shape[2] == 1 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
-    return cv2.imencode(ending, colours, options)[1].tobytes()
+def _encode(pixels: np.ndarray, ending: str, *options: int) -> bytes:
+    return cv2.imencode(ending, pixels[..., ::-1], options)[1].tobytes()

@@ -51,7 +51,7 @@ def open_tiff(source: str | bytes, max_pixels: int) -> Iterator[rasterio.Dataset
         if isinstance(source, str):
             file = stack.enter_context(rasterio.open(source, driver='GTiff'))
         else:
-            memory = stack.enter_context(MemoryFile(source))
+            memory = stack.enter_context(MemoryFile(bytes(source)))
             file = stack.enter_context(memory.open(driver='GTiff'))
         check_pixels(file.width, file.height, max_pixels)
         if file.count > _MAX_BANDS:

@@ -14,7 +14,7 @@ from cmid_mm.datasets import ImageFolder, packing
 from cmid_mm.datasets.folder_scan import scan_folder
 from cmid_mm.datasets.image_reading import ImageError, read_image
 from cmid_mm.datasets.inspection import inspect_images
-from cmid_mm.datasets.packed_images import FORMAT, INDEX, encode, find_packed
+from cmid_mm.datasets.packed_images import FORMAT, find_packed
 from cmid_mm.datasets.packing import pack_folder
 from cmid_mm.datasets.transforms import LoadRSImage
 from cmid_mm.utils.errors import CMIDError, MissingFileError
@@ -179,9 +179,9 @@ def test_a_damaged_byte_is_noticed_and_named(tmp_path, pack, raw):
     found = [dataset[SampleIndex(i, 0, 0)]['broken'].item() for i in range(5)]
     assert found == [-1, -1, 2, -1, -1]
     assert inspect_images(out, show_progress=False)[0]['unusable'][0][0] == '002.jpg'
-    spoil(other, b'001.jpg\x00002.jpg')
-    with pytest.raises(CMIDError, match=r'\(its list of paths\) is damaged'):
-        ImageFolder(other)
+    spoil(other, b'/001.jpg')
+    name = find_packed(other)[0].names()[1]
+    refused(lambda: read_image(f'{other}/{name}'), ImageError, 'checksum is wrong', other)
 
 
 def test_the_checksum_is_compared_once(tmp_path, pack, monkeypatch):
@@ -189,10 +189,10 @@ def test_the_checksum_is_compared_once(tmp_path, pack, monkeypatch):
     out, _ = pack(tmp_path / 'few')
     sizes, crc32 = [], zlib.crc32
     monkeypatch.setattr('cmid_mm.datasets.packed_images.zlib.crc32',
-                        lambda data: sizes.append(len(data)) or crc32(data))
+                        lambda data, *start: sizes.append(len(data)) or crc32(data, *start))
     for name in ('000', '002', '000', '000', '002'):
         read_image(f'{out}/{name}.jpg')
-    assert len(sizes) == 2
+    assert sum(size > 100 for size in sizes) == 2
 
 
 @pytest.mark.parametrize('name', ['none.jpg', 'a', 'x' * 600])
@@ -211,18 +211,16 @@ def test_files_that_are_no_packed_data_set(tmp_path, pack):
                 writer.put(key, value)
         return path
 
-    path, index = tmp_path / 'text.lmdb', encode(0, FORMAT + b'a.jpg\0')
+    path = tmp_path / 'text.lmdb'
     for data in (b'', b'text', b'text' * 9999):
         path.write_bytes(data)
         refused(lambda: ImageFolder(str(path)), CMIDError, 'is no packed data set', path)
-    for name, entries, reason in [
-            ('other', {b'1': b'x'}, 'is an LMDB database, but no packed'),
-            ('short', {INDEX: b'{}'}, 'is an LMDB database, but no packed'),
-            ('more', {INDEX: index, b'/1': b'', b'/2': b''}, 'lists 1 images but holds 2')]:
-        refused(lambda: ImageFolder(database(name, entries)), CMIDError, reason,  # noqa: B023
-                f'{name}.lmdb')
-    cut = database('cut', {INDEX: index, b'/a.jpg': b'abc'})
-    refused(lambda: read_image(f'{cut}/a.jpg'), ImageError, 'is cut off in the packed', cut)
+    refused(lambda: ImageFolder(database('other', {b'1': b'x'})), CMIDError,
+            'is an LMDB database, but no packed', 'other.lmdb')
+    cut = database('cut', {FORMAT: b'', b'/a.jpg': b'abc', b'/b.jpg': bytes([0, 0, 0, 0, 9])})
+    for name in ('a', 'b'):
+        refused(lambda: read_image(f'{cut}/{name}.jpg'), ImageError,  # noqa: B023
+                'is damaged in the packed', cut)
     whole = open(pack()[0], 'rb').read()
     path.write_bytes(whole[:len(whole) // 2])
     refused(lambda: ImageFolder(str(path)), CMIDError, 'is cut off: .* bytes of', path)
@@ -233,8 +231,7 @@ def test_files_that_are_no_packed_data_set(tmp_path, pack):
 def test_without_the_library(pack, folder, monkeypatch, tmp_path):
     out, _ = pack()
     monkeypatch.setitem(sys.modules, 'lmdb', None)
-    for cache in ('_by_path', '_by_file'):
-        monkeypatch.setattr(f'cmid_mm.datasets.packed_images.{cache}', {})
+    monkeypatch.setattr('cmid_mm.datasets.packed_images._opened', {})
     assert len(batches(folder)) == 4
     for call in (lambda: ImageFolder(out), lambda: read_image(f'{out}/a/8.tif'),
                  lambda: pack_folder(folder, str(tmp_path / 'new.lmdb'))):

@@ -5,7 +5,7 @@ With m_i and q_i the mean and the mean square of image i, the mean is avg(m_i) a
 deviation sqrt(avg(q_i) - avg(m_i)^2).
 """
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -25,10 +25,7 @@ _LEVELS = np.arange(256)
 
 
 def image_moments(pixels: np.ndarray) -> np.ndarray:
-    """Exact mean and mean square of every band of an 8-bit image.
-
-    Args:
-        pixels (np.ndarray): uint8 (H, W, bands).
+    """Exact mean and mean square of every band of an 8-bit image (H, W, bands).
 
     Returns:
         np.ndarray: float64 (2, bands), in units of 0..255.
@@ -84,32 +81,29 @@ def histograms(pixels: np.ndarray) -> np.ndarray:
     return counts
 
 
-class BandSample:
-    """Data of an image for the statistics.
+class BandSample(NamedTuple):
+    """Data of an image for the statistics."""
+    min: np.ndarray  # (bands,), in the file's units
+    max: np.ndarray
+    moments: np.ndarray | None  # of an 8-bit image, see image_moments
+    pixels: np.ndarray | None  # of other images: float32 (n, bands), missing pixels NaN
 
-    Attributes:
-        min, max (np.ndarray): (bands,), in the file's units.
-        moments (np.ndarray | None): Moments of an 8-bit image, see :func:`image_moments`.
-        pixels (np.ndarray | None): Pixels of other images, float32 (n, bands), missing pixels NaN.
-    """
 
-    def __init__(self, raster: Raster, counts: np.ndarray | None) -> None:
-        """Sample an image; ``counts`` are the :func:`histograms` of an 8-bit one."""
-        self.moments = self.pixels = None
-        if counts is not None:
-            self.min = (counts > 0).argmax(1)
-            self.max = 255 - (counts[:, ::-1] > 0).argmax(1)
-            self.moments = _moments(counts)
-            return
-        pixels = raster.pixels.reshape(-1, raster.pixels.shape[2])
-        every = max(1, len(pixels) // _PIXELS_PER_IMAGE)
-        pixels = pixels.astype(np.result_type(pixels, np.float32))
-        for band, nodata in enumerate(raster.nodata):
-            if nodata is not None:
-                pixels[pixels[:, band] == nodata, band] = np.nan
-        pixels[~np.isfinite(pixels)] = np.nan
-        self.min, self.max = np.nanmin(pixels, 0), np.nanmax(pixels, 0)
-        self.pixels = pixels[::every].astype(np.float32)
+def sample_bands(raster: Raster) -> BandSample:
+    """Sample an image; no band may consist of missing pixels only."""
+    if raster.pixels.dtype == np.uint8:
+        counts = histograms(raster.pixels)
+        return BandSample((counts > 0).argmax(1), 255 - (counts[:, ::-1] > 0).argmax(1),
+                          _moments(counts), None)
+    pixels = raster.pixels.reshape(-1, raster.pixels.shape[2])
+    every = max(1, len(pixels) // _PIXELS_PER_IMAGE)
+    pixels = pixels.astype(np.result_type(pixels, np.float32))
+    for band, nodata in enumerate(raster.nodata):
+        if nodata is not None:
+            pixels[pixels[:, band] == nodata, band] = np.nan
+    pixels[~np.isfinite(pixels)] = np.nan
+    return BandSample(np.nanmin(pixels, 0), np.nanmax(pixels, 0), None,
+                      pixels[::every].astype(np.float32))
 
 
 def summarise(samples: Sequence[BandSample], bands: int,
@@ -117,9 +111,8 @@ def summarise(samples: Sequence[BandSample], bands: int,
     """Statistics of the bands as ``LoadRSImage(bands, value_range=...)`` loads the images.
 
     Args:
-        samples (Sequence[BandSample]): At least one, with ``bands`` bands, or one band that is
-            repeated.
-        bands (int): Number of bands.
+        samples (Sequence[BandSample]): At least one, with ``bands`` bands or with one.
+        bands (int): Number of bands; an image of one band is repeated.
         value_range (Sequence, optional): As in ``LoadRSImage``; None proposes the 0.1 and
             99.9 percentiles of each band where images are not 8-bit.
 

@@ -1,28 +1,44 @@
 """Report and band statistics of a folder or list of images, each read once."""
 import os
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch.utils.data import Dataset
 
 from cmid_mm.utils.errors import CMIDError
 
-from ..file_limits import MAX_PIXELS, ImageError, file_format, open_file
+from ..file_limits import MAX_PIXELS, ImageError, file_format
 from ..folder_scan import list_images
-from ..image_reading import all_bands, read_image
+from ..image_reading import all_bands, read_bytes, read_image
 from ..list_file import is_listable
-from ..packed_images import find_packed
 from ..parallel_reading import read_in_parallel
 from ..raster_reading import ChooseBands, Raster
 from ..transforms.loading import LoadRSImage, map_to_255
-from .band_statistics import BandSample, histograms, summarise
-from .records import DIGEST_BYTES, ImageRecord, Kind, RecordTable
+from .band_statistics import BandSample, sample_bands, summarise
 
-_CHUNK = 2**20
+
+class Kind(NamedTuple):
+    """Bands of a file (alpha included), whether the last one is alpha, and the number type."""
+    bands: int
+    alpha: bool
+    dtype: str
+
+
+class ImageRecord(NamedTuple):
+    """Properties of an inspected image."""
+    kind: Kind
+    format: str  # 'JPEG', 'PNG', ...
+    height: int
+    width: int
+    size: int  # bytes of the file
+    # Two of a million files share a digest by chance with a probability of 10^-27.
+    digest: bytes
+    constant: bool  # all valid pixels have one colour
+    empty: bool  # a band has no valid pixel: all are NaN or nodata
 
 
 def inspect_images(root: str,
@@ -45,11 +61,9 @@ def inspect_images(root: str,
     Args:
         root (str): The folder.
         files (Sequence[str], optional): Images, relative to ``root``; None takes all.
-        bands (int, optional): As in ``LoadRSImage``. Defaults to None.
-        band_indices (Sequence[int], optional): As in ``LoadRSImage``.
-        value_range (Sequence, optional): As in ``LoadRSImage``.
+        bands, band_indices, value_range, max_pixels: As in ``LoadRSImage``, but ``bands`` is
+            by default None.
         min_side (int): Images with a shorter side are counted as small. Defaults to 224.
-        max_pixels (int): As in ``LoadRSImage``.
         max_images (int, optional): Largest number of ``files`` to read, evenly spaced.
             Defaults to None, all.
         max_measured (int): Largest number of these, evenly spaced, for the statistics of the
@@ -86,45 +100,59 @@ def inspect_images(root: str,
     loader = LoadRSImage(bands or 1, band_indices, value_range, max_pixels)
     found = list_images(root) if files is None else files
     files = [found[place] for place in _spread_places(len(found), max_images or len(found))]
-    measured = set(_spread_places(len(files), max_measured))
     items = _Items(root, files, all_bands if bands is None else loader.choose_bands,
-                   loader.value_range, max_pixels, measured)
-    table, samples = RecordTable(files), {}
+                   loader.value_range, max_pixels, set(_spread_places(len(files), max_measured)))
+    records, reasons, samples = {}, {}, {}
     for place, (record, sample) in enumerate(read_in_parallel(items, workers, show_progress)):
-        table.add(place, record)
-        if sample is not None:
-            samples[place] = sample
+        (reasons if isinstance(record, str) else records)[place] = record
+        samples[place] = sample
+    kinds = Counter(record.kind for record in records.values())
+    formats = Counter(record.format for record in records.values())
 
-    kinds, formats = table.count('kind'), table.count('format')
+    def refuse(judge: Callable[[Kind], str | None]) -> None:
+        """Move the images of the kinds for which ``judge`` returns a reason to ``reasons``."""
+        refused = {kind: judge(kind) for kind in kinds}
+        for place in [place for place, record in records.items() if refused[record.kind]]:
+            reasons[place] = refused[records.pop(place).kind]
+
     if bands is None and kinds:
         bands = common_bands(kind.bands - kind.alpha for kind in kinds.elements())
-        table.refuse(lambda kind: _refusal(LoadRSImage(bands), kind))
+        refuse(lambda kind: _refusal(LoadRSImage(bands), kind))
     deep = sum(count for kind, count in kinds.items() if kind.dtype != 'uint8')
     value_range_needed = value_range is None and 2 * deep > kinds.total()
     if value_range is None and not value_range_needed:
-        table.refuse(lambda kind: kind.dtype != 'uint8' and (
+        refuse(lambda kind: None if kind.dtype == 'uint8' else (
             f'holds {kind.dtype} and not 8-bit numbers, as most do: set value_range=(low, '
             'high) in LoadRSImage, or move the file away'))
 
-    rows, usable = table.usable_rows(), table.names()
+    def names(chosen: Callable[[ImageRecord], bool] = lambda record: True) -> list[str]:
+        return [files[place] for place, record in records.items() if chosen(record)]
+
     # The sample of an image whose alpha is loaded as a band lacks this band.
-    samples = [sample for place, sample in samples.items() if table.rows['usable'][place]
-               and len(sample.min) in ((1, 3) if bands == 3 else (bands, ))]
-    duplicates, duplicate_bytes = table.duplicates()
+    samples = [samples[place] for place in records if samples[place] is not None
+               and len(samples[place].min) in ((1, 3) if bands == 3 else (bands, ))]
+    equal = defaultdict(list)
+    for place, record in records.items():
+        equal[record.digest].append(place)
+    equal = [places for places in equal.values() if len(places) > 1]
     report = dict(
-        root=str(root), found=len(found), images=len(files), usable=len(usable),
-        unusable=table.unusable(), formats=dict(formats.most_common()),
+        root=str(root), found=len(found), images=len(files), usable=len(records),
+        unusable=[[files[place], reasons[place]] for place in sorted(reasons)],
+        formats=dict(formats.most_common()),
         kinds=[[*kind, count] for kind, count in kinds.most_common()],
         bands=bands, value_range_needed=value_range_needed,
-        width=_spread(rows['width']), height=_spread(rows['height']), min_side=min_side,
-        small=table.names(np.minimum(rows['width'], rows['height']) < min_side),
-        constant=table.names(rows['constant']), empty_bands=table.names(rows['empty']),
-        duplicates=duplicates, duplicate_bytes=duplicate_bytes,
-        unlistable=[file for file in usable if not is_listable(file)],
+        width=_spread([record.width for record in records.values()]),
+        height=_spread([record.height for record in records.values()]), min_side=min_side,
+        small=names(lambda record: min(record.width, record.height) < min_side),
+        constant=names(lambda record: record.constant),
+        empty_bands=names(lambda record: record.empty),
+        duplicates=[[files[place] for place in places] for places in equal],
+        duplicate_bytes=sum(records[place].size for places in equal for place in places[1:]),
+        unlistable=[file for file in names() if not is_listable(file)],
         measured=len(samples),
         statistics=dict(bands=bands, **summarise(samples, bands, value_range))
         if samples else None)
-    return report, usable
+    return report, names()
 
 
 def folder_statistics(root: str, **options) -> dict[str, Any]:
@@ -178,7 +206,7 @@ class _Items(Dataset):
 
         try:
             raster = read_image(path, choose, self.max_pixels)
-            name, size, digest = _read_file(path, self.max_pixels)
+            data = read_bytes(path, self.max_pixels)
         except ImageError as error:
             return str(error).removeprefix(path).strip(), None
         except (OSError, ValueError) as error:
@@ -186,30 +214,11 @@ class _Items(Dataset):
         pixels = raster.pixels
         if pixels.dtype.kind == 'c':
             return 'holds complex numbers: save their magnitude', None
-        counts = histograms(pixels) if pixels.dtype == np.uint8 else None
-        if counts is not None and not any(value is not None for value in raster.nodata):
-            constant, empty = bool(((counts > 0).sum(1) == 1).all()), False
-        else:
-            constant, empty = _constant_and_empty(raster, self.value_range)
-        record = ImageRecord(Kind(*kind, str(pixels.dtype)), name, *pixels.shape[:2], size,
-                             digest, constant, empty)
+        constant, empty = _constant_and_empty(raster, self.value_range)
+        record = ImageRecord(Kind(*kind, str(pixels.dtype)), file_format(data), *pixels.shape[:2],
+                             len(data), blake2b(data, digest_size=16).digest(), constant, empty)
         measure = index in self.measured and not empty
-        return record, BandSample(raster, counts) if measure else None
-
-
-def _read_file(path: str, max_pixels: int) -> tuple[str, int, bytes]:
-    """Format, size in bytes and digest of a file."""
-    packed = find_packed(path)
-    if packed is not None:
-        data = packed[0].read(packed[1])
-        return file_format(data), len(data), blake2b(data, digest_size=DIGEST_BYTES).digest()
-    digest, size, name = blake2b(digest_size=DIGEST_BYTES), 0, ''
-    with open_file(path, max_pixels) as file:
-        while chunk := file.read(_CHUNK):
-            name = name or file_format(chunk)
-            digest.update(chunk)
-            size += len(chunk)
-    return name, size, digest.digest()
+        return record, sample_bands(raster) if measure else None
 
 
 def _constant_and_empty(raster: Raster,
@@ -223,10 +232,10 @@ def _constant_and_empty(raster: Raster,
     constant, empty = [], False
     for band, nodata in enumerate(raster.nodata):
         values = raster.pixels[..., band]
-        valid = np.isfinite(values)
         if nodata is not None:
-            valid &= values != nodata
-        values = values[valid]
+            values = values[values != nodata]
+        if values.dtype.kind == 'f':
+            values = values[np.isfinite(values)]
         if not values.size:
             empty = True
             continue
@@ -252,6 +261,6 @@ def _spread_places(count: int, most: int) -> list[int]:
     return np.linspace(0, count - 1, min(most, count)).round().astype(int).tolist()
 
 
-def _spread(values: np.ndarray) -> list[int] | None:
+def _spread(values: list[int]) -> list[int] | None:
     """[min, median, max]; None for no values."""
-    return [int(values.min()), int(np.median(values)), int(values.max())] if len(values) else None
+    return [min(values), int(np.median(values)), max(values)] if values else None
