@@ -2,10 +2,8 @@
 import functools
 import gc
 import json
-from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
-from unittest.mock import patch
 
 import cv2
 import numpy as np
@@ -229,14 +227,6 @@ class Watch(Hook):
         self.losses.append({key: value.detach().clone() for key, value in outputs.items()})
 
 
-@contextmanager
-def short_logs():
-    """Runs do not collect versions nor print their config, which takes longer than a step."""
-    with patch('mmengine.runner.runner.collect_env', dict), \
-            patch('mmengine.config.Config.pretty_text', ''):
-        yield
-
-
 def build_runner(cfg, work_dir, batch_size=2):
     """A runner without workers and checkpoints."""
     # a runner and its hooks refer to each other, so the last one's model still exists
@@ -273,11 +263,10 @@ def train_and_test(cfg, work_dir):
     # the schedule of the full run does not fit one step
     cfg.param_scheduler = None
     watch = Watch()
-    with short_logs():
-        runner = build_runner(cfg, work_dir)
-        runner.register_hook(watch)
-        runner.train()
-        metrics = runner.test()
+    runner = build_runner(cfg, work_dir)
+    runner.register_hook(watch)
+    runner.train()
+    metrics = runner.test()
     init_default_scope(before.scope_name)
     assert watch.losses and all(
         torch.isfinite(value).all() for step in watch.losses for value in step.values())

@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.multiprocessing as mp
 from mmengine.registry import DATASETS, METRICS, MODELS, TRANSFORMS, init_default_scope
-from small_configs import CONFIGS, build_runner, load, on_data, short_logs, small, thin
+from small_configs import CONFIGS, build_runner, load, on_data, small, thin
 
 from cmid_mm.evaluation.metrics.weighted_knn import weighted_knn
 
@@ -91,9 +91,8 @@ def exported(cfg, path, **changes):
 def test_knn_is_the_vote_of_the_features(tmp_path):
     cfg = only_test(on_data(small(load(KNN)), tmp_path, counts=(4, 3)), k=3)
     cfg.load_from = exported(cfg, tmp_path / 'backbone.pth')
-    with short_logs():
-        runner = build_runner(cfg, tmp_path / 'work')
-        metrics = runner.test()
+    runner = build_runner(cfg, tmp_path / 'work')
+    metrics = runner.test()
     dataset = runner.test_dataloader.dataset
     with torch.no_grad():
         samples = [runner.model.test_step(
@@ -111,7 +110,7 @@ def test_knn_is_the_vote_of_the_features(tmp_path):
 def test_knn_refuses_another_backbone(tmp_path):
     cfg = only_test(on_data(small(load(KNN)), tmp_path))
     cfg.load_from = exported(cfg, tmp_path / 'backbone.pth', base_channels=16)
-    with short_logs(), pytest.raises(ValueError, match='ImageClassifier'):
+    with pytest.raises(ValueError, match='ImageClassifier'):
         build_runner(cfg, tmp_path / 'work').test()
 
 
@@ -136,13 +135,12 @@ def score(rank, world, folder):
         if name == FINETUNE:
             cfg.model.head.num_classes = cfg.model.data_preprocessor.num_classes = 2
         cfg.randomness = dict(seed=0)
-        with short_logs():
-            runner = build_runner(cfg, f'{folder}/{world}-{rank}')
-            metric, counts = runner.test_evaluator.metrics[0], []
-            compute = metric.compute_metrics
-            metric.compute_metrics = lambda found, compute=compute, counts=counts: (
-                counts.append(len(found)), compute(found))[1]
-            results.update(runner.test())
+        runner = build_runner(cfg, f'{folder}/{world}-{rank}')
+        metric, counts = runner.test_evaluator.metrics[0], []
+        compute = metric.compute_metrics
+        metric.compute_metrics = lambda found, compute=compute, counts=counts: (
+            counts.append(len(found)), compute(found))[1]
+        results.update(runner.test())
         # results are gathered and counted by the first process
         results[f'images {name}'] = counts[0] if rank == 0 else 14 if name == KNN else 7
     torch.save(results, f'{folder}/{world}-{rank}.pth')

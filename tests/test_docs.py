@@ -132,7 +132,7 @@ def test_every_page_is_on_the_site():
 
 
 @pytest.mark.parametrize('package', [
-    'apis', 'datasets', 'datasets.samplers', 'datasets.transforms', 'engine.hooks', 'engine.loops',
+    'apis', 'datasets', 'datasets.samplers', 'datasets.transforms', 'engine.hooks',
     'engine.optimizers', 'engine.runners', 'engine.schedulers', 'evaluation.metrics',
     'models.heads', 'models.losses', 'models.necks', 'models.preprocessing', 'models.selfsup',
     'checkpoints'])

@@ -33,6 +33,7 @@ def tiny_config(folder, work_dir='run', options=None):
         write_images(folder / 'images')
     cfg = Config.fromfile(CONFIGS / 'cmid' / 'cmid_resnet18_toy.py')
     cfg.model.backbone = dict(TINY_SWIN, drop_path_rate=0.2)
+    cfg.model.backbone.arch = dict(TINY_SWIN['arch'], depths=[1] * 4)
     cfg.merge_from_dict({
         'model.image_size': 64,
         'model.global_projector': dict(hidden_channels=32, out_channels=16),
@@ -49,7 +50,7 @@ def tiny_config(folder, work_dir='run', options=None):
             dict(type='PackViews')],
         'optim_wrapper.precision': 'float32',
         'train_cfg.max_epochs': 2,
-        'default_hooks.logger.interval': 1,
+        'default_hooks.logger.interval': 1, 'default_hooks.pictures.interval': 0,
         'work_dir': str(folder / work_dir),
     } | (options or {}))
     cfg.test_dataloader = cfg.test_cfg = cfg.test_evaluator = None

@@ -8,7 +8,7 @@ onedl-mmengine 0.10.12; where one of them changes, the test in brackets fails:
 - ``Runner._resume``, ``_load_from``, ``_train_dataloader`` (runners/cmid_runner.py;
   test_resumable_run.py)
 - ``Runner._init_model_weights`` (tools/_benchmark; test_benchmark.py)
-- ``BaseLoop`` subclasses' ``_iter``, ``_epoch`` (loops/resumable_train_loop.py;
+- ``BaseLoop`` subclasses' ``_iter``, ``_epoch`` (runners/resumable_train_loop.py;
   test_resumable_run.py)
 - ``CheckpointHook._save_checkpoint_with_step`` (hooks/safe_checkpoint_hook.py;
   test_resumable_run.py)
@@ -18,7 +18,6 @@ onedl-mmengine 0.10.12; where one of them changes, the test in brackets fails:
 - ``HistoryBuffer._log_history`` (tools/check_resume.py; test_check_resume.py)
 """
 from .hooks import *  # noqa: F401,F403
-from .loops import *  # noqa: F401,F403
 from .optimizers import *  # noqa: F401,F403
 from .runners import *  # noqa: F401,F403
 from .schedulers import *  # noqa: F401,F403

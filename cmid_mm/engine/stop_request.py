@@ -11,13 +11,6 @@ SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 EXIT_STATUS = 75
 
 
-class StopRequested(SystemExit):
-    """Ends the process with ``EXIT_STATUS`` after its state was saved."""
-
-    def __init__(self):
-        super().__init__(EXIT_STATUS)
-
-
 class StopRequest:
     """Handles signals, and lets all processes react to them at the same step.
 
@@ -27,9 +20,7 @@ class StopRequest:
     """
 
     def __init__(self):
-        self.reason = None
-        self.group = None
-        self.sent = None
+        self.reason = self.group = self.sent = None
         self.handlers = {}
 
     def listen(self) -> None:
@@ -57,11 +48,11 @@ class StopRequest:
         """Whether any process received a signal, and whether ``due`` is set in any.
 
         Args:
-            due (bool): Of this process, whether a checkpoint is due.
+            due (bool): Whether a checkpoint is due by the clock of this process.
 
         Returns:
-            tuple[bool, bool]: The same on every process; with several processes, one step
-            later.
+            tuple[bool, bool]: The same on every process; of several processes, the result of
+            the step before.
         """
         if self.group is None:
             return self.reason is not None, due
@@ -80,12 +71,12 @@ class StopRequest:
         """Exit together, because a launcher ends all others as soon as the first one exits.
 
         Raises:
-            StopRequested: Always.
+            SystemExit: Always, with ``EXIT_STATUS``.
         """
         self.leave()
         if self.group is not None:
             distributed.barrier(self.group)
-        raise StopRequested
+        raise SystemExit(EXIT_STATUS)
 
     def _handle(self, number, frame) -> None:
         self.reason = signal.Signals(number).name

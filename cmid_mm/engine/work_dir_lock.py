@@ -49,12 +49,12 @@ def _take(file) -> str | None:
         file.seek(0)
         holder = file.read().strip() or 'an unknown process'
         return (f'{Path(file.name).parent} is being written by another training ({holder}): '
-                'wait for it, end it, or give another --work-dir')
+                'wait for it, end it, or use another --work-dir')
     except OSError as error:
         print_log(f'{file.name} cannot be locked ({error.strerror}): make sure that no two '
                   'trainings share this work dir', 'current', 'WARNING')
-        return None
-    file.truncate(0)
-    file.write(f'process {os.getpid()} on {socket.gethostname()}')
-    file.flush()
+    else:
+        file.truncate(0)
+        file.write(f'process {os.getpid()} on {socket.gethostname()}')
+        file.flush()
     return None

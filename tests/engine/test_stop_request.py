@@ -6,7 +6,7 @@ import pytest
 import torch
 from processes import run_processes
 
-from cmid_mm.engine.stop_request import StopRequest, StopRequested
+from cmid_mm.engine.stop_request import StopRequest
 
 
 def process(rank, folder):
@@ -23,21 +23,21 @@ def process(rank, folder):
         results.append((stop, due))
         if stop:
             break
-    torch.save(results, f'{folder}/{rank}.pth')
-    try:
+    with pytest.raises(SystemExit) as end:
         request.end()
-    except StopRequested as end:
-        torch.save(end.code, f'{folder}/{rank}_code.pth')
+    torch.save((results, end.value.code), f'{folder}/{rank}.pth')
     torch.distributed.destroy_process_group()
 
 
 def test_both_stop_at_the_next_step(tmp_path):
     run_processes(process, str(tmp_path))
-    results = [torch.load(tmp_path / f'{rank}.pth', weights_only=True) for rank in (0, 1)]
-    assert results[0] == results[1]
-    assert [due for _, due in results[0]] == [False, False, True, False, False]
-    assert [stop for stop, _ in results[0]] == [False] * 4 + [True]
-    assert torch.load(tmp_path / '1_code.pth', weights_only=True) == 75
+    first, second = (torch.load(tmp_path / f'{rank}.pth', weights_only=True)
+                     for rank in (0, 1))
+    assert first == second
+    results, code = first
+    assert [due for _, due in results] == [False, False, True, False, False]
+    assert [stop for stop, _ in results] == [False] * 4 + [True]
+    assert code == 75
 
 
 def test_one_process_stops_at_once_and_restores_the_handlers():
@@ -48,6 +48,6 @@ def test_one_process_stops_at_once_and_restores_the_handlers():
     assert request.agree(True) == (False, True)
     os.kill(os.getpid(), signal.SIGTERM)
     assert request.agree(False) == (True, False) and request.reason == 'SIGTERM'
-    with pytest.raises(StopRequested):
+    with pytest.raises(SystemExit):
         request.end()
     assert signal.getsignal(signal.SIGTERM) is before

@@ -44,7 +44,7 @@ def in_own_group(target, *arguments):
 
 def test_a_second_training_is_refused_until_the_first_has_ended(tmp_path, holder):
     with pytest.raises(CMIDError, match=rf'{tmp_path} is being written by another training '
-                       rf'\(process {holder.pid} on .*\): wait for it, end it, or give another'):
+                       rf'\(process {holder.pid} on .*\): wait for it, end it, or use another'):
         with lock_work_dir(str(tmp_path)):
             raise AssertionError('entered')
     os.kill(holder.pid, signal.SIGKILL)

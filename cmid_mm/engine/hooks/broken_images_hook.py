@@ -39,20 +39,16 @@ class BrokenImagesHook(Hook):
     """
 
     def __init__(self, max_share: float = 0.1, patience: int = 200):
-        if not 0 <= max_share <= 1:
-            raise CMIDError(f'max_share is a share, from 0 to 1: {max_share}')
-        if patience < 1:
-            raise CMIDError(f'patience is a number of samples, from 1 on: {patience}')
+        if not 0 <= max_share <= 1 or patience < 1:
+            raise CMIDError('BrokenImagesHook needs 0 <= max_share <= 1 and patience >= 1, not '
+                            f'{max_share} and {patience}')
         self.max_share = max_share
         self.patience = patience
-        self.count = self.broken = 0
-        self.named, self.fresh = {}, {}
 
     def before_train(self, runner) -> None:
         # part of every checkpoint, so that a resumed run logs no file twice
-        self.named = dict(runner.message_hub.get_info('broken_images', {}))
-        self.fresh = {}
-        runner.message_hub.update_info('broken_images', self.named)
+        self.reasons = dict(runner.message_hub.get_info('broken_images', {}))
+        runner.message_hub.update_info('broken_images', self.reasons)
 
     def before_train_epoch(self, runner) -> None:
         self.count = self.broken = 0
@@ -61,67 +57,64 @@ class BrokenImagesHook(Hook):
         """Count ``broken`` of the batch, (B,) int64 on the CPU: a sample's index, or -1."""
         if not isinstance(data_batch, dict) or 'broken' not in data_batch:
             return
+        dataset = runner.train_dataloader.dataset
         samples = [sample for sample in data_batch['broken'].tolist() if sample >= 0]
         self.count += len(data_batch['broken'])
         self.broken += len(samples)
         for sample in samples:
-            path = runner.train_dataloader.dataset.get_data_info(sample)['img_path']
-            if path not in self.named:
-                self.fresh[path] = find_reason(runner.train_dataloader.dataset, sample, path)
-                self.name(runner, path, self.fresh[path])
-        share = self.max_share
-        margin = _MARGIN * math.sqrt(share * (1 - share) * self.count)
-        if self.count >= self.patience and self.broken > share * self.count + margin:
-            self.refuse(runner)
+            path = dataset.get_data_info(sample)['img_path']
+            if path not in self.reasons:
+                self._add(runner, path, find_reason(dataset, sample, path))
+        margin = _MARGIN * math.sqrt(self.max_share * (1 - self.max_share) * self.count)
+        if self.count >= self.patience and self.broken > self.max_share * self.count + margin:
+            self._refuse(runner)
 
     def after_train_epoch(self, runner) -> None:
         """Gather the findings of all processes."""
-        parts = all_gather_object((self.count, self.broken, self.fresh))
-        self.count, self.broken = (sum(part[i] for part in parts) for i in range(2))
-        for *_, found in parts:
-            for path, reason in found.items():
-                if path not in self.named:
-                    self.name(runner, path, reason)
-        self.fresh = {}
-        if is_main_process() and any(found for *_, found in parts):
-            self.write(runner)
+        counts, broken, found = zip(
+            *all_gather_object((self.count, self.broken, self.reasons)))
+        self.count, self.broken = sum(counts), sum(broken)
+        for reasons in found:
+            for path in reasons.keys() - self.reasons.keys():
+                self._add(runner, path, reasons[path])
+        if is_main_process() and self.reasons:
+            self._write(runner)
         if self.broken > self.max_share * self.count:
-            self.refuse(runner)
+            self._refuse(runner)
 
     def after_train(self, runner) -> None:
-        if self.named:
+        if self.reasons:
             runner.logger.warning(
-                f'{len(self.named):,} of {len(runner.train_dataloader.dataset):,} images are '
-                f'broken and were replaced: {self.file(runner)}')
+                f'{len(self.reasons):,} of {len(runner.train_dataloader.dataset):,} images are '
+                f'broken and were replaced: {_list_file(runner)}')
 
-    def name(self, runner, path: str, reason: str) -> None:
-        """Log one broken file."""
-        self.named[path] = reason
+    def _add(self, runner, path: str, reason: str) -> None:
+        """Record and log one broken file."""
+        self.reasons[path] = reason
         runner.logger.warning(one_line(f'broken image, replaced by another: {path} {reason}'))
 
-    def file(self, runner) -> Path:
-        """Path of the list of this process."""
-        rank = get_rank()
-        name = f'broken_images_rank{rank}.txt' if rank else 'broken_images.txt'
-        return Path(runner.work_dir) / name
-
-    def write(self, runner) -> None:
+    def _write(self, runner) -> None:
         """Write the list of broken files."""
-        with atomic_write(self.file(runner)) as path:
+        with atomic_write(_list_file(runner)) as path:
             path.write_text(''.join(f'{one_line(file)}\t{one_line(reason)}\n'
-                                    for file, reason in self.named.items()), encoding='utf-8')
+                                    for file, reason in self.reasons.items()), encoding='utf-8')
 
-    def refuse(self, runner) -> None:
+    def _refuse(self, runner) -> None:
         """Write the list of broken files and raise CMIDError."""
-        self.write(runner)
-        names = ', '.join(islice(self.named, _NAMES_IN_ERROR))
-        more = ', ...' if len(self.named) > _NAMES_IN_ERROR else ''
+        self._write(runner)
+        names = ', '.join(islice(self.reasons, _NAMES_IN_ERROR))
         raise CMIDError(one_line(
             f'{self.broken:,} of {self.count:,} images of this epoch are broken '
             f'({self.broken / self.count:.1%}), more than max_share={self.max_share:g} of '
-            f'BrokenImagesHook allows: {names}{more} (all in {self.file(runner)}); repair '
-            'them, train on the list of good images that tools/check_dataset.py writes, or '
-            'raise max_share'))
+            f'BrokenImagesHook allows: {names} (all in {_list_file(runner)}); repair them, train '
+            'on the list of good images that tools/check_dataset.py writes, or raise max_share'))
+
+
+def _list_file(runner) -> Path:
+    """Path of the list of this process."""
+    rank = get_rank()
+    name = f'broken_images_rank{rank}.txt' if rank else 'broken_images.txt'
+    return Path(runner.work_dir) / name
 
 
 def find_reason(dataset, sample: int, path: str) -> str:

@@ -82,16 +82,16 @@ class CollapseWatchHook(Hook):
 def watched(model) -> dict[str, Tensor]:
     """The numbers of the last batch, scalars on the device."""
     outputs = model.last_outputs
-    targets = [model.local_head.target(scores.float()) for scores in outputs['scores']]
-    entropies = [assignment_entropies(target) for target in targets]
+    entropies = [assignment_entropies(model.local_head.target(scores.float()))
+                 for scores in outputs['scores']]
     grids = outputs['grids']
     distances = [match_distance(*pair, match) for pair, match in
                  zip((grids, grids[::-1]), outputs['matches'])]
     return dict(
         feature_spread=sum(feature_spread(keys) for keys in outputs['keys']) / 2,
-        teacher_entropy=(entropies[0][0] + entropies[1][0]) / 2,
-        prototype_usage=(entropies[0][1] + entropies[1][1]) / 2,
-        match_distance=(distances[0] + distances[1]) / 2)
+        teacher_entropy=sum(single for single, _ in entropies) / 2,
+        prototype_usage=sum(together for _, together in entropies) / 2,
+        match_distance=sum(distances) / 2)
 
 
 @torch.no_grad()

@@ -10,7 +10,6 @@ from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
-from torch import nn
 
 from cmid_mm.checkpoints.files import AtomicFileBackend, atomic_write
 from cmid_mm.utils.errors import CMIDError
@@ -44,18 +43,18 @@ class FiniteStepHook(Hook):
     def __init__(self, max_consecutive: int = 10, max_saved_states: int = 3):
         self.max_consecutive = max_consecutive
         self.max_saved_states = max_saved_states
-        self.snapshot = None
-        self.passes = []
 
     def before_train(self, runner) -> None:
-        self.snapshot = StepSnapshot(get_ori_model(runner.model))
+        model = get_ori_model(runner.model)
+        state = model.state_dict()
+        # those that hooks set are no part of the state
+        self.buffers = [value for name, value in model.named_buffers() if name in state]
+        self.saved = [buffer.clone() for buffer in self.buffers]
         self.passes = []
 
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
         if not self.passes:
-            samples = (runner.train_dataloader.batch_size * get_world_size()
-                       * runner.optim_wrapper._accumulative_counts)
-            self.snapshot.take(samples)
+            torch._foreach_copy_(self.saved, self.buffers)
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         # every pass of an accumulated step; a step may begin in one epoch and end in the next
@@ -69,7 +68,7 @@ class FiniteStepHook(Hook):
             if hub.runtime_info.get(_CONSECUTIVE):
                 hub.update_info(_CONSECUTIVE, 0)
             return
-        self.snapshot.restore()
+        torch._foreach_copy_(self.buffers, self.saved)
         consecutive = hub.runtime_info.get(_CONSECUTIVE, 0) + 1
         hub.update_info(_CONSECUTIVE, consecutive)
         losses = {name: float(value.detach()) for name, value in outputs.items()}
@@ -115,39 +114,3 @@ def _batch(runner, step: int) -> dict:
     samples = sampler.order()[place * size:(place + 1) * size].tolist()
     return dict(epoch=epoch, samples=samples,
                 files=[loader.dataset.get_data_info(sample)['img_path'] for sample in samples])
-
-
-class StepSnapshot:
-    """Copies running statistics, centre and the part of the queue that a step overwrites.
-
-    The whole queue is not copied, because the positions of a step's keys are known in advance.
-
-    Args:
-        model (CMID): Its buffers are copied, except those that hooks set.
-    """
-
-    def __init__(self, model: nn.Module):
-        self.queue, self.pointer = model.global_head.queue, model.global_head.queue_ptr
-        state = model.state_dict()
-        self.buffers = [buffer for name, buffer in model.named_buffers()
-                        if name in state and buffer is not self.queue]
-        self.saved = [buffer.clone() for buffer in self.buffers]
-
-    @torch.no_grad()
-    def take(self, samples: int) -> None:
-        """Save the state before a step.
-
-        Args:
-            samples (int): Images of the step over all processes and accumulated batches;
-                each has two keys.
-        """
-        torch._foreach_copy_(self.saved, self.buffers)
-        offsets = torch.arange(min(2 * samples, len(self.queue)), device=self.queue.device)
-        self.positions = (self.pointer + offsets) % len(self.queue)
-        self.keys = self.queue[self.positions]
-
-    @torch.no_grad()
-    def restore(self) -> None:
-        """Restore the saved state."""
-        torch._foreach_copy_(self.buffers, self.saved)
-        self.queue.index_copy_(0, self.positions, self.keys)

@@ -97,24 +97,23 @@ def check_classes(model: nn.Module, datasets: dict) -> None:
     Raises:
         CMIDError: Two data sets have different classes, or a module has another number.
     """
-    classes = {use: tuple(dataset.metainfo.get('classes') or ())
-               for use, dataset in datasets.items() if hasattr(dataset, 'metainfo')}
-    classes = {use: names for use, names in classes.items() if names}
+    classes = {use: tuple(dataset.metainfo['classes']) for use, dataset in datasets.items()
+               if hasattr(dataset, 'metainfo') and dataset.metainfo.get('classes')}
     if not classes:
         return
     first, names = next(iter(classes.items()))
     for use, others in classes.items():
         if others != names:
+            only = {first: sorted({*names} - {*others}), use: sorted({*others} - {*names})}
+            found = '; '.join(f'{len(some)} only in {place} ({_some(some)})'
+                              for place, some in only.items() if some)
             raise CMIDError(
-                f'{first} and {use} have different classes: '
-                f'{_difference({first: names, use: others}) or "in another order"}; give both '
-                'the same class folders, or name the classes of both data sets with '
+                f'{first} and {use} have different classes: {found or "in another order"}; give '
+                'both the same class folders, or name the classes of both data sets with '
                 'metainfo=dict(classes=(...))')
-    wrong = {}
-    for place, module in model.named_modules():
-        count = getattr(module, 'num_classes', None)
-        if count not in (None, len(names)) and not place.startswith(_OTHER_CLASSES):
-            wrong[f'model.{place}.num_classes'] = count
+    counts = {f'model.{place}.num_classes': getattr(module, 'num_classes', None)
+              for place, module in model.named_modules() if not place.startswith(_OTHER_CLASSES)}
+    wrong = {place: count for place, count in counts.items() if count not in (None, len(names))}
     if wrong:
         found = ', '.join(f'{place}={count}' for place, count in wrong.items())
         fix = ' '.join(f'{place}={len(names)}' for place in wrong)
@@ -123,17 +122,10 @@ def check_classes(model: nn.Module, datasets: dict) -> None:
             f'the config has {found}: set num_classes in the config, or add --cfg-options {fix}')
 
 
-def _difference(classes: dict) -> str:
-    """The names that only one of two data sets has."""
-    (one, names), (other, others) = classes.items()
-    only = {one: sorted(set(names) - set(others)), other: sorted(set(others) - set(names))}
-    return '; '.join(f'{len(found)} only in {use} ({_some(found)})'
-                     for use, found in only.items() if found)
-
-
 def _some(names) -> str:
-    return ', '.join(names[:_NAMES_IN_ERROR]) + (', ...' if len(names) > _NAMES_IN_ERROR
-                                                 else '')
+    """The first few names."""
+    more = ['...'] if len(names) > _NAMES_IN_ERROR else []
+    return ', '.join([*names[:_NAMES_IN_ERROR], *more])
 
 
 def check_lists(dataset) -> None:

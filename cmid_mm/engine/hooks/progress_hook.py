@@ -55,8 +55,7 @@ class ProgressHook(Hook):
         self.spent = runner.message_hub.runtime_info.get(_SECONDS, 0.)
         self.first_iter = runner.iter
         self.started = self.warm = self.last_line = time.perf_counter()
-        self.recent, self.fastest = deque(maxlen=_WINDOW), math.inf
-        self.warned = False
+        self.recent, self.fastest, self.warned = deque(maxlen=_WINDOW), math.inf, False
 
     @master_only
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
@@ -81,17 +80,14 @@ class ProgressHook(Hook):
         step, waiting = (self._mean(runner, name, done) for name in ('time', 'data_time'))
         pace = (now - self.warm) / (done - 1) if done > 1 else step
         left = (runner.max_iters - runner.iter - 1) * pace
-        values = dict(
-            images_per_second=runner.train_dataloader.batch_size * processes / step,
-            waiting_share=waiting / step,
-            device_hours=device_seconds / 3600)
-        runner.visualizer.add_scalars(
-            {f'train/{name}': value for name, value in values.items()}, step=runner.iter + 1)
-        return (
-            f'{values["images_per_second"]:.1f} images a second, '
-            f'{values["waiting_share"]:.0%} of the time waiting for data; time left about '
-            f'{timedelta(seconds=round(left))}; {values["device_hours"]:.3g} device hours, '
-            f'about {(device_seconds + processes * left) / 3600:.3g} in all')
+        rate = runner.train_dataloader.batch_size * processes / step
+        hours = device_seconds / 3600
+        runner.visualizer.add_scalars({
+            'train/images_per_second': rate, 'train/waiting_share': waiting / step,
+            'train/device_hours': hours}, step=runner.iter + 1)
+        return (f'{rate:.1f} images a second, {waiting / step:.0%} of the time waiting for data; '
+                f'time left about {timedelta(seconds=round(left))}; {hours:.3g} device hours, '
+                f'about {hours + processes * left / 3600:.3g} in all')
 
     def _losses(self, runner, done: int) -> str:
         """Epoch, iteration, and the losses that have been logged."""
@@ -107,9 +103,9 @@ class ProgressHook(Hook):
 
     def _warn_if_slower(self, runner) -> None:
         """Compare the median of the last steps with the smallest one before."""
-        whole, waiting = (float(runner.message_hub.get_scalar(f'train/{name}').current())
-                          for name in ('time', 'data_time'))
-        self.recent.append(whole - waiting)
+        step, waiting = (float(runner.message_hub.get_scalar(f'train/{name}').current())
+                         for name in ('time', 'data_time'))
+        self.recent.append(step - waiting)
         if self.warned or len(self.recent) < _WINDOW:
             return
         median = statistics.median(self.recent)

@@ -51,10 +51,8 @@ class SafeCheckpointHook(CheckpointHook):
         if minutes is not None and minutes <= 0:
             raise CMIDError(f'minutes between checkpoints must be positive, not {minutes}')
         super().__init__(**kwargs)
-        self.minutes = minutes
+        self.seconds = math.inf if minutes is None else 60 * minutes
         self.request = StopRequest()
-        self.next_at = math.inf
-        self.wanted = False
 
     def before_train(self, runner) -> None:
         out_dir = str(self.out_dir or runner.work_dir)
@@ -63,12 +61,16 @@ class SafeCheckpointHook(CheckpointHook):
             if is_main_process():
                 clear_unfinished(out_dir)
         super().before_train(runner)
-        self.next_at = self._later()
+        self.last_time = time.monotonic()
+        self.wanted = False
         self.request.listen()
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         super().after_train_iter(runner, batch_idx, data_batch, outputs)
-        stop, due = self.request.agree(self._due())
+        due = time.monotonic() >= self.last_time + self.seconds
+        if due:
+            self.last_time = time.monotonic()
+        stop, due = self.request.agree(due)
         self.wanted = self.wanted or due
         # accumulated gradients are not part of a checkpoint
         if not (stop or self.wanted) or not runner.optim_wrapper.should_update():
@@ -84,17 +86,6 @@ class SafeCheckpointHook(CheckpointHook):
     def after_train(self, runner) -> None:
         self.request.leave()
         super().after_train(runner)
-
-    def _later(self) -> float:
-        """Time of the next checkpoint by time."""
-        return math.inf if self.minutes is None else time.monotonic() + 60 * self.minutes
-
-    def _due(self) -> bool:
-        """Whether a checkpoint by time is due; True once each time."""
-        due = time.monotonic() >= self.next_at
-        if due:
-            self.next_at = self._later()
-        return due
 
     def _save_checkpoint_with_step(self, runner, step, meta) -> None:
         last = runner.iter + 1 >= runner.max_iters
@@ -114,8 +105,8 @@ class SafeCheckpointHook(CheckpointHook):
         except OSError as error:
             hub.update_info(_KEPT, kept)
             line = (f'{path} could not be written ({error.strerror or error}); the last good '
-                    f'checkpoint is {self.last_ckpt or "none"}: free some space, or give '
-                    'another work dir')
+                    f'checkpoint is {self.last_ckpt or "none"}: free some space, or use another '
+                    'work dir')
             if must:
                 raise CMIDError(line) from error
             runner.logger.error(line)

@@ -1,3 +1,4 @@
 from .cmid_runner import CMIDRunner
+from .resumable_train_loop import ResumableTrainLoop
 
-__all__ = ['CMIDRunner']
+__all__ = ['CMIDRunner', 'ResumableTrainLoop']

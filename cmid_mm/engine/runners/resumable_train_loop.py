@@ -22,10 +22,9 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
 
         Raises:
             CMIDError: The resumed run had other images or another batch, so its position in an
-                epoch does not apply, or the sampler cannot start within
-                an epoch.
+                epoch does not apply, or the sampler cannot start within an epoch.
         """
-        self.check_data()
+        self._check_data()
         return super().run()
 
     def run_epoch(self) -> None:
@@ -46,7 +45,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
 
-    def check_data(self) -> None:
+    def _check_data(self) -> None:
         """Compare images and batch with those of the run that is resumed, and record them."""
         hub = self.runner.message_hub
         now = dict(images=len(self.dataloader.dataset),
