@@ -4,7 +4,7 @@ import torch
 from frameworks import build, swin
 from small_models import TINY_SWIN, build_cmid
 
-from cmid_mm.checkpoints.backbone import extract_backbone
+from cmid_mm.checkpoints.export import extract_backbone
 
 RESNET = dict(type='ResNet', depth=18)
 

@@ -88,7 +88,7 @@ def run(args):
     from mmengine.registry import init_default_scope
 
     import cmid_mm  # noqa: F401
-    from cmid_mm.checkpoints.backbone import export_backbone
+    from cmid_mm.checkpoints.export import export_backbone
     from cmid_mm.datasets.inspection import folder_statistics
     init_default_scope('mmpretrain')
     tasks = dict(pretrain=[], all=list(TASK_NAMES)).get(args.task, [args.task])

@@ -175,7 +175,9 @@ def describe(state: Mapping[str, Tensor]) -> str:
     name = f'{kind}-{size}' if size else kind
     if kind == 'ResNet':
         convolutions = 3 if 'layer1.0.conv3.weight' in state else 2
-        return (f'ResNet-{2 + convolutions * sum(depths)} (blocks {depths}, '
+        # V1c and V1d have three convolutions in the stem
+        version = 'V1c/V1d' if any(key.startswith('stem.') for key in state) else ''
+        return (f'ResNet{version}-{2 + convolutions * sum(depths)} (blocks {depths}, '
                 f'base_channels={width})')
     if kind == 'Swin':
         heads = {found[1]: state[found[0]].shape[1] for found in blocks}

@@ -211,10 +211,18 @@ def latest_checkpoint(work_dir: str) -> str | None:
     Raises:
         CMIDError: There are checkpoints, and all of them are damaged.
     """
-    named = _named(Path(work_dir))
+    folder = Path(work_dir)
+    try:
+        named = (folder / POINTER).read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        named = ''
     if '://' in named:
         return named
-    candidates = _candidates(Path(work_dir), Path(named))
+    files = [path for pattern in PATTERNS for path in folder.glob(pattern)]
+    files.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    first = [path for path in (folder / Path(named).name, Path(named)) if path.is_file()][:1]
+    candidates = first + [file for file in files
+                          if not any(os.path.samefile(file, path) for path in first)]
     for path in candidates:
         reason = damage(path)
         if not reason:
@@ -225,23 +233,6 @@ def latest_checkpoint(work_dir: str) -> str | None:
         raise CMIDError(f'all {len(candidates)} checkpoints in {work_dir} are damaged: start '
                         'again in another work dir, or restore a copy')
     return None
-
-
-def _named(work_dir: Path) -> str:
-    """The path in ``last_checkpoint``; '' where that cannot be read."""
-    try:
-        return (work_dir / POINTER).read_text().strip()
-    except (OSError, UnicodeDecodeError):
-        return ''
-
-
-def _candidates(work_dir: Path, named: Path) -> list[Path]:
-    files = [path for pattern in PATTERNS for path in work_dir.glob(pattern)]
-    files.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
-    for path in (work_dir / named.name, named):
-        if path.is_file():
-            return [path, *(file for file in files if not os.path.samefile(file, path))]
-    return files
 
 
 def clear_unfinished(work_dir: str) -> None:

@@ -12,7 +12,8 @@ from torch import nn
 
 from ..utils.errors import CMIDError
 from .architectures import STAGE_NORM
-from .backbone import ENCODERS, BackboneFile, read_backbone_file
+from .backbone import BackboneFile, read_backbone_file
+from .export import ENCODERS
 from .normalisation import check_normalisation, running_config
 from .state import Match, incompatible, match_backbone
 
@@ -88,17 +89,15 @@ class CMIDPretrained:
         for key, value in match.tensors.items():
             own[key].copy_(value)
         agrees, text = check_normalisation(file.meta, running_config())
-        complete = not (match.missing or match.misfits or match.unexpected)
-        report = f'CMIDPretrained: {file}: {match}'
-        if agrees is not False:
-            report += f'; {text}'
-        print_log(report, 'current', logging.INFO if complete else logging.WARNING)
-        if agrees is False:
-            print_log(f'CMIDPretrained: {text}', 'current', logging.WARNING)
+        warnings = [text] if agrees is False else []
         if file.meta.get('encoder') and getattr(module, 'style', None) == 'caffe':
-            print_log("CMIDPretrained: style='caffe' has strides elsewhere than in pre-training, "
-                      "which no tensor shows: set style='pytorch' in the backbone", 'current',
-                      logging.WARNING)
+            warnings.append("style='caffe' has strides elsewhere than in pre-training, which no "
+                            "tensor shows: set style='pytorch' in the backbone")
+        report = f'{file}: {match}' + (f'; {text}' if agrees is not False else '')
+        for line, warned in ((report, bool(match.differences)),
+                             *((line, True) for line in warnings)):
+            print_log(f'CMIDPretrained: {line}', 'current',
+                      logging.WARNING if warned else logging.INFO)
 
 
 class InitWeights:
@@ -125,21 +124,17 @@ class InitWeights:
         initializer = CMIDPretrained(**_arguments(module.init_cfg))
         file, match = initializer.match(module)
         if _needs_initialization(module, match):
-            self._from_scratch()
+            init_cfg, module.init_cfg = module.init_cfg, None
+            try:
+                type(module).init_weights(module)
+            finally:
+                module.init_cfg = init_cfg
         initializer.fill(module, file, match)
         module.is_init = True
         # this attribute exists while a parent records how every parameter is initialised
         if hasattr(module, '_params_init_info'):
             update_init_info(module, f'CMIDPretrained: {file}')
         return None
-
-    def _from_scratch(self) -> None:
-        module = self.module
-        init_cfg, module.init_cfg = module.init_cfg, None
-        try:
-            type(module).init_weights(module)
-        finally:
-            module.init_cfg = init_cfg
 
 
 def names_cmid_pretrained(init_cfg) -> bool:

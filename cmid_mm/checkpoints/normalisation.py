@@ -82,25 +82,23 @@ def check_normalisation(meta: dict, config: dict | None) -> Verdict:
 
 
 def _about_numbers(meta: dict, path: str, found: dict) -> list[str]:
-    wanted = {name: list(meta[name]) for name in ('mean', 'std')}
-    given = {name: list(found.get(name) or []) for name in wanted}
-    bands = len(wanted['mean'])
+    bands = len(meta['mean'])
     # Change detection has the bands of two dates.
-    dates = 2 if len(given['mean']) == 2 * bands else 1
-    wanted = {name: values * dates for name, values in wanted.items()}
-    given = {name: values * bands if len(values) == 1 else values
-             for name, values in given.items()}
-    if all(_close(given[name], wanted[name]) for name in wanted):
+    dates = 2 if len(found.get('mean') or ()) == 2 * bands else 1
+    wanted = {name: list(meta[name]) * dates for name in ('mean', 'std')}
+    given = {name: list(found.get(name) or ()) for name in wanted}
+    # A single number is that of every band.
+    if all(_close(given[name] * (bands if len(given[name]) == 1 else 1), wanted[name])
+           for name in wanted):
         return []
-    has = (f'mean {_numbers(given["mean"])} std {_numbers(given["std"])}'
-           if given['mean'] else 'no mean and std')
-    fix = ' '.join(f'{path}.{name}={_numbers(values)}' for name, values in wanted.items())
-    if not path.startswith('model') and path != 'data_preprocessor':
-        fix = f'set the first in Normalize of every pipeline ({path})'
-    else:
-        fix = f'--cfg-options {fix}'
+    has = f'mean {_numbers(given["mean"])} std {_numbers(given["std"])}'
+    fix = f'set the first in Normalize of every pipeline ({path})'
+    if not path.endswith('Normalize'):
+        fix = '--cfg-options ' + ' '.join(
+            f'{path}.{name}={_numbers(values)}' for name, values in wanted.items())
     return [f'the checkpoint was trained with mean {_numbers(wanted["mean"])} std '
-            f'{_numbers(wanted["std"])}, {path} has {has}: {fix}']
+            f'{_numbers(wanted["std"])}, {path} has {has if given["mean"] else "no mean and std"}'
+            f': {fix}']
 
 
 def _about_order(path: str, found: dict, config: dict) -> list[str]:
@@ -128,10 +126,10 @@ def _about_range(meta: dict, config: dict) -> list[str]:
     trained, loader = meta.get('loading'), _loader(config)
     if not isinstance(trained, dict) or not loader:
         return []
-    given = dict(value_range=None, band_indices=None)
+    given = {}
     if _type(loader) in ('LoadRSImage', 'LoadRSImagePair'):
-        arguments = {key: value for key, value in loader.items() if key != 'type'}
-        given = LoadRSImage(**arguments).settings()
+        given = LoadRSImage(**{key: value for key, value in loader.items()
+                               if key != 'type'}).settings()
     return [f'raw values became 0..255 with {name}={trained.get(name)} in pre-training and '
             f'with {given.get(name)} here: set it in mmpretrain.LoadRSImage'
             for name in ('value_range', 'band_indices') if trained.get(name) != given.get(name)]
@@ -139,24 +137,22 @@ def _about_range(meta: dict, config: dict) -> list[str]:
 
 def _find(config: dict) -> tuple[str, dict]:
     """Path and settings of a config's normalisation; an empty dict where there is none."""
-    in_model = [(path, node) for path, node in _dicts(config['model'], 'model')
-                if path.endswith('.data_preprocessor')]
-    candidates = in_model or [('data_preprocessor', config.get('data_preprocessor') or {})]
-    for path, node in sorted(candidates, key=lambda item: item[0].count('.')):
+    preprocessors = [item for item in _dicts(config['model'], 'model')
+                     if item[0].endswith('.data_preprocessor')]
+    preprocessors = preprocessors or [
+        ('data_preprocessor', config.get('data_preprocessor') or {})]
+    transforms = [(f'{path}.Normalize', node) for path, node in _dicts(
+        config.get('train_dataloader'), 'train_dataloader') if _type(node) == 'Normalize']
+    for path, node in sorted(preprocessors, key=lambda item: item[0].count('.')):
         if node.get('mean'):
             return path, node
-    for path, node in _dicts(config.get('train_dataloader'), 'train_dataloader'):
-        if _type(node) == 'Normalize':
-            return f'{path}.Normalize', node
-    return 'model.data_preprocessor', {}
+    return next(iter(transforms), ('model.data_preprocessor', {}))
 
 
 def _loader(config: dict) -> dict:
     """The first transform of the training that reads images; {} where there is none."""
-    for _, node in _dicts(config.get('train_dataloader'), 'train_dataloader'):
-        if _type(node) in LOADERS:
-            return node
-    return {}
+    return next((node for _, node in _dicts(config.get('train_dataloader'), 'train_dataloader')
+                 if _type(node) in LOADERS), {})
 
 
 def _dicts(node, path: str) -> Iterator[tuple[str, dict]]:

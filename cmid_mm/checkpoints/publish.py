@@ -1,16 +1,16 @@
 """Publishing of checkpoints: weights and metadata without private paths."""
 import hashlib
-import os
+import io
 import re
 from datetime import date
-from pathlib import Path, PurePosixPath, PureWindowsPath
-from tempfile import TemporaryDirectory
+from pathlib import Path, PureWindowsPath
 
+import torch
 from torch import Tensor
 
 from ..utils.errors import CMIDError
-from .backbone import as_exported
-from .files import check_output, load_checkpoint_file, save_checkpoint_file
+from .export import extract_backbone
+from .files import atomic_write, check_output, load_checkpoint_file
 
 # entries of meta that describe one run on one machine
 OF_THE_RUN = ('time', 'experiment_name', 'hook_msgs', 'env_info')
@@ -56,19 +56,18 @@ def publish(checkpoint: str, out: str, keep: str = 'all',
             f'{name} is no mmengine checkpoint: it has no state_dict of tensors; files of '
             'the published CMID code go through '
             'tools/model_converters/convert_published.py first')
-    kept = as_exported(content, name, encoder) if keep == 'backbone' else content
+    kept = extract_backbone(content, encoder, name) if keep == 'backbone' else content
     meta = {key: _without_paths(value) for key, value in (kept.get('meta') or {}).items()
             if key not in OF_THE_RUN}
     published = dict(state_dict=kept['state_dict'], meta=meta)
 
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=out.parent, prefix='.publishing-') as folder:
-        unnamed = Path(folder, 'unnamed.pth')
-        save_checkpoint_file(published, unnamed)
-        digits = _sha256(unnamed)
-        final = out.with_name(f'{out.stem}_{date.today():%Y%m%d}-{digits[:8]}.pth')
-        check_output(final, checkpoint)
-        os.replace(unnamed, final)
+    buffer = io.BytesIO()
+    torch.save(published, buffer)
+    digits = hashlib.sha256(buffer.getbuffer()).hexdigest()
+    final = out.with_name(f'{out.stem}_{date.today():%Y%m%d}-{digits[:8]}.pth')
+    check_output(final, checkpoint)
+    with atomic_write(final) as path:
+        path.write_bytes(buffer.getbuffer())
     return dict(path=final, sha256=digits, tensors=len(published['state_dict']),
                 dropped=[key for key in content if key not in published])
 
@@ -92,13 +91,4 @@ def _without_paths(value):
 
 def _end_of(path: str) -> str:
     """Last part of a path of any operating system."""
-    return (PureWindowsPath(path) if '\\' in path else PurePosixPath(path)).name
-
-
-def _sha256(path: Path) -> str:
-    """Hexadecimal digest of a file."""
-    digest = hashlib.sha256()
-    with path.open('rb') as file:
-        while chunk := file.read(2**22):
-            digest.update(chunk)
-    return digest.hexdigest()
+    return PureWindowsPath(path).name if '\\' in path else Path(path).name

@@ -64,13 +64,12 @@ class Match:
                 ('of other shapes, file -> model', misfits)) if keys)
 
     def __str__(self) -> str:
-        reshaped = sum(map(len, self.reshaped.values()))
         text = (f'{len(self.tensors)} of {self.wanted} tensors matched, '
                 f'{len(self.missing)} missing, {len(self.unexpected)} unexpected, '
-                f'{reshaped} reshaped')
+                f'{sum(map(len, self.reshaped.values()))} reshaped')
         if self.reshaped:
-            kinds = (f'{kind}: {len(keys)}' for kind, keys in self.reshaped.items())
-            text += f' ({", ".join(kinds)})'
+            text += ' ({})'.format(', '.join(
+                f'{kind}: {len(keys)}' for kind, keys in self.reshaped.items()))
         if self.misfits:
             text += f', {len(self.misfits)} of other shapes'
         for title, keys in (('fresh as expected', self.fresh),
@@ -209,11 +208,6 @@ def _suggest(own: Mapping, file: BackboneFile, match: Match) -> str:
     here, there = describe(file.tensors), describe(own)
     if not match.tensors and not match.misfits and not (here and there):
         return _suggest_prefix(own, file)
-    stems = [any(key.startswith('stem.') for key in keys) for keys in (own, file.tensors)]
-    if here and stems == [True, False] and 'conv1.weight' in file.tensors:
-        return "the file has a plain ResNet's stem: use type='ResNet'"
-    if here and stems == [False, True] and 'conv1.weight' in own:
-        return "the file has the deep stem of ResNetV1c and V1d: use type='ResNetV1c'"
     if here and there and here != there:
         return (f'the file is a {here}, the model a {there}: give the backbone the '
                 "file's type and settings, or use another file")

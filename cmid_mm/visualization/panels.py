@@ -4,6 +4,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+_DPI = 110
 #: Colours of views and classes, in this order.
 COLOURS = ((255, 196, 0), (66, 133, 255), (230, 60, 60), (60, 190, 90), (171, 71, 188),
            (255, 112, 67), (38, 198, 218), (158, 157, 36), (236, 64, 122), (121, 85, 72),
@@ -104,11 +105,13 @@ def _figure(rows: Sequence, heads: Sequence[str] = (), title: str = '',
     height = width * min(1.5, max(0.3, sides[0] / sides[1])) * len(rows)
     entries_a_row = max(1, int(width * columns / 1.3))
     figure = Figure(figsize=(width * columns, height + 0.6 + 0.25 * len(legend) / entries_a_row),
-                    dpi=110, layout='constrained')
+                    dpi=_DPI, layout='constrained')
     axes = figure.subplots(len(rows), columns, squeeze=False)
     for row, panels in zip(axes, rows):
         for axis, panel in zip(row, panels):
-            axis.imshow(panel)
+            # nearest neighbours would lose lines of panels that are reduced
+            axis.imshow(panel, interpolation='nearest' if panel.shape[1] < _DPI * width
+                        else 'antialiased')
             axis.set_axis_off()
     for axis, head in zip(axes[0], heads):
         axis.set_title(head, fontsize=10)

@@ -9,7 +9,7 @@ from small_models import cmid_config
 
 from cmid_mm.apis import FeatureInferencer, SceneIndex
 from cmid_mm.apis.images import reading_steps
-from cmid_mm.checkpoints.backbone import export_backbone
+from cmid_mm.checkpoints.export import export_backbone
 from cmid_mm.datasets.file_limits import ImageError
 
 THIN = dict(type='ResNet', depth=18, stem_channels=8, base_channels=8)

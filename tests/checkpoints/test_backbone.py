@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from cmid_mm.checkpoints import backbone
-from cmid_mm.checkpoints.backbone import BackboneFile, extract_backbone, read_backbone_file
+from cmid_mm.checkpoints.backbone import BackboneFile, read_backbone_file
+from cmid_mm.checkpoints.export import extract_backbone
 
 
 def test_addresses_are_downloaded_and_read_as_untrusted_files(tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ from small_models import build_cmid
 
 from cmid_mm.checkpoints import initializer
 from cmid_mm.checkpoints.adapt import adapt
-from cmid_mm.checkpoints.backbone import extract_backbone
+from cmid_mm.checkpoints.export import extract_backbone
 from cmid_mm.checkpoints.initializer import patch_base_module
 
 FRAMEWORKS = ['mmpretrain', 'mmseg', 'mmdet']

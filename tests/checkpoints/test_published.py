@@ -20,7 +20,7 @@ from published_files import (
 )
 from small_models import TINY_SWIN, build_cmid
 
-from cmid_mm.checkpoints.backbone import export_backbone
+from cmid_mm.checkpoints.export import export_backbone
 from cmid_mm.checkpoints.files import load_checkpoint_file
 from cmid_mm.checkpoints.published import (
     STUDENT,

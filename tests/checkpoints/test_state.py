@@ -42,8 +42,8 @@ def test_states_are_compared_by_name_and_shape():
         'CMIDPretrained: b.pth (student) does not fit mmpretrain ResNetV1c: 312 of 330 '
         'tensors of the model filled, 312 of 318 of the file used, min_match=1; 18 missing '
         '(stem.0.conv.weight, stem.0.bn.weight, stem.0.bn.bias, ...), 6 unexpected (conv1.weight, '
-        'bn1.weight, bn1.bias, ...)', "use type='ResNet'"]),
-    (V1C, 'mmpretrain', RESNET50, ["use type='ResNetV1c'"]),
+        'bn1.weight, bn1.bias, ...)', 'a ResNet-50 (', 'the model a ResNetV1c/V1d-50 (']),
+    (V1C, 'mmpretrain', RESNET50, ['file is a ResNetV1c/V1d-50 (']),
     # another depth, even where every tensor would be filled
     (resnet(101), 'mmpretrain', RESNET50, [
         'file is a ResNet-101 (', 'model a ResNet-50 (',

@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmpretrain.registry import MODELS
 from PIL import Image
 
-from cmid_mm.checkpoints.backbone import extract_backbone
+from cmid_mm.checkpoints.export import extract_backbone
 
 STUDENT = dict(type='ResNet', depth=18, stem_channels=32, base_channels=32)
 

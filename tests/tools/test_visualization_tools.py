@@ -31,7 +31,7 @@ def project(tmp_path_factory):
         model.data_preprocessor.std.fill_(60)
         torch.save(dict(state_dict=model.state_dict(), meta=dict(epoch=3)), folder / f'{name}.pth')
         cfg.dump(folder / f'{name}.py')
-    from cmid_mm.checkpoints.backbone import export_backbone
+    from cmid_mm.checkpoints.export import export_backbone
     export_backbone(str(folder / 'model.pth'), str(folder / 'backbone.pth'))
     with rasterio.open(folder / 'five.tif', 'w', driver='GTiff', height=70, width=70, count=5,
                        dtype='uint8') as file:

@@ -34,7 +34,7 @@ def parse_args(arguments=None):
 def main(arguments=None):
     args = parse_args(arguments)
     import cmid_mm  # noqa: F401  (prepares safe loading)
-    from cmid_mm.checkpoints.backbone import export_backbone
+    from cmid_mm.checkpoints.export import export_backbone
     exported = export_backbone(args.checkpoint, args.out, args.encoder, args.format)
     meta = exported['meta']
     print(f'{len(exported["state_dict"])} tensors of the {meta["encoder"]} '

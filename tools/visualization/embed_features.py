@@ -48,7 +48,7 @@ def main(arguments=None):
     classes = folder_classes(result['paths'], args.folder)
     names, labels = classes or (None, None)
     images = [inferencer.pipeline(path) for path in result['paths']]
-    save_grid([[scatter(places, images, labels, thumbnail=args.thumbnail)]], out, width=8,
+    save_grid([[scatter(places, images, labels, thumbnail=args.thumbnail)]], out, width=9.3,
               title=f'{len(images)} images, features of {inferencer.name}, {args.method}',
               legend=list(zip(names or (), colours_for(len(names or ())))))
     print(f'written to {out}')
