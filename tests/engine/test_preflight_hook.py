@@ -7,6 +7,7 @@ from small_models import build_cmid
 from tiny_run import tiny_runner
 
 from cmid_mm.engine.hooks import PreflightHook
+from cmid_mm.engine.hooks.preflight_hook import describe_training
 from cmid_mm.utils.errors import CMIDError
 
 
@@ -18,20 +19,20 @@ def runner_of(model=None, **datasets):
     return SimpleNamespace(model=model or torch.nn.Identity(), **loops)
 
 
-def check_classes(head, **classes):
-    model = torch.nn.ModuleDict(
-        {name: torch.nn.Identity() for name in ('backbone', 'rpn_head', 'roi_head')})
+def check_classes(**classes):
+    """Data sets of these classes with a model of three; ``None`` for those without names."""
+    model = torch.nn.ModuleDict()
     # a backbone's own classifier and region proposals do not count
-    for name, count in dict(backbone=-1, rpn_head=1, roi_head=head).items():
+    for name, count in dict(backbone=-1, rpn_head=1, roi_head=3).items():
+        model[name] = torch.nn.Identity()
         model[name].num_classes = count
     PreflightHook().before_run(runner_of(model, **{
         use: SimpleNamespace(metainfo=dict(classes=names)) for use, names in classes.items()}))
 
 
 def test_equal_numbers_and_names_of_classes_pass():
-    check_classes(2, train=('a', 'b'), val=('a', 'b'))
-    check_classes(1, test=('a', ))
-    check_classes(3, train=None)
+    check_classes(train=('a', 'b', 'c'), val=('a', 'b', 'c'))
+    check_classes(train=None)
 
 
 @pytest.mark.parametrize('classes, message', [
@@ -42,7 +43,7 @@ def test_equal_numbers_and_names_of_classes_pass():
     (dict(train=('a', 'b', 'c'), test=('b', 'a', 'c')), 'in another order')])
 def test_other_classes_are_refused(classes, message):
     with pytest.raises(CMIDError, match=message):
-        check_classes(3, **classes)
+        check_classes(**classes)
 
 
 def listed(folder, text, **attributes):
@@ -88,22 +89,15 @@ def test_a_first_sample_that_does_not_fit_the_model_is_refused(tmp_path, step, n
     assert runner.iter == 0
 
 
-def test_the_report_has_rate_batch_length_and_threads(tmp_path):
-    runner = tiny_runner(tmp_path, options={
-        'optim_wrapper.accumulative_counts': 3, 'train_cfg.max_epochs': 1,
-        'param_scheduler.0.warmup': 0, 'auto_scale_lr.enable': False})
-    runner.train()
-    log = next((tmp_path / 'run').glob('*/*.log')).read_text()
-    assert ('learning rate 0.002 (peak), effective batch 12 = 1 processes x 4 x 3 accumulated; '
-            '16 images, 1 epochs, 2 optimiser steps, 16 samples in total; '
-            f'{torch.get_num_threads()} CPU threads per process') in log
-
-
-def test_other_loaders_of_batches_are_reported_too():
-    from cmid_mm.engine.hooks.preflight_hook import describe_training
-    sampler = torch.utils.data.BatchSampler(range(10), 2, drop_last=False)
-    loader = torch.utils.data.DataLoader(range(10), batch_sampler=sampler)
-    wrapper = SimpleNamespace(param_groups=[dict(lr=0.1)], _accumulative_counts=1)
+def test_the_report_has_rate_batch_length_and_threads():
+    # a loader with a sampler of batches has no batch_size of its own
+    sampler = torch.utils.data.BatchSampler(range(16), 4, drop_last=False)
+    loader = torch.utils.data.DataLoader(range(16), batch_sampler=sampler)
+    wrapper = SimpleNamespace(param_groups=[dict(lr=0.1, initial_lr=0.002)],
+                              _accumulative_counts=3)
     line = describe_training(SimpleNamespace(
-        train_dataloader=loader, optim_wrapper=wrapper, max_iters=15))
-    assert 'effective batch 2 =' in line and '3 epochs' in line and '30 samples' in line
+        train_dataloader=loader, optim_wrapper=wrapper, max_iters=10))
+    assert line == (
+        'learning rate 0.002 (peak), effective batch 12 = 1 processes x 4 x 3 accumulated; '
+        '16 images, 2.5 epochs, 4 optimiser steps, 40 samples in total; '
+        f'{torch.get_num_threads()} CPU threads per process')
