@@ -53,11 +53,11 @@ def CheckedCocoDataset(ann_file: str,
     """
     path = os.path.join(data_root, ann_file)
     content = _read(path)
-    classes = (metainfo or {}).get('classes')
+    classes = (metainfo or {}).get('classes') or ()
+    classes = (classes, ) if isinstance(classes, str) else tuple(classes)
     _check_classes(path, classes, [entry['name'] for entry in content['categories']])
-    if not allow_outside:
-        _check_names(path, content['images'])
-    _check_files(path, content['images'], os.path.join(data_root, data_prefix['img']))
+    _check_files(path, content['images'], os.path.join(data_root, data_prefix['img']),
+                 allow_outside)
     _check_annotations(path, content, classes, oriented)
     return DATASETS.build(dict(
         type='mmdet.CocoDataset', ann_file=ann_file, metainfo=metainfo,
@@ -82,45 +82,35 @@ def _read(path):
             if absent:
                 raise CMIDError(f'{path}: an entry of "{part}" has no {absent[0]}: '
                                 f'{json.dumps(entry)[:200]}')
-        repeated = [key for key, count in
-                    Counter(entry['id'] for entry in content[part]).items() if count > 1]
+        ids = Counter(entry['id'] for entry in content[part])
+        repeated = [number for number, count in ids.items() if count > 1]
         if repeated:
-            raise CMIDError(f'{path}: "{part}" has {len(repeated)} id(s) twice, such as '
-                            f'{repeated[0]}: every id must be unique')
+            raise CMIDError(f'{path}: "{part}" has the id {repeated[0]} more than once: every '
+                            'id must be unique')
     if not content['images']:
         raise CMIDError(f'{path} lists no images')
     return content
 
 
 def _check_classes(path, classes, names):
-    if not classes:
-        raise CMIDError(f'the data set of {path} names no classes: set metainfo='
-                        f'dict(classes=...); the file has {tuple(names)}')
-    classes = (classes,) if isinstance(classes, str) else tuple(classes)
-    absent = [name for name in classes if name not in names]
-    if absent:
-        raise CMIDError(f'the classes {absent} are no categories of {path}, which has '
-                        f'{tuple(names)}: set metainfo=dict(classes=...)')
+    if set(classes) - set(names) or not classes:
+        raise CMIDError(f'the classes {classes} are not all among the categories of {path}, '
+                        f'which has {tuple(names)}: set metainfo=dict(classes=...)')
     ordered = tuple(name for name in names if name in classes)
     if ordered != classes:
         raise CMIDError(f'the classes must be in the order of {path}, by which they '
                         f'are numbered: set metainfo=dict(classes={ordered})')
 
 
-def _check_names(path, images):
-    for image in images:
-        name = image['file_name']
-        if not isinstance(name, str) or leaves_root(name):
+def _check_files(path, images, folder, allow_outside):
+    """Check the name of every image, and that it exists, with one listing per folder."""
+    listed, absent = {}, []
+    for name in (image['file_name'] for image in images):
+        if not allow_outside and (not isinstance(name, str) or leaves_root(name)):
             raise CMIDError(f'{path}: the file_name {json.dumps(name)[:200]} is no path '
                             'inside the image folder: write paths relative to it, or '
                             'set allow_outside=True if you trust the file')
-
-
-def _check_files(path, images, folder):
-    """Check that every image exists, with one listing per folder."""
-    listed, absent = {}, []
-    for image in images:
-        place, name = os.path.split(os.path.join(folder, image['file_name']))
+        place, name = os.path.split(os.path.join(folder, name))
         if place not in listed:
             listed[place] = set(os.listdir(place)) if os.path.isdir(place) else set()
         if name not in listed[place]:
@@ -149,17 +139,17 @@ def _check_annotations(path, content, classes, oriented):
             other += 1
         elif annotation.get('ignore') or not _usable(annotation, image):
             left_out += 1
+        elif oriented and not _has_area(annotation.get('segmentation')):
+            raise CMIDError(f'{where} ({image["file_name"]}) has no quadrilateral with an '
+                            'area in its segmentation: repair or remove it')
         else:
             used[annotation['image_id']] += 1
-            if oriented and not _has_area(annotation.get('segmentation')):
-                raise CMIDError(f'{where} ({image["file_name"]}) has no quadrilateral '
-                                'with an area in its segmentation: repair or remove it')
     if not used:
-        raise CMIDError(f'{path} holds no usable box of the classes {tuple(classes)} '
+        raise CMIDError(f'{path} holds no usable box of the classes {classes} '
                         f'({len(content["annotations"]):,} annotations, {left_out:,} '
                         'without area or outside of their image)')
     line = (f'{path}: {len(images):,} images, {len(images) - len(used):,} of them without '
-            f'boxes; {sum(used.values()):,} boxes')
+            f'boxes; {used.total():,} boxes')
     if left_out:
         line += f'; {left_out:,} left out: ignored, below one pixel or outside'
     if other:

@@ -4,6 +4,7 @@ Every limit is tested before the memory that it protects is allocated. The messa
 not contain the file's name; the callers prepend it and raise :class:`ImageError`.
 """
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ _BYTES_BESIDE_PIXELS = 2**26
 
 FIX_PIXELS = ('if you trust it, set a higher max_pixels in LoadRSImage (for a mask in LoadMask '
               'or LoadChangeMask), or cut it into tiles')
+_SIGNATURES = dict(JPEG=rb'\xff\xd8', PNG=rb'\x89PNG\r\n\x1a\n', BMP=rb'BM',
+                   WEBP=rb'RIFF....WEBP', TIFF=rb'II[*+]\0|MM\0[*+]')
 
 
 class ImageError(CMIDError):
@@ -30,16 +33,12 @@ class ImageError(CMIDError):
 
 @contextmanager
 def open_file(path: str, max_pixels: int) -> Iterator[BinaryIO]:
-    """Context manager: a regular file, open for reading.
-
-    Args:
-        path (str): The file; links are followed.
-        max_pixels (int): Limit on width times height. A file of more than 16 bytes per
-            pixel plus 64 MiB is refused.
+    """Context manager: a regular file, open for reading; links are followed.
 
     Raises:
         OSError: The file cannot be opened.
-        ValueError: It is a pipe or a device, whose reading may never end, or too large.
+        ValueError: It is a pipe or a device, whose reading may never end, or has too many
+            bytes for ``max_pixels``.
     """
     with open(path, 'rb', opener=_open_without_waiting) as file:
         status = os.fstat(file.fileno())
@@ -55,7 +54,7 @@ def _open_without_waiting(path: str, flags: int) -> int:
 
 
 def check_file_size(size: int, max_pixels: int) -> None:
-    """Raise ValueError for a file of more bytes than an image of ``max_pixels`` can have."""
+    """Raise ValueError for a file of more than 16 bytes per pixel plus 64 MiB."""
     if size > BYTES_PER_PIXEL * max_pixels + _BYTES_BESIDE_PIXELS:
         raise ValueError(
             f'has {size:,} bytes, too many for max_pixels={max_pixels}: {FIX_PIXELS}')
@@ -79,19 +78,12 @@ def file_format(data: bytes) -> str:
     Raises:
         ValueError: The file is empty or of another format.
     """
-    data = bytes(data[:12])
     if not data:
         raise ValueError('is empty (0 bytes)')
-    for name, starts in _SIGNATURES.items():
-        if data.startswith(starts):
+    for name, start in _SIGNATURES.items():
+        if re.match(start, data, re.DOTALL):
             return name
-    if data[:4] == b'RIFF' and data[8:12] == b'WEBP':
-        return 'WEBP'
     raise ValueError('is not a JPEG, PNG, TIFF, BMP or WebP image')
-
-
-_SIGNATURES = dict(JPEG=b'\xff\xd8', PNG=b'\x89PNG\r\n\x1a\n', BMP=b'BM',
-                   TIFF=(b'II*\0', b'MM\0*', b'II+\0', b'MM\0+'))
 
 
 @contextmanager

@@ -14,8 +14,6 @@ from .packed_images import list_packed
 
 IMAGE_EXTENSIONS = ('.jpg', '.jpeg', '.png', '.tif', '.tiff', '.bmp', '.webp')
 
-_FILES_BETWEEN_UPDATES = 1000
-
 
 class Progress:
     """Logs the count of a task of unknown length, once every few seconds.
@@ -36,13 +34,7 @@ class Progress:
         if now - self.last >= self.seconds:
             self.last = now
             rate = count / (now - self.start)
-            print_log(f'{self.task}: {count:,} so far, {rate:,.0f} per second',
-                      logger='current', level=logging.INFO)
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the start."""
-        return time.monotonic() - self.start
+            print_log(f'{self.task}: {count:,} so far, {rate:,.0f} per second', logger='current')
 
 
 def on_first_process(function: Callable, *args) -> Any:
@@ -97,7 +89,36 @@ def scan_folder(root: str, extensions: Sequence[str] = IMAGE_EXTENSIONS) -> list
     if not os.path.isdir(root):
         raise CMIDError(
             f'{root} is not a folder: data_root must be the folder that holds the images')
-    return _walk(root, tuple(extensions))
+    files, folders, progress = [], 0, Progress(f'Scanning {root}')
+    pending = [('', ())]
+    while pending:
+        folder, ancestors = pending.pop()
+        path = os.path.join(root, folder)
+        try:
+            status = os.stat(path)
+            identity = (status.st_dev, status.st_ino)
+            if identity in ancestors:
+                print_log(f'{path} links back to a folder above it and is left out',
+                          logger='current', level=logging.WARNING)
+                continue
+            folders += 1
+            with os.scandir(path) as entries:
+                for entry in entries:
+                    if entry.name.startswith('.'):
+                        continue
+                    relative = f'{folder}/{entry.name}' if folder else entry.name
+                    if entry.is_dir():
+                        pending.append((relative, (*ancestors, identity)))
+                    elif entry.name.lower().endswith(tuple(extensions)):
+                        files.append(relative)
+                        progress.update(len(files))
+        except OSError as error:
+            raise CMIDError(f'the folder {path} cannot be read ({error.strerror}): grant '
+                            'the right to read it, or move it out of the data') from error
+    files.sort(key=os.fsencode)
+    print_log(f'Found {len(files):,} images in {folders:,} folders of {root} '
+              f'({time.monotonic() - progress.start:.1f} s)', logger='current')
+    return files
 
 
 def list_images(root: str) -> list[str]:
@@ -109,41 +130,4 @@ def list_images(root: str) -> list[str]:
     files = scan_folder(root)
     if not files:
         raise CMIDError(f'{root} holds no image ({", ".join(sorted(IMAGE_EXTENSIONS))})')
-    return files
-
-
-def _walk(root: str, extensions: tuple[str, ...]) -> list[str]:
-    files, folders = [], 0
-    progress = Progress(f'Scanning {root}')
-    pending = [('', ())]
-    while pending:
-        folder, ancestors = pending.pop()
-        path = os.path.join(root, folder) if folder else root
-        try:
-            status = os.stat(path)
-            identity = (status.st_dev, status.st_ino)
-            if identity in ancestors:
-                print_log(f'{path} links back to a folder above it and is left out',
-                          logger='current', level=logging.WARNING)
-                continue
-            folders += 1
-            with os.scandir(path) as entries:
-                for entry in entries:
-                    name = entry.name
-                    if name.startswith('.'):
-                        continue
-                    relative = f'{folder}/{name}' if folder else name
-                    if entry.is_dir():
-                        pending.append((relative, (*ancestors, identity)))
-                    elif name.lower().endswith(extensions):
-                        files.append(relative)
-                        if len(files) % _FILES_BETWEEN_UPDATES == 0:
-                            progress.update(len(files))
-        except OSError as error:
-            raise CMIDError(f'the folder {path} cannot be read ({error.strerror}): grant '
-                            'the right to read it, or move it out of the data') from error
-        progress.update(len(files))
-    files.sort(key=os.fsencode)
-    print_log(f'Found {len(files):,} images in {folders:,} folders of {root} '
-              f'({progress.elapsed:.1f} s)', logger='current', level=logging.INFO)
     return files

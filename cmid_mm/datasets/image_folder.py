@@ -19,8 +19,7 @@ from .transforms.loading import LoadRSImage
 # the error is still raised at once.
 _REPLACEMENTS = 10
 # Views count from 0, so these keys differ from those of all views.
-_REPLACEMENT_VIEW = -1
-_OTHER_TRANSFORMS_VIEW = -2
+_REPLACEMENT_VIEW, _OTHER_TRANSFORMS_VIEW = -1, -2
 
 
 @DATASETS.register_module()
@@ -37,10 +36,9 @@ class ImageFolder(CustomDataset):
     of a ``RepeatDataset`` share their views.
 
     A broken image ends the run, unless ``replace_broken`` replaces it by another one of
-    this data set. The choice depends on seed, epoch and sample alone, and the views have
-    the key of the requested sample; the data info then has ``broken``, the index of that
-    sample in the outermost data set, for ``BrokenImagesHook`` to count. Samples without
-    seed and epoch, those of a test, are never replaced.
+    this data set, which depends on seed, epoch and sample alone and keeps the sample's key. The
+    data info then has ``broken``, that sample, for ``BrokenImagesHook`` to count. Samples
+    without seed and epoch, those of a test, are never replaced.
 
     ``metainfo['loading']`` holds the settings of the first ``LoadRSImage`` of the pipeline.
     mmengine writes it into checkpoints, for users of the weights.
@@ -75,23 +73,15 @@ class ImageFolder(CustomDataset):
             invalid.
     """
 
-    def __init__(self,
-                 data_root: str = '',
-                 data_prefix: str | dict = '',
-                 ann_file: str = '',
-                 with_label: bool = False,
-                 label_level: str = 'first',
-                 split: str | None = None,
-                 query_every: int | None = 5,
-                 allow_outside: bool = False,
-                 replace_broken: bool = False,
-                 extensions: Sequence[str] = IMAGE_EXTENSIONS,
-                 metainfo: dict | None = None,
-                 **kwargs) -> None:
-        if label_level not in ('first', 'parent'):
-            raise CMIDError(f"label_level is 'first' or 'parent', not {label_level!r}")
-        if split not in (None, 'gallery', 'query'):
-            raise CMIDError(f"split is None, 'gallery' or 'query', not {split!r}")
+    def __init__(self, data_root: str = '', data_prefix: str | dict = '', ann_file: str = '',
+                 with_label: bool = False, label_level: str = 'first', split: str | None = None,
+                 query_every: int | None = 5, allow_outside: bool = False,
+                 replace_broken: bool = False, extensions: Sequence[str] = IMAGE_EXTENSIONS,
+                 metainfo: dict | None = None, **kwargs) -> None:
+        for name, value, known in (('label_level', label_level, ('first', 'parent')),
+                                   ('split', split, (None, 'gallery', 'query'))):
+            if value not in known:
+                raise CMIDError(f'{name} is one of {known}, not {value!r}')
         if query_every is not None and query_every < 2:
             raise CMIDError(f'query_every is {query_every}: only from 2 on is the gallery '
                             'not empty')
@@ -100,14 +90,9 @@ class ImageFolder(CustomDataset):
         self.query_every = query_every
         self.allow_outside = allow_outside
         self.replace_broken = replace_broken
-        super().__init__(
-            data_root=os.path.expanduser(data_root),
-            data_prefix=data_prefix,
-            ann_file=ann_file,
-            with_label=with_label,
-            extensions=extensions,
-            metainfo=metainfo,
-            **kwargs)
+        super().__init__(data_root=os.path.expanduser(data_root), data_prefix=data_prefix,
+                         ann_file=ann_file, with_label=with_label, extensions=extensions,
+                         metainfo=metainfo, **kwargs)
         loader = next((step for step in self.pipeline.transforms
                        if isinstance(step, LoadRSImage)), None)
         if loader is not None:
@@ -120,7 +105,7 @@ class ImageFolder(CustomDataset):
                 read_list, self.ann_file, self.img_prefix, self.extensions, self.with_label,
                 self.allow_outside)
             if self.with_label:
-                self._name_listed_classes(labels)
+                self._check_listed_classes(labels)
         else:
             files = on_first_process(scan_folder, self.img_prefix, self.extensions)
             if not files:
@@ -128,21 +113,20 @@ class ImageFolder(CustomDataset):
                 raise CMIDError(f'{self.img_prefix} holds no image ({endings}); check '
                                 'data_root and data_prefix, or name other extensions')
             labels = self._labels_of_folders(files) if self.with_label else None
-
-        data_list = []
-        counts = Counter()
-        for position, file in enumerate(files):
+        data_list, counts = [], Counter()
+        for file, label in zip(files, labels or [None] * len(files)):
             info = dict(img_path=os.path.join(self.img_prefix, file))
-            label = None
-            if labels is not None:
-                info['gt_label'] = label = labels[position]
-            if labels is not None or self.split is not None:
-                counts[label] += 1
-                part = self._part(counts[label])
-                if self.split not in (None, part):
-                    continue
-                if part is not None:
-                    info['split'] = part
+            if label is not None:
+                info['gt_label'] = label
+            counts[label] += 1
+            part = self.split
+            if self.query_every is not None and (self.with_label or self.split is not None):
+                # The count is that of the images of this class so far.
+                part = 'gallery' if counts[label] % self.query_every else 'query'
+            if self.split not in (None, part):
+                continue
+            if part is not None:
+                info['split'] = part
             data_list.append(info)
         if not data_list:
             raise CMIDError(
@@ -171,8 +155,6 @@ class ImageFolder(CustomDataset):
     def __getitem__(self, idx: int) -> Any:
         """Result of the pipeline for an image, in training possibly for its replacement.
 
-        mmengine's method uses a random image where a pipeline returns None.
-
         Raises:
             ImageError: The image cannot be used and must not be replaced, or ten others
                 cannot be used either; the message names the file and the fix.
@@ -184,6 +166,7 @@ class ImageFolder(CustomDataset):
                 raise
             data = self._replacement(idx, error)
         if data is None:
+            # mmengine's method uses a random image here.
             raise CMIDError(f'the pipeline returns nothing for '
                             f'{self.get_data_info(idx)["img_path"]}: one of its transforms '
                             'returns None')
@@ -209,12 +192,6 @@ class ImageFolder(CustomDataset):
         raise ImageError(f'{reason} ({len(steps)} others, tried in its place, cannot be '
                          'used either)') from reason
 
-    def _part(self, count: int) -> str | None:
-        """Part of the ``count``-th image of its class, counted from 1."""
-        if self.query_every is None:
-            return self.split
-        return 'gallery' if count % self.query_every else 'query'
-
     def _labels_of_folders(self, files: list[str]) -> list[int]:
         """Index of the class of each file; sets the classes unless they are given."""
         names = [file.split('/') for file in files]
@@ -234,8 +211,8 @@ class ImageFolder(CustomDataset):
                             f'given classes: {", ".join(unknown)}')
         return [indices[name] for name in names]
 
-    def _name_listed_classes(self, labels: list[int]) -> None:
-        """Name classes by their numbers where no names are given."""
+    def _check_listed_classes(self, labels: list[int]) -> None:
+        """Check labels of a list; without names of classes, their numbers are their names."""
         if self.CLASSES is None:
             self._metainfo['classes'] = tuple(map(str, range(max(labels) + 1)))
         elif max(labels) >= len(self.CLASSES):

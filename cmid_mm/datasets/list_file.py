@@ -1,5 +1,6 @@
 """List files of images: one path per line, optionally with a label."""
 import os
+from collections.abc import Iterator
 
 from cmid_mm.utils.errors import CMIDError, MissingFileError
 
@@ -24,8 +25,8 @@ def read_list(list_path: str,
         with_label (bool): Whether every line ends with a label: an integer from 0 on,
             after white space.
         allow_outside (bool): Whether a path may be absolute or contain ``..``: a list file
-            is as untrusted as its data. Links in the folder are
-            followed, as by the scan. Defaults to False.
+            is as untrusted as its data. Links in the folder are followed, as by the scan.
+            Defaults to False.
 
     Returns:
         tuple: Paths in the order of the list (relative to ``root``, or absolute where
@@ -36,27 +37,18 @@ def read_list(list_path: str,
         CMIDError: A line names a file outside the folder or has no label, or the list is
             empty.
     """
-    if not os.path.isfile(list_path):
-        raise MissingFileError(f'the list file {list_path} does not exist: check '
-                               'ann_file, which is relative to data_root')
     files, labels, missing = [], [], []
     progress = Progress(f'Checking the images of {list_path}')
-    with open(list_path, encoding='utf-8-sig', errors='surrogateescape') as lines:
-        for number, line in enumerate(lines, 1):
-            line = line.strip()
-            if not line:
-                continue
-            place = f'{list_path}, line {number}'
-            path, label = _split_line(line, with_label, extensions, place)
-            if not allow_outside and leaves_root(path):
-                raise CMIDError(
-                    f'{place}: {path} is outside the data folder {root}; list paths '
-                    'relative to it, or set allow_outside=True if you trust the list')
-            if not is_image_file(os.path.join(root, path)):
-                missing.append(f'{path} (line {number})')
-            files.append(path)
-            labels.append(label)
-            progress.update(len(files))
+    for number, line in list_lines(list_path):
+        place = f'{list_path}, line {number}'
+        path, label = _split_line(line, with_label, extensions, place)
+        if not allow_outside:
+            _check_inside(path, place, 'the data set')
+        if not is_image_file(os.path.join(root, path)):
+            missing.append(f'{path} (line {number})')
+        files.append(path)
+        labels.append(label)
+        progress.update(len(files))
     if missing:
         raise MissingFileError(
             f'{list_path} names {len(missing)} of {len(files)} images that do not exist '
@@ -67,17 +59,46 @@ def read_list(list_path: str,
     return files, labels if with_label else None
 
 
+def list_lines(list_path: str) -> Iterator[tuple[int, str]]:
+    """Yield number, from 1 on, and text of the lines that are not empty.
+
+    Raises:
+        MissingFileError: The list does not exist.
+    """
+    if not os.path.isfile(list_path):
+        raise MissingFileError(f'the list file {list_path} does not exist: check '
+                               'ann_file, which is relative to data_root')
+    with open(list_path, encoding='utf-8-sig', errors='surrogateescape') as lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                yield number, line.strip()
+
+
 def _split_line(line: str, with_label: bool, extensions: tuple[str, ...],
                 place: str) -> tuple[str, int | None]:
-    parts = line.rsplit(maxsplit=1)
-    if not with_label:
-        labelled = (len(parts) == 2 and parts[1].isdecimal()
-                    and parts[0].lower().endswith(extensions))
-        return (parts[0] if labelled else line), None
-    if len(parts) != 2 or not parts[1].isdecimal():
+    path, label = (line.rsplit(maxsplit=1) + [''])[:2]
+    if with_label and not label.isdecimal():
         raise CMIDError(f'{place}: "{line}" has no label; write an integer from 0 on '
                         'after the path, or set with_label=False')
-    return parts[0], int(parts[1])
+    if with_label:
+        return path, int(label)
+    labelled = label.isdecimal() and path.lower().endswith(extensions)
+    return (path if labelled else line), None
+
+
+def refuse_outside(list_path: str) -> None:
+    """Raise CMIDError where a line of a list names a file outside the data folder.
+
+    It checks lists that data sets of other packages read.
+    """
+    for number, line in list_lines(list_path):
+        _check_inside(line, f'{list_path}, line {number}', 'PreflightHook')
+
+
+def _check_inside(path: str, place: str, owner: str) -> None:
+    if leaves_root(path):
+        raise CMIDError(f'{place}: {path} is outside the data folder; list paths relative to it, '
+                        f'or set allow_outside=True in {owner} if you trust the list')
 
 
 def first_names(names: list[str]) -> str:
@@ -98,20 +119,3 @@ def leaves_root(path: str) -> bool:
     ``a/../b`` is included: where ``a`` is a link, it leads to the parent of its target.
     """
     return os.path.isabs(path) or os.pardir in path.replace(os.sep, '/').split('/')
-
-
-def refuse_outside(list_path: str) -> None:
-    """Raise CMIDError where a line of a list names a file outside the data folder.
-
-    It checks lists that data sets of other packages read.
-
-    Args:
-        list_path (str): The list file, UTF-8 text, a path or name per line.
-    """
-    with open(list_path, encoding='utf-8-sig', errors='surrogateescape') as lines:
-        for number, line in enumerate(lines, 1):
-            if leaves_root(line.strip()):
-                raise CMIDError(
-                    f'{list_path}, line {number}: {line.strip()} is outside the data '
-                    'folder; list paths relative to it, or set allow_outside=True in '
-                    'PreflightHook if you trust the list')

@@ -7,7 +7,7 @@ from mmpretrain.registry import DATASETS
 from cmid_mm.utils.errors import CMIDError, MissingFileError
 
 from .folder_scan import IMAGE_EXTENSIONS, on_first_process, scan_folder
-from .list_file import first_names
+from .list_file import first_names, list_lines
 
 
 @DATASETS.register_module()
@@ -44,8 +44,7 @@ class MaskFolder(BaseDataset):
                  metainfo: dict | None = None,
                  reduce_zero_label: bool = False,
                  **kwargs) -> None:
-        classes = (metainfo or {}).get('classes') or ()
-        palette = (metainfo or {}).get('palette') or ()
+        classes, palette = ((metainfo or {}).get(key) or () for key in ('classes', 'palette'))
         if not classes or len(classes) != len(palette):
             raise CMIDError(f'{len(classes)} classes and {len(palette)} colours: metainfo '
                             'needs classes=(...) and as many colours in palette=[...]')
@@ -57,31 +56,22 @@ class MaskFolder(BaseDataset):
     def load_data_list(self) -> list[dict]:
         """Data infos in the order of the list, or sorted by name."""
         files = {part: _by_name(folder) for part, folder in self.data_prefix.items()}
-        names = self._listed() if self.ann_file else list(files['img_path'])
+        names = [line for _, line in list_lines(self.ann_file)] if self.ann_file else list(
+            files['img_path'])
         if not names:
             raise CMIDError(f'there is no image for {type(self).__name__}: '
                             f'{self.ann_file or self.data_prefix["img_path"]} is empty')
-        for part, found in files.items():
-            missing = [name for name in names if _find(found, name) is None]
+        paths = {part: [_find(found, name) for name in names] for part, found in files.items()}
+        for part, found in paths.items():
+            missing = [name for name, path in zip(names, found) if path is None]
             if missing:
                 raise MissingFileError(
                     f'{self.data_prefix[part]} lacks {len(missing)} of {len(names)} files: '
                     f'{first_names(missing)} ({part} in data_prefix; names must agree up to '
                     'the ending)')
-        return [
-            dict(**{part: _find(found, name) for part, found in files.items()},
-                 num_classes=len(self.metainfo['classes']),
-                 reduce_zero_label=self.reduce_zero_label,
-                 label_map=None, seg_fields=[])
-            for name in names
-        ]
-
-    def _listed(self) -> list[str]:
-        if not os.path.isfile(self.ann_file):
-            raise MissingFileError(f'the list file {self.ann_file} does not exist: check '
-                                   'ann_file, which is relative to data_root')
-        with open(self.ann_file, encoding='utf-8-sig') as lines:
-            return [line.strip() for line in lines if line.strip()]
+        return [dict(zip(paths, found), num_classes=len(self.metainfo['classes']),
+                     reduce_zero_label=self.reduce_zero_label, label_map=None, seg_fields=[])
+                for found in zip(*paths.values())]
 
 
 def _by_name(folder: str) -> dict[str, str]:

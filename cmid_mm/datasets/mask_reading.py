@@ -1,5 +1,5 @@
 """Decoding of label images: one whole number per pixel, of any number type."""
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from rasterio.errors import RasterioError
@@ -9,17 +9,10 @@ from .raster_reading import check_memory, open_tiff
 
 
 class LabelImage(NamedTuple):
-    """Labels of a file.
-
-    Attributes:
-        labels (np.ndarray): (H, W), of an integer type.
-        nodata (int | None): Value that marks missing pixels in a GeoTIFF.
-        lossy (bool): Whether the file is a JPEG, whose values differ slightly from those
-            that were saved.
-    """
-    labels: np.ndarray
-    nodata: int | None
-    lossy: bool
+    """Labels of a file."""
+    labels: np.ndarray  # (H, W), of an integer type
+    nodata: int | None  # value that marks missing pixels in a GeoTIFF
+    lossy: bool  # JPEG compression: the values differ slightly from those that were saved
 
 
 def read_labels(path: str, max_pixels: int = MAX_PIXELS) -> LabelImage:
@@ -40,11 +33,15 @@ def read_labels(path: str, max_pixels: int = MAX_PIXELS) -> LabelImage:
         with open_file(path, max_pixels) as file:
             name = file_format(file.read(32))
             if name == 'TIFF':
-                bands, nodata, lossy = _read_tiff(path, max_pixels)
-            else:
-                file.seek(0)
-                bands, nodata, lossy = _read_picture(file, name, max_pixels), None, name == 'JPEG'
-        labels = _one_band(bands)
+                with open_tiff(path, max_pixels) as tiff:
+                    check_memory(tiff, tiff.count, max_pixels)
+                    lossy = str(tiff.compression).lower().endswith('jpeg')
+                    return LabelImage(_one_band(tiff.read()), tiff.nodata, lossy)
+            file.seek(0)
+            with open_picture(file, name, max_pixels) as picture:
+                pixels = np.asarray(picture)
+            pixels = np.moveaxis(np.atleast_3d(pixels), 2, 0)
+            return LabelImage(_one_band(pixels), None, name == 'JPEG')
     except (RasterioError, SyntaxError, EOFError) as error:
         raise ImageError(f'{path} is damaged, cut off or no image '
                          f'({" ".join(str(error).split())}): repair or remove it') from error
@@ -53,24 +50,6 @@ def read_labels(path: str, max_pixels: int = MAX_PIXELS) -> LabelImage:
         raise ImageError(f'{path} cannot be read: {reason}') from error
     except ValueError as error:
         raise ImageError(f'{path} {error}') from error
-    return LabelImage(labels, nodata, lossy)
-
-
-def _read_tiff(path: str, max_pixels: int) -> tuple[np.ndarray, float | None, bool]:
-    """Pixels (bands, H, W), nodata value, and whether the compression is JPEG."""
-    with open_tiff(path, max_pixels) as file:
-        check_memory(file, file.count, max_pixels)
-        lossy = str(file.compression).lower().endswith('jpeg')
-        return file.read(), file.nodata, lossy
-
-
-def _read_picture(file: BinaryIO, name: str, max_pixels: int) -> np.ndarray:
-    """Pixels (bands, H, W)."""
-    with open_picture(file, name, max_pixels) as picture:
-        pixels = np.asarray(picture)
-    if pixels.dtype == bool:
-        pixels = pixels.view(np.uint8)
-    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
 def _one_band(bands: np.ndarray) -> np.ndarray:

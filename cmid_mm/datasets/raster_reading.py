@@ -19,24 +19,16 @@ ChooseBands = Callable[[int, bool], Sequence[int]]
 
 
 class Raster(NamedTuple):
-    """Pixels of a file.
-
-    Attributes:
-        pixels (np.ndarray): (H, W, bands), of the file's number type; colours of
-            photographs in the order red, green, blue, alpha.
-        nodata (tuple[float | None]): Value that marks missing pixels, per band.
-    """
+    """Pixels of a file."""
+    # (H, W, bands), of the file's number type; colours of photographs in the order red, green,
+    # blue, alpha.
     pixels: np.ndarray
-    nodata: tuple
+    nodata: tuple  # of every band the value that marks missing pixels, or None
 
 
 @contextmanager
 def open_tiff(source: str | bytes, max_pixels: int) -> Iterator[rasterio.DatasetReader]:
-    """Context manager: a TIFF of at most ``max_pixels``.
-
-    Args:
-        source (str | bytes): Its path, or its content.
-        max_pixels (int): Limit on width times height.
+    """Context manager: a TIFF of at most ``max_pixels``, from its path or its content.
 
     Raises:
         RasterioError: The file cannot be read.
@@ -84,15 +76,10 @@ def read_tiff(source: str | bytes, choose: ChooseBands, max_pixels: int) -> Rast
 
 
 def check_memory(file: rasterio.DatasetReader, bands: int, max_pixels: int) -> None:
-    """Raise ValueError where reading some bands of a TIFF takes too much memory.
+    """Raise ValueError where some bands of a TIFF take more than 16 bytes per allowed pixel.
 
-    Width and height do not bound it: a file may have thousands of bands, and a small image
-    may be stored in one huge tile.
-
-    Args:
-        file (rasterio.DatasetReader): The open file.
-        bands (int): Number of bands to read.
-        max_pixels (int): 16 bytes are allowed for each.
+    Width and height do not bound the memory: a file may have thousands of bands, and a small
+    image may be stored in one huge tile.
     """
     height, width = file.block_shapes[0]
     block = width * height

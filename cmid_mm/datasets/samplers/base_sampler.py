@@ -32,11 +32,10 @@ class BaseKeyedSampler(Sampler):
         dataset (Sized): The data set.
         seed (int, optional): Seed, equal in all processes; the ``Runner`` passes its
             own. With None, one is drawn and shared. Defaults to None.
-        round_up (bool): Method to give all processes the same number of samples. True repeats
-            the first samples at the end, as ``DefaultSampler`` does. False leaves out up
-            to W - 1 samples at the end of the order; together with the loader's
-            ``drop_last=True`` the steps of an epoch then depend on the global batch alone
-            and not on W. Defaults to False.
+        round_up (bool): How all processes get the same number of samples. True repeats the
+            first samples at the end, as ``DefaultSampler`` does. False leaves out up to W - 1
+            samples at the end; with the loader's ``drop_last=True`` the steps of an epoch then
+            depend on the global batch alone and not on W. Defaults to False.
 
     Attributes:
         epoch (int): Epoch of the next pass, counted from 0.

@@ -19,16 +19,11 @@ class KeyedSampler(BaseKeyedSampler):
     Args:
         dataset (Sized): The data set.
         shuffle (bool): Whether every epoch has its own random order. Defaults to True.
-        seed (int, optional): See :class:`BaseKeyedSampler`. Defaults to None.
-        round_up (bool): See :class:`BaseKeyedSampler`. Defaults to False.
+        **kwargs: ``seed`` and ``round_up``, see :class:`BaseKeyedSampler`.
     """
 
-    def __init__(self,
-                 dataset: Sized,
-                 shuffle: bool = True,
-                 seed: int | None = None,
-                 round_up: bool = False) -> None:
-        super().__init__(dataset, seed, round_up)
+    def __init__(self, dataset: Sized, shuffle: bool = True, **kwargs) -> None:
+        super().__init__(dataset, **kwargs)
         self.shuffle = shuffle
 
     def epoch_samples(self) -> np.ndarray:

@@ -17,12 +17,7 @@ class PackViews(BaseTransform):
     """
 
     def transform(self, results: dict) -> dict[str, torch.Tensor]:
-        """Pack one sample.
-
-        Args:
-            results (dict): With ``views``, ``view_boxes`` and ``view_keys`` of
-                :class:`CMIDTwoViews`, and ``broken`` where ``ImageFolder``
-                replaced a broken image.
+        """Pack the results of :class:`CMIDTwoViews` and the ``broken`` of ``ImageFolder``.
 
         Returns:
             dict: ``inputs`` uint8 (2, C, S, S); ``view_boxes`` float32 (2, 5), rows

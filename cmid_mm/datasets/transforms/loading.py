@@ -40,20 +40,15 @@ class LoadRSImage(BaseTransform):
             or is not 8-bit and there is no ``value_range``.
     """
 
-    def __init__(self,
-                 bands: int = 3,
-                 band_indices: Sequence[int] | None = None,
-                 value_range: Sequence | None = None,
-                 max_pixels: int = MAX_PIXELS,
+    def __init__(self, bands: int = 3, band_indices: Sequence[int] | None = None,
+                 value_range: Sequence | None = None, max_pixels: int = MAX_PIXELS,
                  shortest_side: int | None = None) -> None:
         if shortest_side is not None and shortest_side < 1:
             raise CMIDError(f'shortest_side={shortest_side}: give at least 1 pixel, or '
                             'None to decode every pixel')
-        if band_indices is not None and len(band_indices) != bands:
-            raise CMIDError(f'bands={bands}, but band_indices={tuple(band_indices)} '
-                            f'picks {len(band_indices)}: make the two agree')
-        if band_indices is not None and min(band_indices) < 0:
-            raise CMIDError(f'band_indices={tuple(band_indices)} count from 0')
+        if band_indices is not None and (len(band_indices) != bands or min(band_indices) < 0):
+            raise CMIDError(f'band_indices={tuple(band_indices)} must be bands={bands} indices, '
+                            'counted from 0')
         self.bands = bands
         self.band_indices = band_indices
         self.value_range = None if value_range is None else _range(value_range, bands)
@@ -64,11 +59,8 @@ class LoadRSImage(BaseTransform):
         """Add ``img`` uint8 (H, W, bands), ``img_shape`` and ``ori_shape`` (H, W)."""
         path = results['img_path']
         raster = read_image(path, self.choose_bands, self.max_pixels, self.shortest_side)
-        image = raster.pixels
-        if image.dtype != np.uint8:
-            image = self.to_8_bits(path, raster)
-        results['img'] = image
-        results['img_shape'] = results['ori_shape'] = image.shape[:2]
+        results['img'] = self.to_8_bits(path, raster)
+        results['img_shape'] = results['ori_shape'] = raster.pixels.shape[:2]
         return results
 
     def choose_bands(self, bands: int, alpha: bool) -> Sequence[int]:
@@ -113,12 +105,14 @@ class LoadRSImage(BaseTransform):
                     value_range=value_range)
 
     def to_8_bits(self, path: str, raster: Raster) -> np.ndarray:
-        """Map raw values (H, W, bands) to uint8; NaN and nodata become 0.
+        """Map values (H, W, bands) that are not 8-bit to uint8; NaN and nodata become 0.
 
         Raises:
             ImageError: There is no ``value_range``, or the numbers are complex.
         """
         pixels = raster.pixels
+        if pixels.dtype == np.uint8:
+            return pixels
         if pixels.dtype.kind == 'c':
             raise ImageError(f'{path} holds complex numbers: save their magnitude')
         if self.value_range is None:

@@ -11,12 +11,7 @@ _VALUES_IN_ERROR = 5
 
 
 class _LoadLabels(BaseTransform):
-    """Read ``seg_map_path`` to ``gt_seg_map``, uint8 (H, W).
-
-    Args:
-        max_pixels (int): Masks with more pixels are refused before they are decoded.
-            Defaults to 2**28.
-    """
+    """Read ``seg_map_path`` to ``gt_seg_map``, uint8 (H, W)."""
 
     def __init__(self, max_pixels: int = MAX_PIXELS) -> None:
         self.max_pixels = max_pixels
@@ -32,8 +27,9 @@ class _LoadLabels(BaseTransform):
         shape = results.get('ori_shape', image.labels.shape)
         if image.labels.shape != tuple(shape):
             raise ImageError(
-                f'{path} has {_size(image.labels.shape)} pixels, but its image '
-                f'{results["img_path"]} has {_size(shape)}: the two must cover each other')
+                f'{path} has {image.labels.shape[1]} x {image.labels.shape[0]} pixels, but its '
+                f'image {results["img_path"]} has {shape[1]} x {shape[0]}: the two must cover '
+                'each other')
         results['gt_seg_map'] = self.convert(image, path, results)
         results.setdefault('seg_fields', []).append('gt_seg_map')
         return results
@@ -92,9 +88,7 @@ class LoadChangeMask(_LoadLabels):
             Defaults to 2**28.
     """
 
-    def __init__(self,
-                 threshold: int = 0,
-                 ignore_value: int | None = None,
+    def __init__(self, threshold: int = 0, ignore_value: int | None = None,
                  max_pixels: int = MAX_PIXELS) -> None:
         super().__init__(max_pixels)
         self.threshold = threshold
@@ -113,7 +107,3 @@ class LoadChangeMask(_LoadLabels):
     def __repr__(self) -> str:
         return (f'{type(self).__name__}(threshold={self.threshold}, '
                 f'ignore_value={self.ignore_value})')
-
-
-def _size(shape: tuple) -> str:
-    return f'{shape[1]} x {shape[0]}'

@@ -49,11 +49,8 @@ class CMIDTwoViews(BaseTransform):
         CMIDError: An argument is invalid, or ``sample_key`` is absent.
     """
 
-    def __init__(self,
-                 size: int = 224,
-                 area: tuple[float, float] = (0.3, 1.0),
-                 ratio: tuple[float, float] = (3 / 4, 4 / 3),
-                 flip_prob: float = 0.5,
+    def __init__(self, size: int = 224, area: tuple[float, float] = (0.3, 1.0),
+                 ratio: tuple[float, float] = (3 / 4, 4 / 3), flip_prob: float = 0.5,
                  locations: str = 'pixel') -> None:
         if not 0 < area[0] <= area[1] <= 1:
             raise CMIDError(f'area={area}: needs 0 < low <= high <= 1')
@@ -95,38 +92,23 @@ class CMIDTwoViews(BaseTransform):
     def draw(self, key: int, height: int, width: int) -> Crop:
         """Draw crop and flip of one view of an image of ``height`` x ``width``."""
         # One call for all numbers is much faster than one call for each.
-        numbers = generator(key).random(2 * _TRIES + 3).tolist()
-        crop_height, crop_width = self._draw_size(numbers, height, width)
-        if crop_height is None:
-            crop_height, crop_width = self._central_size(height, width)
-            top, left = (height - crop_height) // 2, (width - crop_width) // 2
-        else:
-            top = int(numbers[-3] * (height - crop_height + 1))
-            left = int(numbers[-2] * (width - crop_width + 1))
-        flip = numbers[-1] < self.flip_prob
-        return Crop(top, left, crop_height, crop_width, flip)
-
-    def _draw_size(self, numbers: list[float], height: int,
-                   width: int) -> tuple[int | None, int | None]:
+        *numbers, y, x, flip = generator(key).random(2 * _TRIES + 3).tolist()
+        flip = flip < self.flip_prob
         low, high = self.area
         log_low, log_high = map(math.log, self.ratio)
-        for attempt in range(_TRIES):
-            area = (low + (high - low) * numbers[2 * attempt]) * height * width
-            ratio = math.exp(log_low + (log_high - log_low) * numbers[2 * attempt + 1])
+        for area, ratio in zip(numbers[::2], numbers[1::2]):
+            area = (low + (high - low) * area) * height * width
+            ratio = math.exp(log_low + (log_high - log_low) * ratio)
             # round() takes halves to the even neighbour, as the published code does.
-            crop_width = round(math.sqrt(area * ratio))
-            crop_height = round(math.sqrt(area / ratio))
-            if 0 < crop_width <= width and 0 < crop_height <= height:
-                return crop_height, crop_width
-        return None, None
-
-    def _central_size(self, height: int, width: int) -> tuple[int, int]:
-        low, high = self.ratio
+            w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+            if 0 < w <= width and 0 < h <= height:
+                return Crop(int(y * (height - h + 1)), int(x * (width - w + 1)), h, w, flip)
+        h, w, (low, high) = height, width, self.ratio
         if width < low * height:
-            return max(1, round(width / low)), width
-        if width > high * height:
-            return height, max(1, round(height * high))
-        return height, width
+            h = max(1, round(width / low))
+        elif width > high * height:
+            w = max(1, round(height * high))
+        return Crop((height - h) // 2, (width - w) // 2, h, w, flip)
 
     def __repr__(self) -> str:
         return (f'{type(self).__name__}(size={self.size}, area={self.area}, '
@@ -135,12 +117,11 @@ class CMIDTwoViews(BaseTransform):
 
 
 def view_box(crop: Crop, height: int, width: int, locations: str) -> tuple:
-    """Row of ``view_boxes`` for a crop of a ``height`` x ``width`` image.
+    """Row of ``view_boxes`` for a crop of a ``height`` x ``width`` image, all in pixels.
 
     Args:
         crop (Crop): The crop.
-        height (int): Height of the source image, pixels.
-        width (int): Width of the source image, pixels.
+        height, width (int): Size of the source image.
         locations (str): 'pixel' or 'official', see :class:`CMIDTwoViews`.
 
     Returns:
@@ -166,19 +147,14 @@ def cut_view(image: np.ndarray, crop: Crop, size: int) -> np.ndarray:
         np.ndarray: uint8 (S, S, C), bilinear interpolation in OpenCV's arithmetic.
     """
     part = image[crop.top:crop.top + crop.height, crop.left:crop.left + crop.width]
-    bands = part.shape[2]
-    if bands <= _MAX_OPENCV_BANDS:
-        return _resize_and_flip(part, size, crop.flip)
-    # OpenCV limits the number of bands; bands are resized independently anyway.
-    groups = np.array_split(part, math.ceil(bands / _MAX_OPENCV_BANDS), axis=2)
-    groups = [np.ascontiguousarray(group) for group in groups]
-    return np.concatenate([_resize_and_flip(group, size, crop.flip) for group in groups],
-                          axis=2)
-
-
-def _resize_and_flip(part: np.ndarray, size: int, flip: bool) -> np.ndarray:
-    view = cv2.resize(part, (size, size), interpolation=cv2.INTER_LINEAR)
-    if flip:
-        view = cv2.flip(view, 1)
+    groups = [part]
+    if part.shape[2] > _MAX_OPENCV_BANDS:
+        # OpenCV limits the number of bands; bands are resized independently anyway.
+        groups = np.array_split(part, math.ceil(part.shape[2] / _MAX_OPENCV_BANDS), axis=2)
+        groups = [np.ascontiguousarray(group) for group in groups]
+    views = [cv2.resize(group, (size, size), interpolation=cv2.INTER_LINEAR) for group in groups]
+    if crop.flip:
+        views = [cv2.flip(view, 1) for view in views]
     # OpenCV drops the axis of a single band.
-    return view.reshape(size, size, part.shape[2])
+    views = [view.reshape(size, size, -1) for view in views]
+    return views[0] if len(views) == 1 else np.concatenate(views, axis=2)
