@@ -103,7 +103,8 @@ def _figure(rows: Sequence, heads: Sequence[str] = (), title: str = '',
     from matplotlib.patches import Patch
     columns, (sides, *_) = len(rows[0]), (panel.shape for panel in rows[0])
     height = width * min(1.5, max(0.3, sides[0] / sides[1])) * len(rows)
-    entries_a_row = max(1, int(width * columns / 1.3))
+    longest = max((len(name) for name, _ in legend), default=0)
+    entries_a_row = max(1, int(_DPI * width * columns / (60 + 7 * longest)))
     figure = Figure(figsize=(width * columns, height + 0.6 + 0.25 * len(legend) / entries_a_row),
                     dpi=_DPI, layout='constrained')
     axes = figure.subplots(len(rows), columns, squeeze=False)
