@@ -23,21 +23,23 @@ ONEDL = {
     'torch': '2.13.0', 'mmengine': '0.10.12', 'mmcv': '2.3.6', 'mmpretrain': '1.3.6'}
 
 
-# ---------------------------------------------------------------- families
+# ---------------------------------------------------------------- families and versions
+
+
+def refusal(check, *arguments):
+    """Message of an environment that is refused; it is one line."""
+    with pytest.raises(UnsupportedEnvironment) as error:
+        check(*arguments)
+    assert '\n' not in str(error.value)
+    return str(error.value)
 
 
 @pytest.mark.parametrize('installed', [
-    {'mmengine', 'onedl-mmengine'},
-    {'mmcv-lite', 'onedl-mmcv'},
-    {'mmengine', 'onedl-mmpretrain'},
-    {'mmcv', 'mmcv-lite'},
-])
+    {'mmengine', 'onedl-mmengine'}, {'mmcv-lite', 'onedl-mmcv'},
+    {'mmengine', 'onedl-mmpretrain'}, {'mmcv', 'mmcv-lite'}])
 def test_two_owners_of_a_folder_are_refused(installed):
-    with pytest.raises(UnsupportedEnvironment) as error:
-        environment.check_families(installed)
-    message = str(error.value)
-    assert all(name in message for name in installed)
-    assert 'pip uninstall -y' in message and '\n' not in message
+    message = refusal(environment.check_families, installed)
+    assert all(name in message for name in installed) and 'pip uninstall -y' in message
 
 
 def test_one_family_passes():
@@ -47,83 +49,62 @@ def test_one_family_passes():
     environment.check_families({'mmengine', 'mmcv-lite', 'mmpretrain'})
 
 
-@pytest.mark.parametrize('name, file, content, message', [
-    ('other-1.0.dist-info', 'METADATA',
-     'Metadata-Version: 2.1\nName: {other}\nVersion: 0.10.9\n', '{other}'),
-    ('mmpretrain', 'version.py', "__version__ = '2.0.0'\n", 'mmpretrain 2.0.0 is installed'),
-    ('mmdet', 'version.py', "__version__ = '2.28.2'\n", 'mmdet 2.28.2 is installed'),
-])
-def test_import_refuses_a_package_without_importing_it(tmp_path, name, file, content, message):
-    """A second family, an unsupported version, an mmdet that refuses this mmcv."""
+def test_import_checks_before_it_imports_any_package(tmp_path):
+    """A second family, whose files would raise another error if they were imported."""
     present = environment.installed_distributions()
     other = 'mmengine' if 'onedl-mmengine' in present else 'onedl-mmengine'
-    folder = tmp_path / name.replace('other', other.replace('-', '_'))
-    folder.mkdir()
-    (folder / '__init__.py').write_text('raise SystemError("was imported")\n')
-    (folder / file).write_text(content.format(other=other))
+    folder = tmp_path / f'{other.replace("-", "_")}-1.0.dist-info'
+    for path, text in ((folder / 'METADATA', f'Metadata-Version: 2.1\nName: {other}\n'),
+                       (tmp_path / 'torch' / '__init__.py', 'raise SystemError')):
+        path.parent.mkdir()
+        path.write_text(text)
     result = subprocess.run(
         [sys.executable, '-c', 'import cmid_mm'], capture_output=True, text=True, timeout=120,
         env=dict(os.environ, PYTHONPATH=os.pathsep.join([str(tmp_path), str(REPOSITORY)])))
     last = result.stderr.splitlines()[-1]
-    assert result.returncode == 1 and 'UnsupportedEnvironment' in last
-    assert message.format(other=other) in last and 'was imported' not in result.stderr
-
-
-# ---------------------------------------------------------------- versions
+    assert result.returncode == 1 and 'UnsupportedEnvironment' in last and other in last
 
 
 @pytest.mark.parametrize('name, version', [
-    ('torch', '2.5.1'),
-    ('torch', '3.0.0'),
-    ('mmengine', '0.9.1'),
-    ('mmengine', '0.11.0'),
-    ('mmcv', '2.0.1'),
-    ('mmcv', '2.4.0'),
-    ('mmpretrain', '1.1.1'),
-    ('mmpretrain', '1.2.0rc1'),
-    ('mmpretrain', '2.0.0'),
-])
+    ('torch', '2.5.1'), ('torch', '3.0.0'), ('mmengine', '0.9.1'), ('mmengine', '0.11.0'),
+    ('mmcv', '2.0.1'), ('mmcv', '2.4.0'), ('mmpretrain', '1.1.1'), ('mmpretrain', '1.2.0rc1'),
+    ('mmpretrain', '2.0.0')])
 def test_an_unsupported_version_is_named_with_the_fix(name, version):
+    lowest, beyond = next(row[1:] for row in environment.SUPPORTED if row[0] == name)
     for versions in (OFFICIAL, ONEDL):
         environment.check_versions(versions)
-        with pytest.raises(UnsupportedEnvironment) as error:
-            environment.check_versions({**versions, name: version})
-        lowest, beyond = next(row[1:] for row in environment.SUPPORTED if row[0] == name)
-        message = str(error.value)
+        message = refusal(environment.check_versions, {**versions, name: version})
         assert f'{name} {version} is installed' in message
         assert f'`pip install "{name}>={lowest},<{beyond}"`' in message
-        assert '\n' not in message
 
 
 @pytest.mark.parametrize('versions, installed, message', [
     # a missing package comes first
     ({'torch': '1.0', 'mmcv': None}, set(), 'no mmcv is installed'),
     ({'mmcv': '1.7.0'}, {'mmcv-lite', 'mmengine'}, 'install "mmcv-lite>='),
-    ({'mmcv': '1.7.0'}, {'onedl-mmengine'}, 'install "onedl-mmcv>='),
-])
+    ({'mmcv': '1.7.0'}, {'onedl-mmengine'}, 'install "onedl-mmcv>=')])
 def test_the_fix_stays_in_the_family(versions, installed, message):
-    with pytest.raises(UnsupportedEnvironment, match=message):
-        environment.check_versions({**OFFICIAL, **versions}, installed)
+    assert message in refusal(environment.check_versions, {**OFFICIAL, **versions}, installed)
 
 
 @pytest.mark.parametrize('mmdet, mmcv, wanted, fix', [
-    ('3.3.0', '2.2.0', '2.2', 'mmcv==2.1.0'),
-    ('3.2.0', '2.3.6', '2.2', 'mmcv==2.1.0'),
-    ('2.28.2', '2.1.0', '2.0', 'mmdet==3.2.0'),
-])
+    ('3.3.0', '2.2.0', '2.2', 'mmcv==2.1.0'), ('3.2.0', '2.3.6', '2.2', 'mmcv==2.1.0'),
+    ('2.28.2', '2.1.0', '2.0', 'mmdet==3.2.0')])
 def test_an_mmdet_that_would_end_the_import_is_named(mmdet, mmcv, wanted, fix):
     for good in (None, '2.2.0'), ('3.2.0', '2.1.0'), ('3.3.0', '2.1.0'), ('3.5.1', '2.3.6'):
         environment.check_mmdet(*good)
-    with pytest.raises(UnsupportedEnvironment) as error:
-        environment.check_mmdet(mmdet, mmcv)
-    message = str(error.value)
+    message = refusal(environment.check_mmdet, mmdet, mmcv)
     assert f'mmdet {mmdet} is installed, which needs mmcv before {wanted}' in message
-    assert f'mmcv {mmcv}, ' in message and fix in message and '\n' not in message
+    assert f'mmcv {mmcv}, ' in message and fix in message
 
 
-def test_a_data_folder_is_no_package(tmp_path, monkeypatch):
-    (tmp_path / 'just_a_folder').mkdir()
+def test_a_version_is_read_without_the_package_and_a_data_folder_is_none(tmp_path, monkeypatch):
+    for name in ('just_a_folder', 'a_package'):
+        (tmp_path / name).mkdir()
+    (tmp_path / 'a_package' / '__init__.py').write_text('raise SystemError("was imported")\n')
+    (tmp_path / 'a_package' / 'version.py').write_text("__version__ = '2.0.0'\n")
     monkeypatch.syspath_prepend(tmp_path)
+    assert environment.module_version('a_package') == '2.0.0'
     assert environment.module_version('just_a_folder') is None
     assert environment.module_version('no_such_module_at_all') is None
     assert environment.module_version('torch') == torch.__version__
@@ -132,28 +113,29 @@ def test_a_data_folder_is_no_package(tmp_path, monkeypatch):
 # ---------------------------------------------------------------- requirement files
 
 
-def requirements(file):
-    """Requirements of a file under requirements/ and of those it includes, by name."""
+def pins_of(file):
+    """Name to version of a requirement file and of those it includes; None without ``==``."""
     path = REPOSITORY / 'requirements' / file
     found = {}
     for line in path.read_text().splitlines():
         if line.startswith('-r '):
-            included = path.parent / line[3:]
-            found.update(requirements(included.resolve().relative_to(
-                REPOSITORY / 'requirements')))
+            found |= pins_of(path.parent / line[3:])
         elif line and not line.startswith('#'):
-            found[Requirement(line).name] = Requirement(line)
+            requirement = Requirement(line)
+            exact = [s.version for s in requirement.specifier if s.operator == '==']
+            found[requirement.name] = exact[0] if exact else None
     return found
 
 
-def pinned(requirement):
-    """The version of a requirement by ``==``; None for any other."""
-    specifiers = [s for s in requirement.specifier if s.operator == '==']
-    return specifiers[0].version if specifiers else None
+def assert_admitted(requirements, pins):
+    """Every requirement is pinned, or has no exact version in both places."""
+    for requirement in map(Requirement, requirements):
+        version = pins[requirement.name]
+        assert version is None or requirement.specifier.contains(version), requirement
 
 
 @pytest.fixture
-def packaging_of_setup(monkeypatch):
+def declared(monkeypatch):
     """What setup.py gives to setuptools."""
     given = {}
     monkeypatch.setattr('setuptools.setup', given.update)
@@ -161,49 +143,27 @@ def packaging_of_setup(monkeypatch):
     return given
 
 
-@pytest.mark.parametrize('file, extra', [
-    ('official/pretrain.txt', 'official'),
-    ('official/tasks.txt', 'official-tasks'),
-    ('onedl/pretrain.txt', 'onedl'),
-    ('onedl/tasks.txt', 'onedl-tasks'),
-])
-def test_extras_admit_what_the_requirement_files_pin(packaging_of_setup, file, extra):
-    common = requirements('common.txt')
-    pins = {name: r for name, r in requirements(file).items() if name not in common}
-    ranges = {r.name: r for r in map(Requirement, packaging_of_setup['extras_require'][extra])}
-    assert set(ranges) == set(pins)
-    for name, requirement in pins.items():
-        version = pinned(requirement)
-        assert version is None or ranges[name].specifier.contains(version), name
-        assert version is not None or not ranges[name].specifier, name
-
-
-def test_packaging_requires_what_is_common(packaging_of_setup):
-    common = requirements('common.txt')
-    required = [Requirement(line) for line in packaging_of_setup['install_requires']]
-    assert {'torch', 'torchvision', 'safetensors'} <= {r.name for r in required}
-    for requirement in required:
-        assert requirement.name in common
-        version = pinned(common[requirement.name])
-        assert version is None or requirement.specifier.contains(version)
-    tests = [str(r) for r in requirements('tests.txt').values()]
-    assert packaging_of_setup['extras_require']['tests'] == tests
-
-
+@pytest.mark.parametrize('name', ['pretrain', 'tasks'])
 @pytest.mark.parametrize('column, family, tried', [
     (0, 'official', OFFICIAL), (1, 'onedl', ONEDL)], ids=['official', 'onedl'])
-@pytest.mark.parametrize('name', ['pretrain', 'tasks'])
-def test_pins_are_of_one_family_and_those_that_were_tried(column, family, tried, name):
-    pins = {key: pinned(r) for key, r in requirements(f'{family}/{name}.txt').items()}
+def test_pins_are_of_one_family_and_what_setup_py_admits(declared, column, family, tried, name):
+    common, pins = pins_of('common.txt'), pins_of(f'{family}/{name}.txt')
+    extra = declared['extras_require'][family + '-tasks' * (name == 'tasks')]
+    assert {Requirement(line).name for line in extra} == set(pins) - set(common)
+    assert_admitted(extra, pins)
+    assert_admitted(declared['install_requires'], common)
     assert tried['torch'].startswith(pins['torch'])
-    owners = {module: [n for n in families[column] if n in pins]
-              for module, families in environment.DISTRIBUTIONS.items()}
-    for module in ('mmengine', 'mmcv', 'mmpretrain'):
-        assert [pins[n] for n in owners[module]] == [tried[module]]
-    assert all(len(names) <= 1 for names in owners.values())
-    others = {n for families in environment.DISTRIBUTIONS.values()
-              for n in families[1 - column]}
-    assert not others & set(pins)
+    for module, families in environment.DISTRIBUTIONS.items():
+        versions = [pins[owner] for owner in families[column] if owner in pins]
+        assert len(versions) <= 1 and not set(families[1 - column]) & set(pins)
+        assert module not in tried or versions == [tried[module]]
+
+
+def test_requirements_for_tests_are_those_of_the_extra(declared):
+    assert {Requirement(line).name for line in declared['extras_require']['tests']} == set(
+        pins_of('tests.txt'))
+    assert {'torch', 'torchvision', 'safetensors'} <= {
+        Requirement(line).name for line in declared['install_requires']}
 
 
 # ---------------------------------------------------------------- torchvision
@@ -299,19 +259,11 @@ class Call:
 
 
 @pytest.mark.parametrize('call', [
-    Call(os.mkdir, 'opened'),
-    Call(getattr, HistoryBuffer, '__init__'),
-    Call(getattr, HistoryBuffer, 'register_statistics'),
-    Call(getattr, np.ndarray, 'tofile'),
-], ids=['call', 'constructor', 'class method', 'array'])
+    Call(os.mkdir, 'opened'), Call(getattr, HistoryBuffer, '__init__'),
+    Call(getattr, HistoryBuffer, 'register_statistics'), Call(getattr, np.ndarray, 'tofile')])
 def test_a_file_that_would_run_code_is_refused(call, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save(dict(state_dict=call), 'evil.pth')
     with pytest.raises(pickle.UnpicklingError):
         torch.load('evil.pth', weights_only=True)
     assert not Path('opened').exists()
-
-
-def test_prepare_is_done_once():
-    assert environment.prepare() is environment.prepare() is None
-    assert environment.prepare.cache_info().currsize == 1
