@@ -1,7 +1,7 @@
 """Parallel reading of many files with a progress bar."""
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import cv2
@@ -29,7 +29,7 @@ def read_in_parallel(items: Dataset, workers: int | None = None,
     # torch's loader starts, feeds and ends worker processes under every start method.
     results = DataLoader(items, batch_size=None, num_workers=workers,
                          collate_fn=_identity, worker_init_fn=_use_one_thread)
-    return _with_progress(results, len(items)) if show_progress else iter(results)
+    return with_progress(results, len(items)) if show_progress else iter(results)
 
 
 def _identity(item: Any) -> Any:
@@ -40,7 +40,8 @@ def _use_one_thread(worker: int) -> None:
     cv2.setNumThreads(0)
 
 
-def _with_progress(results: DataLoader, count: int) -> Iterator:
+def with_progress(results: Iterable, count: int) -> Iterator:
+    """Yield results, with a bar of the remaining time on the standard error."""
     # At most a hundred updates keep a log file readable.
     step = max(1, count // 100)
     bar = ProgressBar(count, file=sys.stderr)
