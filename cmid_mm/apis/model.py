@@ -57,22 +57,13 @@ def build_model(config: Config, checkpoint: str, device: str) -> nn.Module:
         settings.setdefault('data_preprocessor', config.data_preprocessor)
     with scope_of(config):
         model = MODELS.build(settings)
-    fill(model, content.get('state_dict', content), Path(checkpoint).name)
+    _fill(model, content.get('state_dict', content), Path(checkpoint).name)
     model.dataset_meta = (content.get('meta') or {}).get('dataset_meta') or {}
     return ready(model, device)
 
 
-def fill(model: nn.Module, state: dict, name: str) -> None:
-    """Copy a state dict into a model; every tensor of the model must be in it.
-
-    Args:
-        model (nn.Module): Changed in place.
-        state (dict[str, Tensor]): State dict with the model's names, with or without ``module.``.
-        name (str): Name of the file, for errors.
-
-    Raises:
-        CMIDError: Tensors are missing or have another shape.
-    """
+def _fill(model: nn.Module, state: dict, name: str) -> None:
+    """Copy a state dict, with or without ``module.``, which must have every tensor."""
     match = compare_states(model.state_dict(), state)
     if match.missing or match.misfits:
         parts = {key.partition('.')[0] for key in match.missing}

@@ -84,11 +84,7 @@ class RasterFile:
         """
         how = dict(window=window, out_shape=size, resampling=Resampling.nearest)
         try:
-            if self._palette:
-                raw, valid = self._read_palette(how)
-            else:
-                raw = self._file.read([band + 1 for band in self._chosen], **how)
-                valid = self._valid(raw)
+            raw, valid = self._read_bands(how)
             if self._masked:
                 valid = valid & (self._file.dataset_mask(**how) > 0)
         except RasterioError as error:
@@ -131,22 +127,20 @@ class RasterFile:
         return tuple(None if self._palette else self._file.nodatavals[band]
                      for band in self._chosen)
 
-    def _valid(self, raw: np.ndarray) -> np.ndarray:
-        """bool (H, W) of (bands, H, W): any band has a value."""
-        valid = np.zeros(raw.shape[1:], bool)
-        for band, nodata in zip(raw, self._nodata()):
-            has_value = np.ones_like(valid) if nodata is None else band != nodata
-            if band.dtype.kind == 'f':
-                has_value &= ~np.isnan(band)
-            valid |= has_value
-        return valid
+    def _read_bands(self, how: dict) -> tuple[np.ndarray, np.ndarray]:
+        """Chosen bands (bands, H, W), and bool (H, W), whether any of them has a value."""
+        if self._palette:
+            index = self._file.read(1, **how)
+            colours = palette_colours(self._file)[:, self._chosen]
+            return colours[index].transpose(2, 0, 1), has_value(index, self._file.nodatavals[0])
+        raw = self._file.read([band + 1 for band in self._chosen], **how)
+        return raw, np.any([*map(has_value, raw, self._nodata())], axis=0)
 
-    def _read_palette(self, how: dict) -> tuple:
-        index = self._file.read(1, **how)
-        nodata = self._file.nodatavals[0]
-        valid = np.ones(index.shape, bool) if nodata is None else index != nodata
-        colours = palette_colours(self._file)[:, self._chosen]
-        return colours[index].transpose(2, 0, 1), valid
+
+def has_value(band: np.ndarray, nodata: float | None) -> np.ndarray:
+    """bool, the shape of ``band``: neither nodata nor not a number."""
+    valid = np.ones(band.shape, bool) if nodata is None else band != nodata
+    return valid & ~np.isnan(band) if band.dtype.kind == 'f' else valid
 
 
 @contextmanager

@@ -1,9 +1,7 @@
 """Base of the inferencers for rasters of any size."""
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
-from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +9,10 @@ import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.logging import print_log
-from mmengine.utils import ProgressBar
 from rasterio.windows import Window
 
 from ..checkpoints.files import check_output
+from ..datasets.parallel_reading import with_progress
 from ..utils.config_scope import scope_of
 from ..utils.errors import CMIDError
 from .model import as_config, build_model
@@ -157,23 +155,24 @@ class RasterInferencer:
         """
         columns, rows = (cut_axis(length, self.tile, self.overlap)
                          for length in (files[0].width, files[0].height))
-        update = self._progress(len(columns) * len(rows))
+        tiles = range(len(columns) * len(rows))
+        progress = iter(with_progress(tiles, len(tiles)) if self.show_progress else tiles)
         with ThreadPoolExecutor(1) as pool:
             ahead = pool.submit(self._read_row, files, columns, rows[0])
             for number, row in enumerate(rows):
                 tiles, masks = ahead.result()
                 if number + 1 < len(rows):
                     ahead = pool.submit(self._read_row, files, columns, rows[number + 1])
-                yield row, columns, masks, self._samples(tiles, masks, update)
+                yield row, columns, masks, self._samples(tiles, masks, progress)
+        next(progress, None)
 
-    def _samples(self, tiles: list, masks: list, update: Callable[[], None]) -> Iterator:
+    def _samples(self, tiles: list, masks: list, progress: Iterator) -> Iterator:
         full = [tile for tile, mask in zip(tiles, masks) if mask.any()]
         samples = (sample for start in range(0, len(full), self.batch_size)
                    for sample in self.forward(full[start:start + self.batch_size]))
         for mask in masks:
-            sample = next(samples) if mask.any() else None
-            update()
-            yield sample
+            next(progress)
+            yield next(samples) if mask.any() else None
 
     def _read_row(self, files: list[RasterFile], columns: list[Span], row: Span) -> tuple:
         tiles, masks = [], []
@@ -202,22 +201,6 @@ class RasterInferencer:
         """Class names of the checkpoint, extended to ``count`` classes."""
         names = list(self.model.dataset_meta.get('classes') or [])
         return names + [f'class {number}' for number in range(len(names), count)]
-
-    def _progress(self, tiles: int) -> Callable[[], None]:
-        """Function to call after each tile; draws a bar with the time left."""
-        if not self.show_progress:
-            return lambda: None
-        # at most a hundred updates keep a log file readable
-        bar, counter, step = ProgressBar(tiles, file=sys.stderr), count(1), max(1, tiles // 100)
-
-        def update() -> None:
-            done = next(counter)
-            if done % step == 0 or done == tiles:
-                bar.update(done - bar.completed)
-            if done == tiles:
-                sys.stderr.write('\n')
-
-        return update
 
     def log(self, line: str) -> None:
         """Log one line."""

@@ -14,20 +14,16 @@ def list_rasters(inputs: str | Sequence[str]) -> list[tuple[str]]:
         MissingFileError: A path does not exist, or a folder holds no raster.
     """
     files = []
-    for entry in [inputs] if isinstance(inputs, (str, Path)) else inputs:
-        path = Path(entry)
-        if path.is_dir():
-            found = sorted(str(child) for child in path.iterdir()
-                           if child.suffix.lower() in RASTER_EXTENSIONS)
-            if not found:
-                raise MissingFileError(f'{path} holds no raster ({", ".join(RASTER_EXTENSIONS)}'
-                                       '): give a file, or the folder that holds them')
-            files += found
-        elif path.is_file():
-            files.append(str(path))
-        else:
+    for path in map(Path, [inputs] if isinstance(inputs, (str, Path)) else inputs):
+        found = [path] if path.is_file() else sorted(
+            child for child in path.glob('*') if child.suffix.lower() in RASTER_EXTENSIONS)
+        if not path.exists():
             raise MissingFileError(f'no such raster: {path}')
-    return [(path, ) for path in files]
+        if not found:
+            raise MissingFileError(f'{path} holds no raster ({", ".join(RASTER_EXTENSIONS)}): '
+                                   'give a file, or the folder that holds them')
+        files += found
+    return [(str(path), ) for path in files]
 
 
 def list_pairs(inputs: Sequence) -> list[tuple[str, str]]:
@@ -47,11 +43,10 @@ def list_pairs(inputs: Sequence) -> list[tuple[str, str]]:
     for pair in inputs:
         if len(pair) != 2:
             raise CMIDError(f'{pair} are not two dates: give (earlier, later)')
-        sides = [[path for path, in list_rasters(side)] for side in pair]
-        alone = sorted(set.symmetric_difference(*({Path(path).stem for path in side}
-                                                  for side in sides)))
+        dates = [[path for path, in list_rasters(date)] for date in pair]
+        alone = set.symmetric_difference(*({Path(path).stem for path in date} for date in dates))
         if Path(pair[0]).is_dir() and alone:
-            raise CMIDError(f'{alone[0]} is in one of {pair[0]} and {pair[1]} only: both dates '
+            raise CMIDError(f'{min(alone)} is in one of {pair[0]} and {pair[1]} only: both dates '
                             'of a raster must have the same name')
-        pairs += zip(*sides)
+        pairs += zip(*dates)
     return pairs
