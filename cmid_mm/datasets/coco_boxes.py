@@ -18,13 +18,9 @@ _NEEDED = dict(
 
 
 @DATASETS.register_module()
-def CheckedCocoDataset(ann_file: str,
-                       metainfo: dict | None = None,
-                       data_root: str = '',
-                       data_prefix: dict = dict(img=''),
-                       oriented: bool = False,
-                       allow_outside: bool = False,
-                       **kwargs):
+def CheckedCocoDataset(ann_file: str, metainfo: dict | None = None, data_root: str = '',
+                       data_prefix: dict = dict(img=''), oriented: bool = False,
+                       allow_outside: bool = False, **kwargs):
     """Build mmdet's ``CocoDataset`` after a check for errors that would show late or never.
 
     Category ids are free. mmdet numbers the classes in the order of the file, so the
@@ -41,9 +37,6 @@ def CheckedCocoDataset(ann_file: str,
         allow_outside (bool): Whether a ``file_name`` may be absolute or have ``..`` in
             it. Defaults to False.
         **kwargs: Further arguments of ``CocoDataset``.
-
-    Returns:
-        mmdet.datasets.CocoDataset: The data set.
 
     Raises:
         CMIDError: The file is absent or not a COCO file, has no images or no usable boxes,
@@ -148,13 +141,9 @@ def _check_annotations(path, content, classes, oriented):
         raise CMIDError(f'{path} holds no usable box of the classes {classes} '
                         f'({len(content["annotations"]):,} annotations, {left_out:,} '
                         'without area or outside of their image)')
-    line = (f'{path}: {len(images):,} images, {len(images) - len(used):,} of them without '
-            f'boxes; {used.total():,} boxes')
-    if left_out:
-        line += f'; {left_out:,} left out: ignored, below one pixel or outside'
-    if other:
-        line += f'; {other:,} of other categories'
-    print_log(line, 'current')
+    print_log(f'{path}: {len(images):,} images, {len(images) - len(used):,} of them without '
+              f'boxes; {used.total():,} boxes; {left_out:,} left out (ignored, below one pixel or '
+              f'outside); {other:,} of other categories', 'current')
 
 
 def _usable(annotation, image):

@@ -37,8 +37,7 @@ def open_file(path: str, max_pixels: int) -> Iterator[BinaryIO]:
 
     Raises:
         OSError: The file cannot be opened.
-        ValueError: It is a pipe or a device, whose reading may never end, or has too many
-            bytes for ``max_pixels``.
+        ValueError: It is a pipe or a device, whose reading may never end, or too large.
     """
     with open(path, 'rb', opener=_open_without_waiting) as file:
         status = os.fstat(file.fileno())
@@ -72,8 +71,7 @@ def check_pixels(width: int, height: int, max_pixels: int) -> None:
 def file_format(data: bytes) -> str:
     """Name of the format: 'JPEG', 'PNG', 'BMP', 'WEBP' or 'TIFF' (BigTIFF included).
 
-    Args:
-        data (bytes): The first twelve bytes of the file, or more.
+    ``data`` is the file or at least its first twelve bytes.
 
     Raises:
         ValueError: The file is empty or of another format.
@@ -90,11 +88,8 @@ def file_format(data: bytes) -> str:
 def open_picture(file: BinaryIO, name: str, max_pixels: int) -> Iterator[Image.Image]:
     """Context manager: a JPEG, PNG, BMP or WebP file whose pixels are not decoded yet.
 
-    Args:
-        file (BinaryIO): The open file.
-        name (str): Its format, see :func:`file_format`. Pillow reads dozens of formats, and
-            some of them, for example EPS, start other programs.
-        max_pixels (int): Limit on width times height.
+    ``name`` is its format, see :func:`file_format`. Pillow reads dozens of formats, and some of
+    them, for example EPS, start other programs.
 
     Raises:
         ValueError: The header is damaged, or there are no or too many pixels.

@@ -38,13 +38,10 @@ class Progress:
 
 
 def on_first_process(function: Callable, *args) -> Any:
-    """Call a function in the first process of a training and broadcast its result.
+    """Call a function in the first process of a training and broadcast its result or error.
 
     Every process must make the call. Only one process then reads the folder, and all processes
     have the same order of images.
-
-    Raises:
-        OSError, ValueError: The error of the function, in all processes.
     """
     outcome = [None]
     if is_main_process():
@@ -122,11 +119,7 @@ def scan_folder(root: str, extensions: Sequence[str] = IMAGE_EXTENSIONS) -> list
 
 
 def list_images(root: str) -> list[str]:
-    """As :func:`scan_folder`, but requires at least one image.
-
-    Raises:
-        MissingFileError, CMIDError: As from :func:`scan_folder`, or there is no image.
-    """
+    """As :func:`scan_folder`, but no image is a CMIDError."""
     files = scan_folder(root)
     if not files:
         raise CMIDError(f'{root} holds no image ({", ".join(sorted(IMAGE_EXTENSIONS))})')

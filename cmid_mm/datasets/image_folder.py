@@ -129,17 +129,14 @@ class ImageFolder(CustomDataset):
                 info['split'] = part
             data_list.append(info)
         if not data_list:
-            raise CMIDError(
-                f'the {self.split} part of {self.img_prefix} is empty: no class has '
-                f'{self.query_every} images; choose a smaller query_every')
+            raise CMIDError(f'the {self.split} part of {self.img_prefix} is empty: no class has '
+                            f'{self.query_every} images; choose a smaller query_every')
         return data_list
 
     def prepare_data(self, idx: int, broken: int | None = None) -> Any:
-        """Run the pipeline on one image, with the key of the sample where ``idx`` has one.
+        """Run the pipeline on one image, with the key of the sample if ``idx`` is a SampleIndex.
 
-        Args:
-            idx (int): Index of the image, perhaps a ``SampleIndex``.
-            broken (int, optional): The sample that the image replaces.
+        ``broken`` is the sample that the image replaces.
         """
         info = self.get_data_info(idx)
         info['sample_idx'] = int(info['sample_idx'])
@@ -155,9 +152,8 @@ class ImageFolder(CustomDataset):
     def __getitem__(self, idx: int) -> Any:
         """Result of the pipeline for an image, in training possibly for its replacement.
 
-        Raises:
-            ImageError: The image cannot be used and must not be replaced, or ten others
-                cannot be used either; the message names the file and the fix.
+        An ImageError names an image that must not be replaced, or a broken one for which ten
+        others cannot be used either.
         """
         try:
             data = self.prepare_data(idx)
@@ -197,18 +193,16 @@ class ImageFolder(CustomDataset):
         names = [file.split('/') for file in files]
         loose = next((parts[0] for parts in names if len(parts) == 1), None)
         if loose is not None:
-            raise CMIDError(
-                f'{loose} is directly in {self.img_prefix}, so no folder names its '
-                'class: move it into a class folder, or set with_label=False')
-        level = 0 if self.label_level == 'first' else -2
-        names = [parts[level] for parts in names]
+            raise CMIDError(f'{loose} is directly in {self.img_prefix}, so no folder names its '
+                            'class: move it into a class folder, or set with_label=False')
+        names = [parts[0 if self.label_level == 'first' else -2] for parts in names]
         if self.CLASSES is None:
             self._metainfo['classes'] = tuple(sorted(set(names), key=os.fsencode))
-        indices = self.class_to_idx
-        unknown = sorted(set(names) - set(indices))
+        unknown = sorted(set(names) - set(self.class_to_idx))
         if unknown:
             raise CMIDError(f'{self.img_prefix} has folders that are not among the '
                             f'given classes: {", ".join(unknown)}')
+        indices = self.class_to_idx
         return [indices[name] for name in names]
 
     def _check_listed_classes(self, labels: list[int]) -> None:

@@ -1,20 +1,15 @@
 """Decoding of an image file with any bands and number type, without conversion."""
 import io
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import cv2
 import numpy as np
 from rasterio.errors import RasterioError
 
-from .file_limits import (
-    MAX_PIXELS,
-    ImageError,
-    check_file_size,
-    file_format,
-    open_file,
-    open_picture,
-)
-from .packed_images import find_packed
+from .file_limits import MAX_PIXELS, ImageError, file_format, open_file, open_picture
+from .packed_images import find_packed, read_bytes
 from .raster_reading import ChooseBands, Raster, read_tiff
 
 _TO_RGB = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}
@@ -50,19 +45,16 @@ def read_image(path: str,
             alpha, returns the indices of the bands to read; may raise ``ValueError``.
         max_pixels (int): Limit on width times height, tested before decoding. A TIFF
             may also take at most 16 bytes of memory for each.
-        shortest_side (int, optional): A JPEG is decoded at 1/2, 1/4 or 1/8 of its width
-            and height, the smallest at which its shorter side has at least this many
-            pixels; each pixel is then about the mean of 2 x 2, 4 x 4 or 8 x 8 pixels. None, and
-            other formats, decode every pixel. Defaults to None.
+        shortest_side (int, optional): As in ``LoadRSImage``; each pixel of a reduced JPEG is
+            about the mean of 2 x 2, 4 x 4 or 8 x 8 pixels. Defaults to None.
 
     Raises:
         ImageError: The file cannot be read, is damaged or no image, exceeds
             ``max_pixels``, or ``choose`` refuses its bands.
         ImportError: The library for packed data sets is missing.
     """
-    packed = find_packed(path)
-    try:
-        if packed is not None:
+    with image_errors(path):
+        if find_packed(path) is not None:
             data = source = read_bytes(path, max_pixels)
         else:
             # GDAL opens a TIFF file by its path and reads only the parts that it needs.
@@ -71,11 +63,17 @@ def read_image(path: str,
                 data = file.read(32)
                 if file_format(data) != 'TIFF':
                     data += file.read()
-        name = file_format(data)
-        if name == 'TIFF':
+        if file_format(data) == 'TIFF':
             return read_tiff(source, choose, max_pixels)
-        return _decode(data, name, choose, max_pixels, shortest_side)
-    except (RasterioError, cv2.error) as error:
+        return _decode(data, choose, max_pixels, shortest_side)
+
+
+@contextmanager
+def image_errors(path: str) -> Iterator[None]:
+    """Context manager that converts errors of reading a file to :class:`ImageError`."""
+    try:
+        yield
+    except (RasterioError, cv2.error, SyntaxError, EOFError) as error:
         if 'CV_IO_MAX_IMAGE' in str(error):
             raise ImageError(
                 f'{path} has more pixels than OpenCV decodes: set OPENCV_IO_MAX_IMAGE_PIXELS '
@@ -84,30 +82,16 @@ def read_image(path: str,
         raise ImageError(f'{path} is damaged or cut off ({reason}): repair or remove '
                          'it') from error
     except OSError as error:
-        raise ImageError(f'{path} cannot be read: {error.strerror}') from error
+        reason = error.strerror or f'it is damaged or cut off ({error})'
+        raise ImageError(f'{path} cannot be read: {reason}') from error
     except ValueError as error:
         raise ImageError(f'{path} {error}') from error
 
 
-def read_bytes(path: str, max_pixels: int) -> bytes | memoryview:
-    """Content of an image file in a folder or a packed data set.
-
-    Raises:
-        OSError, ValueError, ImportError: It cannot be read, or has too many bytes for
-            ``max_pixels``.
-    """
-    packed = find_packed(path)
-    if packed is None:
-        with open_file(path, max_pixels) as file:
-            return file.read()
-    data = packed[0].read(packed[1])
-    check_file_size(len(data), max_pixels)
-    return data
-
-
-def _decode(data: bytes, name: str, choose: ChooseBands, max_pixels: int,
+def _decode(data: bytes, choose: ChooseBands, max_pixels: int,
             shortest_side: int | None) -> Raster:
     """Decode the content of a file of a format other than TIFF."""
+    name = file_format(data)
     with open_picture(io.BytesIO(data), name, max_pixels) as picture:
         size, grey = picture.size, picture.mode == 'L'
     if name == 'PNG':
@@ -152,13 +136,8 @@ def _decode_jpeg(data: bytes, side: int, grey: bool,
     """Decode to uint8 (H, W) or (H, W, 3), RGB, perhaps at a reduced size; None on failure.
 
     Most of a decoder's work is proportional to the pixels that it produces; at a reduced
-    size the shorter inverse cosine transform also averages.
-
-    Args:
-        data (bytes): The file.
-        side (int): Its shorter side in pixels.
-        grey (bool): Whether it has one component.
-        shortest_side (int, optional): See :func:`read_image`.
+    size the shorter inverse cosine transform also averages. ``side`` is the shorter side of
+    the image, and ``grey`` means one component.
     """
     # The decoder rounds up: a rest at the border gives one more pixel.
     reduction = 1 if shortest_side is None else next(

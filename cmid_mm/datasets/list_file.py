@@ -10,10 +10,7 @@ from .packed_images import is_image_file
 _NAMES_IN_ERROR = 3
 
 
-def read_list(list_path: str,
-              root: str,
-              extensions: tuple[str, ...],
-              with_label: bool,
+def read_list(list_path: str, root: str, extensions: tuple[str, ...], with_label: bool,
               allow_outside: bool = False) -> tuple[list[str], list[int] | None]:
     """Read a list file of the form that mmpretrain's ``CustomDataset`` takes.
 
@@ -22,11 +19,9 @@ def read_list(list_path: str,
         root (str): Folder that the paths are relative to.
         extensions (tuple[str]): Endings of images, in lower case. They distinguish a label
             from a path with a blank where labels are not requested.
-        with_label (bool): Whether every line ends with a label: an integer from 0 on,
-            after white space.
-        allow_outside (bool): Whether a path may be absolute or contain ``..``: a list file
-            is as untrusted as its data. Links in the folder are followed, as by the scan.
-            Defaults to False.
+        with_label (bool): Whether every line ends with white space and a label from 0 on.
+        allow_outside (bool): Whether a path may be absolute or contain ``..``: a list is as
+            untrusted as its data. Links are followed, as by the scan. Defaults to False.
 
     Returns:
         tuple: Paths in the order of the list (relative to ``root``, or absolute where
@@ -34,8 +29,7 @@ def read_list(list_path: str,
 
     Raises:
         MissingFileError: The list, or an image that it names, does not exist.
-        CMIDError: A line names a file outside the folder or has no label, or the list is
-            empty.
+        CMIDError: A line is outside the folder or has no label, or the list is empty.
     """
     files, labels, missing = [], [], []
     progress = Progress(f'Checking the images of {list_path}')

@@ -37,13 +37,10 @@ class MaskFolder(BaseDataset):
             do not agree.
     """
 
-    def __init__(self,
-                 data_root: str = '',
+    def __init__(self, data_root: str = '',
                  data_prefix: dict = dict(img_path='images', seg_map_path='masks'),
-                 ann_file: str = '',
-                 metainfo: dict | None = None,
-                 reduce_zero_label: bool = False,
-                 **kwargs) -> None:
+                 ann_file: str = '', metainfo: dict | None = None,
+                 reduce_zero_label: bool = False, **kwargs) -> None:
         classes, palette = ((metainfo or {}).get(key) or () for key in ('classes', 'palette'))
         if not classes or len(classes) != len(palette):
             raise CMIDError(f'{len(classes)} classes and {len(palette)} colours: metainfo '

@@ -2,9 +2,9 @@
 from typing import NamedTuple
 
 import numpy as np
-from rasterio.errors import RasterioError
 
-from .file_limits import MAX_PIXELS, ImageError, file_format, open_file, open_picture
+from .file_limits import MAX_PIXELS, file_format, open_file, open_picture
+from .image_reading import image_errors
 from .raster_reading import check_memory, open_tiff
 
 
@@ -29,27 +29,17 @@ def read_labels(path: str, max_pixels: int = MAX_PIXELS) -> LabelImage:
         ImageError: The file is unreadable, damaged, too large, coloured, or does not
             contain whole numbers.
     """
-    try:
-        with open_file(path, max_pixels) as file:
-            name = file_format(file.read(32))
-            if name == 'TIFF':
-                with open_tiff(path, max_pixels) as tiff:
-                    check_memory(tiff, tiff.count, max_pixels)
-                    lossy = str(tiff.compression).lower().endswith('jpeg')
-                    return LabelImage(_one_band(tiff.read()), tiff.nodata, lossy)
-            file.seek(0)
-            with open_picture(file, name, max_pixels) as picture:
-                pixels = np.asarray(picture)
-            pixels = np.moveaxis(np.atleast_3d(pixels), 2, 0)
-            return LabelImage(_one_band(pixels), None, name == 'JPEG')
-    except (RasterioError, SyntaxError, EOFError) as error:
-        raise ImageError(f'{path} is damaged, cut off or no image '
-                         f'({" ".join(str(error).split())}): repair or remove it') from error
-    except OSError as error:
-        reason = error.strerror or f'it is damaged or cut off ({error})'
-        raise ImageError(f'{path} cannot be read: {reason}') from error
-    except ValueError as error:
-        raise ImageError(f'{path} {error}') from error
+    with image_errors(path), open_file(path, max_pixels) as file:
+        name = file_format(file.read(32))
+        if name == 'TIFF':
+            with open_tiff(path, max_pixels) as tiff:
+                check_memory(tiff, tiff.count, max_pixels)
+                lossy = str(tiff.compression).lower().endswith('jpeg')
+                return LabelImage(_one_band(tiff.read()), tiff.nodata, lossy)
+        file.seek(0)
+        with open_picture(file, name, max_pixels) as picture:
+            pixels = np.moveaxis(np.atleast_3d(np.asarray(picture)), 2, 0)
+        return LabelImage(_one_band(pixels), None, name == 'JPEG')
 
 
 def _one_band(bands: np.ndarray) -> np.ndarray:

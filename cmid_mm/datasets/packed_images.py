@@ -13,6 +13,8 @@ from collections.abc import Sequence
 
 from cmid_mm.utils.errors import CMIDError
 
+from .file_limits import check_file_size, open_file
+
 ENDING = '.lmdb'
 FORMAT = b'cmid_mm packed images 3'
 # LMDB limits keys to 511 bytes, one of which is the slash.
@@ -42,9 +44,6 @@ class PackedImages:
     The database stays open until the process ends. A forked child uses that of its parent,
     which is safe for reading without locks; other children open it themselves, because it is
     never pickled.
-
-    Args:
-        path (str): The file.
 
     Raises:
         ImportError: The library is missing.
@@ -88,10 +87,7 @@ class PackedImages:
         return len(key) <= MAX_PATH_BYTES + 1 and self._reader.get(key) is not None
 
     def read(self, name: str) -> memoryview:
-        """Content of an image file, on the mapped memory: read-only, without a copy.
-
-        Args:
-            name (str): Its path, relative to the packed folder.
+        """Content of the image with this path, on the mapped memory: without a copy.
 
         Raises:
             ValueError: It is absent or damaged; the message follows the file's name.
@@ -119,7 +115,7 @@ _opened: dict[str, tuple[tuple[int, int], PackedImages]] = {}
 
 
 def find_packed(path: str, renew: bool = False) -> tuple[PackedImages, str] | None:
-    """Find the packed data set of a path.
+    """Find the packed data set of a path; errors as from :class:`PackedImages`.
 
     Args:
         path (str): For example ``images.lmdb`` or ``images.lmdb/field/1.jpg``.
@@ -129,9 +125,6 @@ def find_packed(path: str, renew: bool = False) -> tuple[PackedImages, str] | No
     Returns:
         tuple | None: The data set, opened once per process, and the rest of the path ('' for
         the file itself). None where no part of the path is a file that ends in ``.lmdb``.
-
-    Raises:
-        ImportError, OSError, CMIDError: As from :class:`PackedImages`.
     """
     path = path.replace(os.sep, '/')
     for match in re.finditer(rf'\{ENDING}(?=/|$)', path):
@@ -165,12 +158,19 @@ def is_image_file(path: str) -> bool:
     return os.path.isfile(path) if found is None else found[1] in found[0]
 
 
-def import_lmdb():
-    """Import the module ``lmdb``.
+def read_bytes(path: str, max_pixels: int) -> bytes | memoryview:
+    """Content of an image file in a folder or a packed data set; errors as by its reader."""
+    packed = find_packed(path)
+    if packed is None:
+        with open_file(path, max_pixels) as file:
+            return file.read()
+    data = packed[0].read(packed[1])
+    check_file_size(len(data), max_pixels)
+    return data
 
-    Raises:
-        ImportError: It is missing.
-    """
+
+def import_lmdb():
+    """The module ``lmdb``; where it is missing, the ImportError names the fix."""
     try:
         import lmdb
     except ImportError as error:

@@ -8,16 +8,15 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 from rasterio.io import MemoryFile
-from torch.utils.data import Dataset
 
 from cmid_mm.checkpoints.files import atomic_write, check_output
 from cmid_mm.utils.errors import CMIDError
 
-from .file_limits import MAX_PIXELS, ImageError
+from .file_limits import MAX_PIXELS, ImageError, open_file
 from .folder_scan import list_images
-from .image_reading import read_bytes, read_image
+from .image_reading import read_image
 from .packed_images import ENDING, FORMAT, MAX_PATH_BYTES, encode, find_packed, import_lmdb
-from .parallel_reading import read_in_parallel
+from .parallel_reading import FolderItems, read_in_parallel
 from .raster_reading import Raster
 
 # Address space that LMDB reserves; the file grows only as it is filled.
@@ -27,13 +26,8 @@ _IMAGES_PER_COMMIT = 500
 _AVERAGED = ('uint8', 'uint16', 'int16', 'float32', 'float64')
 
 
-def pack_folder(root: str,
-                out: str,
-                shortest_side: int | None = None,
-                quality: int = 95,
-                raw: bool = False,
-                max_pixels: int = MAX_PIXELS,
-                workers: int | None = None,
+def pack_folder(root: str, out: str, shortest_side: int | None = None, quality: int = 95,
+                raw: bool = False, max_pixels: int = MAX_PIXELS, workers: int | None = None,
                 show_progress: bool = True) -> dict[str, Any]:
     """Write all readable images of a folder to one file.
 
@@ -50,9 +44,8 @@ def pack_folder(root: str,
         quality (int): Quality of the JPEGs of shrunk images, 1 to 100. Defaults to 95.
         raw (bool): Whether images are written uncompressed: they load faster, but take 5 to
             20 times the space. Images with alpha keep their file. Defaults to False.
-        max_pixels (int): As in ``LoadRSImage``.
-        workers (int, optional): Processes that read; None uses one per core.
-        show_progress (bool): Whether a progress bar is written to the standard error.
+        max_pixels: As in ``LoadRSImage``.
+        workers, show_progress: As in :func:`read_in_parallel`.
 
     Returns:
         dict: ``images`` in the folder; ``packed``; ``unusable`` ([path, reason], ...), left
@@ -125,36 +118,23 @@ def _write(path: Path, out: str, results) -> dict:
 
 
 @dataclass
-class _Packer(Dataset):
+class _Packer(FolderItems):
     """Item i is image i as a ``_PackedImage``, or the reason why it cannot be packed."""
 
-    root: str
-    files: list[str]
     shortest_side: int | None
     quality: int
     raw: bool
     max_pixels: int
 
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def __getitem__(self, index: int) -> _PackedImage | str:
-        path = os.path.join(self.root, self.files[index])
+    def read_item(self, index: int, path: str) -> _PackedImage:
         if len(os.fsencode(self.files[index])) > MAX_PATH_BYTES:
-            return f'has a path of more than {MAX_PATH_BYTES} bytes: shorten it'
-        try:
-            return self._pack(path)
-        except ImageError as error:
-            return str(error).removeprefix(path).strip()
-        except (OSError, ValueError) as error:
-            return f'cannot be read: {error}'
-
-    def _pack(self, path: str) -> _PackedImage:
+            raise ImageError(f'{path} has a path of more than {MAX_PATH_BYTES} bytes: shorten it')
         kinds = []
         # Decoding verifies that a training can use the image.
         raster = read_image(path, lambda *kind: kinds.append(kind) or range(kind[0]),
                             self.max_pixels)
-        original = read_bytes(path, self.max_pixels)
+        with open_file(path, self.max_pixels) as file:
+            original = file.read()
         pixels, (_, alpha), smaller = raster.pixels, kinds[0], None
         large = self.shortest_side is not None and min(pixels.shape[:2]) > self.shortest_side
         if large and not alpha:
@@ -170,10 +150,10 @@ class _Packer(Dataset):
 
 
 def shrink(raster: Raster, side: int) -> np.ndarray | None:
-    """Shrink an image by averaging areas.
+    """Shrink an image (H, W, bands) by averaging areas.
 
     Args:
-        raster (Raster): The image, (H, W, bands).
+        raster (Raster): The image.
         side (int): Pixels of the shorter side of the result, less than that of the image.
 
     Returns:
@@ -193,11 +173,7 @@ def shrink(raster: Raster, side: int) -> np.ndarray | None:
 
 
 def encode_uncompressed(raster: Raster) -> bytes:
-    """Bytes of a file of the same pixels without compression: BMP where possible, else TIFF.
-
-    Args:
-        raster (Raster): The image, (H, W, bands), without alpha.
-    """
+    """Bytes of a BMP file where possible, else an uncompressed TIFF, of an image without alpha."""
     pixels = raster.pixels
     if _is_photograph(pixels) and not any(n is not None for n in raster.nodata):
         return _encode(pixels, '.bmp')

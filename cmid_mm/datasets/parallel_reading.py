@@ -1,12 +1,15 @@
 """Parallel reading of many files with a progress bar."""
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
 from mmengine.utils import ProgressBar
 from torch.utils.data import DataLoader, Dataset
+
+from .file_limits import ImageError
 
 _MIN_ITEMS_FOR_WORKERS = 64
 
@@ -30,6 +33,32 @@ def read_in_parallel(items: Dataset, workers: int | None = None,
     results = DataLoader(items, batch_size=None, num_workers=workers,
                          collate_fn=_identity, worker_init_fn=_use_one_thread)
     return with_progress(results, len(items)) if show_progress else iter(results)
+
+
+@dataclass
+class FolderItems(Dataset):
+    """Items of the images of a folder, for :func:`read_in_parallel`.
+
+    Item i is the result of :meth:`read_item` for image i, or the reason why it cannot be used.
+    """
+
+    root: str
+    files: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> Any:
+        path = os.path.join(self.root, self.files[index])
+        try:
+            return self.read_item(index, path)
+        except ImageError as error:
+            return str(error).removeprefix(path).strip()
+        except (OSError, ValueError) as error:
+            return f'cannot be read: {error}'
+
+    def read_item(self, index: int, path: str) -> Any:
+        raise NotImplementedError
 
 
 def _identity(item: Any) -> Any:

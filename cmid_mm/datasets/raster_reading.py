@@ -53,12 +53,7 @@ def open_tiff(source: str | bytes, max_pixels: int) -> Iterator[rasterio.Dataset
 
 
 def read_tiff(source: str | bytes, choose: ChooseBands, max_pixels: int) -> Raster:
-    """Read the chosen bands of a TIFF; the arguments are those of ``read_image``.
-
-    Raises:
-        RasterioError: The file cannot be read.
-        ValueError: It exceeds a limit, or ``choose`` refuses its bands.
-    """
+    """Read the chosen bands of a TIFF; arguments as of ``read_image``, errors as of open_tiff."""
     with open_tiff(source, max_pixels) as file:
         if file.colorinterp[0] == ColorInterp.palette:
             chosen = list(choose(3, False))

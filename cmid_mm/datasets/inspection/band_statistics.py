@@ -24,45 +24,32 @@ _EXACT = 2**24
 _LEVELS = np.arange(256)
 
 
-def image_moments(pixels: np.ndarray) -> np.ndarray:
-    """Exact mean and mean square of every band of an 8-bit image (H, W, bands).
-
-    Returns:
-        np.ndarray: float64 (2, bands), in units of 0..255.
-    """
-    return _moments(histograms(pixels))
-
-
 def view_moments(dataset: Dataset, samples: Iterable[int], bands: int) -> np.ndarray:
     """Moments of the views that a training cuts from images, summed over the images.
 
     Args:
         dataset (Dataset): Data set of a pre-training, whose items have ``inputs``, uint8
-            (2, bands, S, S).
+            (2, bands, S, S); both views of an image count as one image.
         samples (Iterable[int]): Indices of the images.
         bands (int): Number of bands.
 
     Returns:
-        np.ndarray: float64 (2, bands), the sum of :func:`image_moments`; both views of an
-        image count as one image.
+        np.ndarray: float64 (2, bands), mean and mean square in units of 0..255.
     """
     total = np.zeros((2, bands))
     for sample in samples:
         views = dataset[SampleIndex(sample, 0, 0)]['inputs']
-        total += image_moments(views.permute(0, 2, 3, 1).flatten(0, 1).numpy())
+        total += _moments(histograms(views.permute(0, 2, 3, 1).flatten(0, 1).numpy()))
     return total
 
 
 def mean_and_std(moments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of a set of images.
+    """Mean and standard deviation, float64 (bands,) each, of a set of images.
+
+    The deviation of a constant band is 1, so that it can be divided by.
 
     Args:
-        moments (np.ndarray): float64 (2, bands), :func:`image_moments` averaged over the
-            images.
-
-    Returns:
-        tuple[np.ndarray, np.ndarray]: float64 (bands,) each. The deviation of a constant band is
-        1, so that it can be divided by.
+        moments (np.ndarray): float64 (2, bands), mean and mean square, averaged over the images.
     """
     mean, square = moments
     std = np.sqrt(np.maximum(square - mean**2, 0))
@@ -85,7 +72,7 @@ class BandSample(NamedTuple):
     """Data of an image for the statistics."""
     min: np.ndarray  # (bands,), in the file's units
     max: np.ndarray
-    moments: np.ndarray | None  # of an 8-bit image, see image_moments
+    moments: np.ndarray | None  # of an 8-bit image: exact mean and mean square, (2, bands)
     pixels: np.ndarray | None  # of other images: float32 (n, bands), missing pixels NaN
 
 
@@ -113,8 +100,8 @@ def summarise(samples: Sequence[BandSample], bands: int,
     Args:
         samples (Sequence[BandSample]): At least one, with ``bands`` bands or with one.
         bands (int): Number of bands; an image of one band is repeated.
-        value_range (Sequence, optional): As in ``LoadRSImage``; None proposes the 0.1 and
-            99.9 percentiles of each band where images are not 8-bit.
+        value_range (Sequence, optional): None proposes the 0.1 and 99.9 percentiles of each
+            band where images are not 8-bit.
 
     Returns:
         dict: Ready for JSON. Per band ``min`` and ``max`` in the files' units,

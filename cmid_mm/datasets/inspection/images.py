@@ -1,5 +1,4 @@
 """Report and band statistics of a folder or list of images, each read once."""
-import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -7,15 +6,15 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import numpy as np
-from torch.utils.data import Dataset
 
 from cmid_mm.utils.errors import CMIDError
 
 from ..file_limits import MAX_PIXELS, ImageError, file_format
 from ..folder_scan import list_images
-from ..image_reading import all_bands, read_bytes, read_image
+from ..image_reading import all_bands, read_image
 from ..list_file import is_listable
-from ..parallel_reading import read_in_parallel
+from ..packed_images import read_bytes
+from ..parallel_reading import FolderItems, read_in_parallel
 from ..raster_reading import ChooseBands, Raster
 from ..transforms.loading import LoadRSImage, map_to_255
 from .band_statistics import BandSample, sample_bands, summarise
@@ -41,16 +40,11 @@ class ImageRecord(NamedTuple):
     empty: bool  # a band has no valid pixel: all are NaN or nodata
 
 
-def inspect_images(root: str,
-                   files: Sequence[str] | None = None,
-                   bands: int | None = None,
+def inspect_images(root: str, files: Sequence[str] | None = None, bands: int | None = None,
                    band_indices: Sequence[int] | None = None,
-                   value_range: Sequence | None = None,
-                   min_side: int = 224,
-                   max_pixels: int = MAX_PIXELS,
-                   max_images: int | None = None,
-                   max_measured: int = 2000,
-                   workers: int | None = None,
+                   value_range: Sequence | None = None, min_side: int = 224,
+                   max_pixels: int = MAX_PIXELS, max_images: int | None = None,
+                   max_measured: int = 2000, workers: int | None = None,
                    show_progress: bool = True) -> tuple[dict[str, Any], list[str]]:
     """Report the images that a training can use, their kinds, and statistics of their bands.
 
@@ -68,8 +62,7 @@ def inspect_images(root: str,
             Defaults to None, all.
         max_measured (int): Largest number of these, evenly spaced, for the statistics of the
             bands. Defaults to 2000.
-        workers (int, optional): Processes that read; None uses one per core.
-        show_progress (bool): Whether a progress bar is written to the standard error.
+        workers, show_progress: As in :func:`read_in_parallel`.
 
     Returns:
         tuple[dict, list[str]]: A report, ready for JSON, and the usable images in their
@@ -103,9 +96,11 @@ def inspect_images(root: str,
     items = _Items(root, files, all_bands if bands is None else loader.choose_bands,
                    loader.value_range, max_pixels, set(_spread_places(len(files), max_measured)))
     records, reasons, samples = {}, {}, {}
-    for place, (record, sample) in enumerate(read_in_parallel(items, workers, show_progress)):
-        (reasons if isinstance(record, str) else records)[place] = record
-        samples[place] = sample
+    for place, item in enumerate(read_in_parallel(items, workers, show_progress)):
+        if isinstance(item, str):
+            reasons[place] = item
+        else:
+            records[place], samples[place] = item
     kinds = Counter(record.kind for record in records.values())
     formats = Counter(record.format for record in records.values())
 
@@ -156,12 +151,7 @@ def inspect_images(root: str,
 
 
 def folder_statistics(root: str, **options) -> dict[str, Any]:
-    """As :func:`inspect_images`, but requires a usable image.
-
-    Raises:
-        MissingFileError: The folder does not exist.
-        CMIDError: It contains no usable image.
-    """
+    """Report of :func:`inspect_images`; a folder without a usable image is a CMIDError."""
     report, _ = inspect_images(root, **options)
     if report['statistics'] is None:
         reasons = [f'{file} {reason}' for file, reason in report['unusable']]
@@ -172,48 +162,32 @@ def folder_statistics(root: str, **options) -> dict[str, Any]:
 
 
 def common_bands(bands: Iterable[int]) -> int:
-    """Number of bands that most images have; three where there are grey and RGB images.
-
-    Args:
-        bands (Iterable[int]): Bands of every image, without alpha.
-    """
+    """Most frequent number of bands (without alpha); three where there are grey and RGB images."""
     counts = Counter(bands)
     # Grey images among RGB images are loaded as RGB.
     return 3 if set(counts) == {1, 3} else counts.most_common(1)[0][0]
 
 
 @dataclass
-class _Items(Dataset):
-    """Item i is the record of image i, or the reason why it cannot be used, and its sample."""
+class _Items(FolderItems):
+    """Item i is the record of image i and its sample, or the reason why it cannot be used."""
 
-    root: str
-    files: list[str]
     choose: ChooseBands
     value_range: np.ndarray | None
     max_pixels: int
     measured: set[int]
 
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def __getitem__(self, index: int) -> tuple[ImageRecord | str, BandSample | None]:
-        path = os.path.join(self.root, self.files[index])
+    def read_item(self, index: int, path: str) -> tuple[ImageRecord, BandSample | None]:
         kind = []
 
         def choose(bands: int, alpha: bool) -> Sequence[int]:
             kind[:] = bands, bool(alpha)
             return self.choose(bands, alpha)
 
-        try:
-            raster = read_image(path, choose, self.max_pixels)
-            data = read_bytes(path, self.max_pixels)
-        except ImageError as error:
-            return str(error).removeprefix(path).strip(), None
-        except (OSError, ValueError) as error:
-            return f'cannot be read: {error}', None
-        pixels = raster.pixels
+        raster = read_image(path, choose, self.max_pixels)
+        data, pixels = read_bytes(path, self.max_pixels), raster.pixels
         if pixels.dtype.kind == 'c':
-            return 'holds complex numbers: save their magnitude', None
+            raise ImageError(f'{path} holds complex numbers: save their magnitude')
         constant, empty = _constant_and_empty(raster, self.value_range)
         record = ImageRecord(Kind(*kind, str(pixels.dtype)), file_format(data), *pixels.shape[:2],
                              len(data), blake2b(data, digest_size=16).digest(), constant, empty)
@@ -225,9 +199,7 @@ def _constant_and_empty(raster: Raster,
                         value_range: np.ndarray | None) -> tuple[bool, bool]:
     """Whether all bands are constant, and whether one has no valid pixel.
 
-    Args:
-        raster (Raster): The image.
-        value_range (np.ndarray, optional): float32 (bands, 2), or (1, 2) for all bands.
+    ``value_range`` is float32 (bands, 2), or (1, 2) for all bands.
     """
     constant, empty = [], False
     for band, nodata in enumerate(raster.nodata):

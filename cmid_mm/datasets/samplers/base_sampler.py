@@ -58,11 +58,9 @@ class BaseKeyedSampler(Sampler):
         self.start = 0
 
     def epoch_samples(self) -> np.ndarray:
-        """Samples of the current epoch, for all processes together.
+        """int64 (N,): indices of the current epoch, for all processes together.
 
-        Returns:
-            np.ndarray: int64 (N,), indices of the data set; N is :meth:`num_samples`, in
-            every epoch.
+        N is :meth:`num_samples`, in every epoch.
         """
         raise NotImplementedError
 

@@ -1,4 +1,4 @@
-"""Loading of images, photographs and rasters of any bands, as 8-bit arrays."""
+"""Loading of images and pairs, photographs and rasters of any bands, as 8-bit arrays."""
 from collections.abc import Sequence
 
 import numpy as np
@@ -28,12 +28,11 @@ class LoadRSImage(BaseTransform):
             become 0; 8-bit files are never changed. Defaults to None.
         max_pixels (int): Images with more pixels are refused before they are decoded.
             Defaults to 2**28.
-        shortest_side (int, optional): A JPEG is decoded at 1/2, 1/4 or 1/8 of its size,
-            the smallest at which its shorter side has at least this many pixels, which takes
-            less time. Other formats are decoded at full size. All later coordinates are
-            pixels of this ``img``: correct for views, which are cut from one array and
-            matched relative to each other; wrong for masks and boxes in pixels of the file.
-            Defaults to None, every pixel of the file.
+        shortest_side (int, optional): A JPEG is decoded at 1/2, 1/4 or 1/8 of its size, the
+            smallest at which its shorter side has at least this many pixels, which takes less
+            time; other formats at full size. Later coordinates are pixels of this ``img``:
+            right for views, which are cut from it, and wrong for masks and boxes in pixels of
+            the file. Defaults to None, every pixel of the file.
 
     Raises:
         ImageError: The file is unreadable, damaged or too large, has other bands than expected,
@@ -64,11 +63,7 @@ class LoadRSImage(BaseTransform):
         return results
 
     def choose_bands(self, bands: int, alpha: bool) -> Sequence[int]:
-        """Indices of the bands to read from a file.
-
-        Args:
-            bands (int): Bands in the file, alpha included.
-            alpha (bool): Whether the last one is alpha.
+        """Indices of the bands to read from a file of ``bands``, the last one perhaps alpha.
 
         Raises:
             CMIDError: The file does not have the requested bands.
@@ -91,9 +86,8 @@ class LoadRSImage(BaseTransform):
     def settings(self) -> dict:
         """Settings that decide how raw values become 0..255, as plain numbers and lists.
 
-        Returns:
-            dict: ``bands`` int; ``band_indices`` list[int] or None; ``value_range``, one
-            [low, high] per band in the file's units, or None.
+        They are ``bands``, ``band_indices`` and, in the file's units, ``value_range``, one
+        [low, high] per band; the last two may be None.
         """
         value_range = self.value_range
         if value_range is not None:
@@ -131,15 +125,34 @@ class LoadRSImage(BaseTransform):
                 f'shortest_side={self.shortest_side})')
 
 
+@TRANSFORMS.register_module()
+class LoadRSImagePair(LoadRSImage):
+    """Read ``img_path`` and ``img_path2`` to ``img``, uint8 (H, W, 2 * bands).
+
+    The bands of the earlier date come first. In one array, every flip, rotation and crop is
+    the same for both dates. Arguments and errors are those of :class:`LoadRSImage`; two dates
+    that differ in size are an ImageError, too.
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Add ``img`` uint8 (H, W, 2 * bands), ``img_shape`` and ``ori_shape`` (H, W)."""
+        earlier = super().transform(results)['img']
+        later = super().transform(dict(img_path=results['img_path2']))['img']
+        if earlier.shape != later.shape:
+            sizes = [f'{image.shape[1]} x {image.shape[0]}' for image in (earlier, later)]
+            raise ImageError(
+                f'{results["img_path2"]} has {sizes[1]} pixels, but {results["img_path"]}, '
+                f'of the other date, has {sizes[0]}: register and cut the two alike')
+        results['img'] = np.concatenate([earlier, later], axis=2)
+        return results
+
+
 def map_to_255(pixels: np.ndarray, value_range: np.ndarray) -> np.ndarray:
-    """Map values linearly to whole numbers from 0 to 255.
+    """Map values linearly to whole numbers from 0 to 255, as float32 or float64; NaN gives 0.
 
     Args:
-        pixels (np.ndarray): (..., bands), any real type; NaN gives 0.
+        pixels (np.ndarray): (..., bands), any real type.
         value_range (np.ndarray): float32 (bands, 2), low and high of each band.
-
-    Returns:
-        np.ndarray: (..., bands), float32 or float64.
     """
     low, high = value_range.T
     scaled = (pixels - low) * (255 / (high - low))

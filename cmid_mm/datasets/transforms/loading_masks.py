@@ -17,11 +17,7 @@ class _LoadLabels(BaseTransform):
         self.max_pixels = max_pixels
 
     def transform(self, results: dict) -> dict:
-        """Add ``gt_seg_map`` and its name to ``seg_fields``.
-
-        Raises:
-            ImageError: The mask cannot be used; the message names it and the fix.
-        """
+        """Add ``gt_seg_map`` and its name to ``seg_fields``; ImageError for unusable masks."""
         path = results['seg_map_path']
         image = read_labels(path, self.max_pixels)
         shape = results.get('ori_shape', image.labels.shape)

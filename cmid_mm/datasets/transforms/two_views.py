@@ -65,11 +65,7 @@ class CMIDTwoViews(BaseTransform):
         self.locations = locations
 
     def transform(self, results: dict) -> dict:
-        """Add the two views.
-
-        Args:
-            results (dict): ``img`` uint8 (H, W, C) and ``sample_key`` (seed, epoch,
-                sample).
+        """Add two views of ``img``, uint8 (H, W, C), under ``sample_key``.
 
         Returns:
             dict: With ``views``, two uint8 (S, S, C); ``view_boxes``, float32 (2, 5),
@@ -136,16 +132,7 @@ def view_box(crop: Crop, height: int, width: int, locations: str) -> tuple:
 
 
 def cut_view(image: np.ndarray, crop: Crop, size: int) -> np.ndarray:
-    """Cut, resize and flip.
-
-    Args:
-        image (np.ndarray): uint8 (H, W, C).
-        crop (Crop): Part to cut.
-        size (int): Side S of the view.
-
-    Returns:
-        np.ndarray: uint8 (S, S, C), bilinear interpolation in OpenCV's arithmetic.
-    """
+    """View uint8 (S, S, C) of an image uint8 (H, W, C), resized bilinearly by OpenCV."""
     part = image[crop.top:crop.top + crop.height, crop.left:crop.left + crop.width]
     groups = [part]
     if part.shape[2] > _MAX_OPENCV_BANDS:
