@@ -4,25 +4,25 @@ import re
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 POSITIONS = re.compile(r'(^|\.)(absolute_)?pos_embed$')
 MAX_EXTRA_TOKENS = 2  # class and distillation
 BIAS_TABLE = re.compile(r'relative_position_bias_table$')
 
 
-def adapt(module: nn.Module, key: str, tensor: torch.Tensor,
-          own: torch.Tensor) -> tuple[str, torch.Tensor] | None:
+def adapt(module: nn.Module, key: str, tensor: Tensor,
+          own: Tensor) -> tuple[str, Tensor] | None:
     """Adapt a tensor of a file to the shape that the model has.
 
     Args:
         module (nn.Module): The backbone; its settings give the grid of its positions.
         key (str): Name of the tensor in ``module``.
-        tensor (torch.Tensor): Tensor of the file, of another shape than ``own``.
-        own (torch.Tensor): Tensor of the model.
+        tensor (Tensor): Tensor of the file, of another shape than ``own``.
+        own (Tensor): Tensor of the model.
 
     Returns:
-        tuple[str, torch.Tensor] | None: The kind of change, and the tensor in the shape of
+        tuple[str, Tensor] | None: The kind of change, and the tensor in the shape of
         ``own``; None where no rule applies.
     """
     if POSITIONS.search(key):
@@ -30,26 +30,28 @@ def adapt(module: nn.Module, key: str, tensor: torch.Tensor,
     if BIAS_TABLE.search(key) and tensor.shape[1:] == own.shape[1:]:
         sides = [math.isqrt(len(table)) for table in (tensor, own)]
         if all(side**2 == len(table) for side, table in zip(sides, (tensor, own))):
-            table = resize_bias_table(tensor, sides[1])
-            return 'relative position tables', table
-    if key == stem_of(module) and tensor.ndim == 4 and _same_but_bands(tensor, own):
+            return 'relative position tables', resize_bias_table(tensor, sides[1])
+    stem = next((name for name, child in module.named_modules()
+                 if isinstance(child, nn.Conv2d)), None)
+    if key == f'{stem}.weight' and tensor.ndim == 4 and (
+            tensor[:, 0].shape == own[:, 0].shape):
         return (f'stem of {tensor.shape[1]} bands to {own.shape[1]}',
                 adapt_stem(tensor, own.shape[1]))
     return None
 
 
-def resize_grid(grid: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+def resize_grid(grid: Tensor, size: tuple[int, int]) -> Tensor:
     """Bicubic interpolation between the centres of grid cells, without aliasing.
 
     Keys' kernel with a = -1/2, as in Pillow and timm, keeps a linear ramp linear; that of the
     mm frameworks (a = -3/4) adds steps to it.
 
     Args:
-        grid (torch.Tensor): (1, C, h, w), float.
+        grid (Tensor): (1, C, h, w), float.
         size (tuple[int, int]): Rows and columns of the result.
 
     Returns:
-        torch.Tensor: (1, C, \\*size), dtype of ``grid``; ``grid`` itself at its own size.
+        Tensor: (1, C, \\*size), dtype of ``grid``; ``grid`` itself at its own size.
     """
     if tuple(grid.shape[2:]) == tuple(size):
         return grid
@@ -57,30 +59,30 @@ def resize_grid(grid: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     return resized.to(grid.dtype)
 
 
-def resize_bias_table(table: torch.Tensor, side: int) -> torch.Tensor:
+def resize_bias_table(table: Tensor, side: int) -> Tensor:
     """Relative position biases of windows of another size, bicubic along both offsets.
 
     Args:
-        table (torch.Tensor): (s * s, heads) with s = 2 * window - 1.
+        table (Tensor): (s * s, heads) with s = 2 * window - 1.
         side (int): s of the result.
 
     Returns:
-        torch.Tensor: (side * side, heads).
+        Tensor: (side * side, heads).
     """
     old = math.isqrt(len(table))
     grid = table.t().reshape(1, -1, old, old)
     return resize_grid(grid, (side, side)).flatten(2)[0].t().contiguous()
 
 
-def resize_positions(positions: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+def resize_positions(positions: Tensor, size: tuple[int, int]) -> Tensor:
     """Position embeddings on another grid; extra tokens at the start are not changed.
 
     Args:
-        positions (torch.Tensor): (1, extra + s * s, C), of the largest square that fits.
+        positions (Tensor): (1, extra + s * s, C), of the largest square that fits.
         size (tuple[int, int]): Rows and columns of the result.
 
     Returns:
-        torch.Tensor: (1, extra + size[0] * size[1], C).
+        Tensor: (1, extra + size[0] * size[1], C).
     """
     side = math.isqrt(positions.shape[1])
     extra = positions.shape[1] - side**2
@@ -89,7 +91,7 @@ def resize_positions(positions: torch.Tensor, size: tuple[int, int]) -> torch.Te
     return torch.cat([positions[:, :extra], places], dim=1)
 
 
-def adapt_stem(weight: torch.Tensor, bands: int) -> torch.Tensor:
+def adapt_stem(weight: Tensor, bands: int) -> Tensor:
     """Adapt the first convolution to another number of bands.
 
     Band b of the new stem has the weights of band b mod I of the old one. With fewer bands, the
@@ -102,11 +104,11 @@ def adapt_stem(weight: torch.Tensor, bands: int) -> torch.Tensor:
     the same response as before. A single band is the sum of all of them.
 
     Args:
-        weight (torch.Tensor): (out, I, k, k).
+        weight (Tensor): (out, I, k, k).
         bands (int): Number of bands of the result.
 
     Returns:
-        torch.Tensor: (out, bands, k, k).
+        Tensor: (out, bands, k, k).
     """
     old = weight.shape[1]
     source = torch.arange(max(old, bands)) % old
@@ -117,19 +119,7 @@ def adapt_stem(weight: torch.Tensor, bands: int) -> torch.Tensor:
                           weight[:, source] * share.view(-1, 1, 1))
 
 
-def stem_of(module: nn.Module) -> str | None:
-    """Name of the weight of the first convolution."""
-    for name, child in module.named_modules():
-        if isinstance(child, nn.Conv2d):
-            return f'{name}.weight'
-    return None
-
-
-def _same_but_bands(tensor: torch.Tensor, own: torch.Tensor) -> bool:
-    return tensor.shape[0] == own.shape[0] and tensor.shape[2:] == own.shape[2:]
-
-
-def _positions(module, tensor, own):
+def _positions(module: nn.Module, tensor: Tensor, own: Tensor) -> tuple | None:
     if tensor.ndim != 3 or own.ndim != 3 or tensor.shape[2] != own.shape[2]:
         return None
     if tensor.shape[1] - math.isqrt(tensor.shape[1])**2 > MAX_EXTRA_TOKENS:
@@ -140,8 +130,8 @@ def _positions(module, tensor, own):
     # Extra tokens that only the file has are dropped; those that only the model has are kept.
     extra = own.shape[1] - places
     known = resized.shape[1] - places >= extra
-    front = resized[:, :extra] if known else own[:, :extra].to(resized)
-    return 'position embeddings', torch.cat([front, resized[:, -places:]], dim=1)
+    start = resized[:, :extra] if known else own[:, :extra].to(resized)
+    return 'position embeddings', torch.cat([start, resized[:, -places:]], dim=1)
 
 
 def _grid_of(module: nn.Module, length: int) -> tuple[int, int]:

@@ -57,12 +57,6 @@ def load_checkpoint_url(url: str, model_dir: str | None = None, map_location=Non
     The arguments are those of ``torch.hub.load_state_dict_from_url``, which keeps the file
     and downloads it once, but by default executes code in it.
 
-    Args:
-        url (str): Address of the file.
-        model_dir (str, optional): Folder for the file. Defaults to None: torch's own.
-        map_location (str | torch.device | Callable): As in ``torch.load``.
-        progress (bool): Whether a bar is shown. Defaults to True.
-
     Raises:
         OSError: It cannot be downloaded.
         CMIDError: The file is no checkpoint, or code would have to be executed to read it.

@@ -60,22 +60,17 @@ class CMIDPretrained:
             except re.error as error:
                 raise CMIDError(f'allow_missing: {pattern!r} is no regular expression '
                                 f'({error})') from error
-        self.checkpoint = checkpoint
-        self.encoder = encoder
-        self.prefix = prefix
-        self.map_location = map_location
+        self.source = checkpoint, encoder, prefix, map_location or 'cpu'
         self.min_match = min_match
         self.allow_missing = patterns
 
     def __call__(self, module: nn.Module) -> None:
         """Fill ``module``."""
-        file, match = self.match(module)
-        self.fill(module, file, match)
+        self.fill(module, *self.match(module))
 
     def match(self, module: nn.Module) -> tuple[BackboneFile, Match]:
         """Read the file and compare it with ``module``, which is not changed."""
-        file = read_backbone_file(
-            self.checkpoint, self.encoder, self.prefix, self.map_location or 'cpu')
+        file = read_backbone_file(*self.source)
         match = match_backbone(module, file.tensors, self.allow_missing)
         if match.share < self.min_match:
             raise CMIDError(

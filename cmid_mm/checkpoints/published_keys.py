@@ -3,6 +3,7 @@
 Source: the list of keys in tests/golden/checkpoints, from the published files.
 """
 from collections import OrderedDict
+from collections.abc import Sequence
 
 from torch import Tensor
 
@@ -64,8 +65,7 @@ def from_published(key: str) -> str:
 
 def part_from_published(key: str) -> str:
     """The same for a name inside a projector, without its prefix."""
-    return next((ours + key[len(theirs):] for theirs, ours in (*PARTS, *SINGLE_LAYER)
-                 if key.startswith(theirs)), key)
+    return _renamed(key, PARTS + SINGLE_LAYER)
 
 
 def to_published(state: dict[str, Tensor]) -> OrderedDict:
@@ -82,14 +82,12 @@ def to_published(state: dict[str, Tensor]) -> OrderedDict:
     converted = OrderedDict()
     for theirs, ours in PLACES:
         keys = [key for key in state if _covers(ours, key)]
-        single = not any(key.startswith(f'{ours}mlp.') and not key.startswith(f'{ours}mlp.0.')
-                         for key in keys)
+        single = all(key.startswith(f'{ours}mlp.0.') for key in keys
+                     if key.startswith(f'{ours}mlp.'))
+        parts = [pair[::-1] for pair in PARTS + SINGLE_LAYER * single]
         for key in keys:
             rest = key[len(ours):]
-            if 'projector.' in theirs:
-                rest = next((there + rest[len(here):]
-                             for there, here in (*PARTS, *SINGLE_LAYER * single)
-                             if rest.startswith(here)), rest)
+            rest = _renamed(rest, parts) if 'projector.' in theirs else rest
             converted[theirs + rest] = state.pop(key)
     if state:
         raise CMIDError(f'{len(state)} tensors have no place in a published CMID '
@@ -100,6 +98,11 @@ def to_published(state: dict[str, Tensor]) -> OrderedDict:
 def _covers(place: str, key: str) -> bool:
     """Whether an entry of ``PLACES`` is about a key."""
     return key.startswith(place) if place.endswith('.') else key == place
+
+
+def _renamed(key: str, pairs: Sequence) -> str:
+    """Replace the beginning of a key by the first of the pairs (old, new) that fits."""
+    return next((new + key[len(old):] for old, new in pairs if key.startswith(old)), key)
 
 
 def _with_transposed(state: dict[str, Tensor], key: str) -> dict[str, Tensor]:
