@@ -44,12 +44,10 @@ class ImageFolder(CustomDataset):
     mmengine writes it into checkpoints, for users of the weights.
 
     Args:
-        data_root (str): The folder, or a file ``*.lmdb`` that tools/pack_dataset.py has
-            created from it. Defaults to ''.
+        data_root (str): The folder, or a file ``*.lmdb`` of tools/pack_dataset.py.
         data_prefix (str | dict): Sub-folder of ``data_root``. Defaults to ''.
         ann_file (str): Optional list file, relative to ``data_root``: one path per line,
-            relative to ``data_prefix``, with labels followed by an integer. Its order is
-            kept. Defaults to ''.
+            relative to ``data_prefix``, with labels followed by an integer. Its order is kept.
         with_label (bool): Whether images have labels, from folder names or from the
             list. Defaults to False.
         label_level (str): Folder that names the class: 'first', the one directly under the

@@ -178,19 +178,16 @@ class _Items(FolderItems):
     measured: set[int]
 
     def read_item(self, index: int, path: str) -> tuple[ImageRecord, BandSample | None]:
-        kind = []
-
-        def choose(bands: int, alpha: bool) -> Sequence[int]:
-            kind[:] = bands, bool(alpha)
-            return self.choose(bands, alpha)
-
-        raster = read_image(path, choose, self.max_pixels)
+        kinds = []
+        raster = read_image(path, lambda *kind: kinds.append(kind) or self.choose(*kind),
+                            self.max_pixels)
         data, pixels = read_bytes(path, self.max_pixels), raster.pixels
         if pixels.dtype.kind == 'c':
             raise ImageError(f'{path} holds complex numbers: save their magnitude')
         constant, empty = _constant_and_empty(raster, self.value_range)
-        record = ImageRecord(Kind(*kind, str(pixels.dtype)), file_format(data), *pixels.shape[:2],
-                             len(data), blake2b(data, digest_size=16).digest(), constant, empty)
+        record = ImageRecord(Kind(*kinds[0], str(pixels.dtype)), file_format(data),
+                             *pixels.shape[:2], len(data),
+                             blake2b(data, digest_size=16).digest(), constant, empty)
         measure = index in self.measured and not empty
         return record, sample_bands(raster) if measure else None
 
@@ -225,7 +222,6 @@ def _refusal(loader: LoadRSImage, kind: Kind) -> str | None:
         loader.choose_bands(kind.bands, kind.alpha)
     except ValueError as error:
         return str(error)
-    return None
 
 
 def _spread_places(count: int, most: int) -> list[int]:

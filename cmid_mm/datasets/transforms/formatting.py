@@ -38,6 +38,3 @@ class PackViews(BaseTransform):
             view_boxes=torch.from_numpy(results['view_boxes']),
             view_keys=torch.from_numpy(results['view_keys']),
             broken=torch.tensor(results.get('broken', -1)))
-
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}()'

@@ -119,11 +119,6 @@ class LoadRSImage(BaseTransform):
                 scaled[pixels[..., band] == nodata, band] = 0
         return scaled.astype(np.uint8)
 
-    def __repr__(self) -> str:
-        return (f'{type(self).__name__}(bands={self.bands}, '
-                f'band_indices={self.band_indices}, max_pixels={self.max_pixels}, '
-                f'shortest_side={self.shortest_side})')
-
 
 @TRANSFORMS.register_module()
 class LoadRSImagePair(LoadRSImage):

@@ -42,11 +42,7 @@ class LoadMask(_LoadLabels):
     ``results['num_classes']`` is the number of classes, as ``MaskFolder`` writes it.
     255 is ignored, and so is a GeoTIFF's nodata value where it is no class. With
     ``results['reduce_zero_label']``, 0 is ignored and the classes count from 1 in the
-    file.
-
-    Args:
-        max_pixels (int): Masks with more pixels are refused before they are decoded.
-            Defaults to 2**28.
+    file. ``max_pixels`` is that of ``LoadRSImage``.
     """
 
     def convert(self, image: LabelImage, path: str, results: dict) -> np.ndarray:
@@ -80,8 +76,7 @@ class LoadChangeMask(_LoadLabels):
             for example 127. Defaults to 0.
         ignore_value (int, optional): Value in the file of pixels that are ignored in the loss
             and the metrics. Defaults to None.
-        max_pixels (int): Masks with more pixels are refused before they are decoded.
-            Defaults to 2**28.
+        max_pixels (int): As in ``LoadRSImage``. Defaults to 2**28.
     """
 
     def __init__(self, threshold: int = 0, ignore_value: int | None = None,
@@ -99,7 +94,3 @@ class LoadChangeMask(_LoadLabels):
         if self.ignore_value is not None:
             changed[image.labels == self.ignore_value] = IGNORED
         return changed
-
-    def __repr__(self) -> str:
-        return (f'{type(self).__name__}(threshold={self.threshold}, '
-                f'ignore_value={self.ignore_value})')

@@ -106,11 +106,6 @@ class CMIDTwoViews(BaseTransform):
             w = max(1, round(height * high))
         return Crop((height - h) // 2, (width - w) // 2, h, w, flip)
 
-    def __repr__(self) -> str:
-        return (f'{type(self).__name__}(size={self.size}, area={self.area}, '
-                f'ratio={self.ratio}, flip_prob={self.flip_prob}, '
-                f'locations={self.locations!r})')
-
 
 def view_box(crop: Crop, height: int, width: int, locations: str) -> tuple:
     """Row of ``view_boxes`` for a crop of a ``height`` x ``width`` image, all in pixels.
