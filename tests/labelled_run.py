@@ -20,15 +20,35 @@ def write_classes(folder, number=15):
                         cv2.resize(coarse.astype(np.uint8), (80, 72)))
 
 
+def write_places(folder, number=12):
+    """Halves of two textures with their masks; some pixels are not labelled."""
+    draw = np.random.default_rng(1)
+    for part in ('images', 'masks'):
+        (folder / part).mkdir(parents=True)
+    for i in range(number):
+        image = draw.integers(0, 256, (90, 100, 3)).astype(np.uint8)
+        image[:, :50] = cv2.blur(image[:, :50], (9, 9))
+        mask = np.zeros((90, 100), np.uint8)
+        mask[:, 50:] = 1
+        mask[:4] = 255
+        cv2.imwrite(str(folder / 'images' / f'{i:02}.png'), image)
+        cv2.imwrite(str(folder / 'masks' / f'{i:02}.png'), mask)
+
+
 def labelled_config(folder, work_dir='run', options=None):
-    """As ``tiny_config``, with three classes in ``folder / 'labelled'``."""
+    """As ``tiny_config``, with three classes in ``folder / 'labelled'``, masks in 'places'."""
     if not (folder / 'labelled').exists():
         write_classes(folder / 'labelled')
+        write_places(folder / 'places')
     cfg = tiny_config(folder, work_dir, options)
     whole = Config.fromfile(CONFIGS / 'cmid' / 'cmid_resnet18_toy.py')
     cfg.test_dataloader = whole.test_dataloader
     cfg.test_evaluator = whole.test_evaluator
     cfg.test_cfg = dict()
+    cfg.place_folder.update(
+        data_root=str(folder / 'places'), metainfo=dict(classes=('smooth', 'rough')))
+    # another size than that of the scenes
+    cfg.place_folder.pipeline[2].scale = (96, 96)
     cfg.test_dataloader.update(num_workers=0, persistent_workers=False)
     for part in cfg.test_dataloader.dataset.datasets:
         part.update(data_root=str(folder / 'labelled'))

@@ -101,7 +101,7 @@ def dense_features(inferencer, paths, stage=None):
     if stage is None:
         result = inferencer(paths, batch_size=4, dense=True)
     else:
-        from cmid_mm.visualization.stages import stage_maps
+        from cmid_mm.models.selfsup.stage_maps import stage_maps
         with stage_maps(inferencer.model, stage) as found:
             result = inferencer(paths, batch_size=4, dense=True)
         result['maps'] = [one.float().cpu().numpy() for maps in found for one in maps]

@@ -25,7 +25,9 @@ def parse_args(arguments=None):
     """Command line; ``arguments`` stands in for ``sys.argv[1:]``."""
     parser = argparse.ArgumentParser(description='Test a checkpoint.')
     parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file or URL')
+    parser.add_argument('checkpoint', nargs='?',
+                        help='checkpoint file or URL; without it, --probes tests the untrained '
+                        'network, with batch-norm statistics of the images')
     parser.add_argument('--out', metavar='FILE', help='write the results to this file')
     parser.add_argument(
         '--out-item',
@@ -42,9 +44,11 @@ def parse_args(arguments=None):
     parser.add_argument(
         '--probes',
         action='store_true',
-        help='k-NN and linear probe of student and teacher (CMID)')
+        help='k-NN and linear probes of student and teacher (CMID)')
     add_common_options(parser)
     args = parser.parse_args(arguments)
+    if args.checkpoint is None and not args.probes:
+        parser.error('the checkpoint is missing; only --probes can do without')
     if args.out_item and not args.out:
         parser.error('--out-item needs --out')
     formats = OUTPUT_FORMATS[args.out_item or 'pred']
@@ -71,16 +75,29 @@ def merge_args(cfg, args):
 
 
 def use_probes(cfg):
-    """What ProbeHook asks while it trains, in place of the config's evaluator.
-
-    Raises:
-        UserError: The config has no probes.
-    """
-    if cfg.get('probe_evaluator') is None:
-        raise UserError('--probes needs probe_evaluator in the config; the pre-training '
-                        'configs in configs/cmid have it')
+    """Images and metrics of ProbeHook in place of the config's."""
+    import cmid_mm  # noqa: F401
+    from cmid_mm.evaluation.probes import probe_parts
     cfg.model.feature_of = 'both'
-    cfg.test_evaluator = cfg.probe_evaluator
+    cfg.test_dataloader, cfg.test_evaluator = probe_parts(cfg)
+
+
+def test_untrained(runner):
+    """Metrics of the network before any training, a row that comparisons need."""
+    from mmengine.dist import broadcast
+    from mmpretrain.utils import get_ori_model
+
+    from cmid_mm.engine.hooks import MeasureStatisticsHook
+    from cmid_mm.evaluation.batch_norm import calibrated_batch_norm
+    model = get_ori_model(runner.model)
+    model.init_weights()
+    for value in model.state_dict().values():
+        broadcast(value)
+    for hook in runner.hooks:
+        if isinstance(hook, MeasureStatisticsHook):
+            hook.before_train(runner)
+    with calibrated_batch_norm(model, runner.test_dataloader.dataset):
+        return runner.test()
 
 
 def show_predictions(cfg, args):
@@ -152,7 +169,7 @@ def main():
         Path(args.out).parent.mkdir(parents=True, exist_ok=True)
     if args.out and args.out_item != 'metrics':
         runner.test_evaluator.metrics.append(DumpResults(args.out))
-    metrics = runner.test()
+    metrics = runner.test() if args.checkpoint else test_untrained(runner)
     if args.out and args.out_item == 'metrics' and rank() == 0:
         dump(metrics, args.out)
 

@@ -1,5 +1,6 @@
 """Folders of images and masks, of one date or two."""
 import os
+from colorsys import hsv_to_rgb
 
 from mmengine.dataset import BaseDataset
 from mmpretrain.registry import DATASETS
@@ -26,7 +27,8 @@ class MaskFolder(BaseDataset):
         ann_file (str): Optional list relative to ``data_root``: one name per line, relative
             to the sub-folders, with or without its ending. Without it, every image of
             ``img_path`` is used. Defaults to ''.
-        metainfo (dict): ``classes``, and ``palette`` with a colour (R, G, B) for each.
+        metainfo (dict): ``classes``, and optionally ``palette`` with a colour (R, G, B) for
+            each; without it, the hues are evenly spaced.
         reduce_zero_label (bool): Whether 0 in the masks is ignored and the classes count
             from 1. Defaults to False.
         **kwargs: Passed to mmengine's ``BaseDataset``: ``pipeline``, ``indices``, ...
@@ -41,12 +43,13 @@ class MaskFolder(BaseDataset):
                  data_prefix: dict = dict(img_path='images', seg_map_path='masks'),
                  ann_file: str = '', metainfo: dict | None = None,
                  reduce_zero_label: bool = False, **kwargs) -> None:
-        classes, palette = ((metainfo or {}).get(key) or () for key in ('classes', 'palette'))
+        classes = (metainfo or {}).get('classes') or ()
+        palette = (metainfo or {}).get('palette') or _even_hues(len(classes))
         if not classes or len(classes) != len(palette):
             raise CMIDError(f'{len(classes)} classes and {len(palette)} colours: metainfo '
-                            'needs classes=(...) and as many colours in palette=[...]')
+                            'needs classes=(...); palette=[...] may be absent')
         self.reduce_zero_label = reduce_zero_label
-        metainfo = dict(metainfo, reduce_zero_label=reduce_zero_label)
+        metainfo = dict(metainfo, palette=palette, reduce_zero_label=reduce_zero_label)
         super().__init__(ann_file=ann_file, metainfo=metainfo, data_root=data_root,
                          data_prefix=dict(data_prefix), **kwargs)
 
@@ -69,6 +72,11 @@ class MaskFolder(BaseDataset):
         return [dict(zip(paths, found), num_classes=len(self.metainfo['classes']),
                      reduce_zero_label=self.reduce_zero_label, label_map=None, seg_fields=[])
                 for found in zip(*paths.values())]
+
+
+def _even_hues(count: int) -> list[tuple]:
+    return [tuple(round(255 * part) for part in hsv_to_rgb(number / count, 0.7, 0.9))
+            for number in range(count)]
 
 
 def _by_name(folder: str) -> dict[str, str]:

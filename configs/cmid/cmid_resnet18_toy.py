@@ -42,6 +42,12 @@ labelled_folder = dict(
 test_dataloader = dict(
     num_workers=2,
     dataset=dict(datasets=[dict(labelled_folder, split=split) for split in ('gallery', 'query')]))
+place_folder = dict(pipeline=[
+    dict(type='LoadRSImage', bands=3),
+    dict(type='LoadMask'),
+    dict(type='Resize', scale=(256, 256)),
+    dict(type='PackInputs', algorithm_keys=('gt_seg_map', ), meta_keys=('img_path', )),
+])
 
 # a short training: the teacher follows faster, and the rate belongs to the batch of 64
 train_cfg = dict(max_epochs=20)

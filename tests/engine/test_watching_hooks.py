@@ -16,13 +16,16 @@ from tiny_run import assert_same_run
 
 from cmid_mm.checkpoints.files import load_checkpoint_file
 from cmid_mm.engine.hooks import PicturesHook, ProbeHook, ProgressHook
+from cmid_mm.engine.hooks.probe_hook import PROBES_FILE, read_probes
+from cmid_mm.evaluation.probes import probe_parts
 
 OFF = {'default_hooks.pictures.interval': 0, 'default_hooks.logger.interval': 3,
        # large, so that the encoders move
        'optim_wrapper.optimizer.lr': 0.05}
-WATCHED = OFF | {'default_hooks.probe.interval': 1, 'default_hooks.pictures.interval': 2}
-PROBES = [f'{encoder}_{probe}/top1' for encoder in ('student', 'teacher')
-          for probe in ('knn', 'linear')]
+WATCHED = OFF | {'default_hooks.probe.interval': 1, 'default_hooks.probe.before': True,
+                 'default_hooks.pictures.interval': 2}
+PROBES = [f'{encoder}_{probe}' for encoder in ('student', 'teacher')
+          for probe in ('knn/top1', 'linear/top1', 'places/accuracy', 'places/miou')]
 
 
 class LastBatch(Hook):
@@ -71,7 +74,7 @@ def test_watching_changes_nothing(folder, watched):
     row, = lines(folder, 'resumed', PROBES[0])
     assert row['step'] == 2
     for name in PROBES:
-        assert row[name] == lines(folder, 'watched', name)[1][name]
+        assert row[name] == lines(folder, 'watched', name)[2][name]
     # device hours include those before the resume
     first = checkpoint(folder, 'watched', 1)['message_hub']['runtime_info']['device_seconds']
     assert lines(folder, 'resumed', 'train/device_hours')[0]['train/device_hours'] > first / 3600
@@ -79,22 +82,44 @@ def test_watching_changes_nothing(folder, watched):
 
 def test_the_probe_equals_a_test_of_the_checkpoint(folder, watched):
     rows = lines(folder, 'watched', PROBES[0])
-    assert [row['step'] for row in rows] == [1, 2]
+    assert [row['step'] for row in rows] == [0, 1, 2]
     runner = labelled_runner(
         folder, 'tested', load_from=str(folder / 'watched' / 'epoch_2.pth'))
     for encoder in ('student', 'teacher'):
         runner.model.feature_of = encoder
         tested = runner.test()
-        assert tested['knn/top1'] == rows[1][f'{encoder}_knn/top1']
+        assert tested['knn/top1'] == rows[2][f'{encoder}_knn/top1']
         # neither chance nor perfect, so that a mistake could show
         assert 20 < tested['knn/top1'] < 100
     # model and config are as they were
     assert watched.model.training and watched.model.feature_of == 'student'
     assert all(module.training for module in watched.model.teacher.modules())
-    before = watched.cfg.test_dataloader.to_dict()
-    loader = ProbeHook(1, str(folder)).loader_config(watched.cfg)
-    assert {part.data_root for part in loader.dataset.datasets} == {str(folder)}
-    assert watched.cfg.test_dataloader.to_dict() == before
+    before = watched.cfg.to_dict()
+    loader, evaluator = probe_parts(watched.cfg, 'elsewhere')
+    roots = [part.data_root for part in loader.dataset.datasets]
+    assert roots == ['elsewhere', 'elsewhere', str(folder / 'places')]
+    assert watched.cfg.to_dict() == before
+    watched.cfg.place_folder.data_root = ''
+    without = probe_parts(watched.cfg, 'elsewhere')
+    assert len(without[1]) == len(evaluator) - 2 and len(without[0].dataset.datasets) == 2
+
+
+def test_the_file_of_probes_holds_those_of_the_log(folder, watched):
+    entries = read_probes(folder / 'watched' / PROBES_FILE)
+    assert [(entry['epoch'], entry['iter'], entry['samples']) for entry in entries] == [
+        (0, 0, 0), (1, 4, 16), (2, 8, 32)]
+    for entry, row in zip(entries, lines(folder, 'watched', PROBES[0])):
+        assert entry['metrics'] == {name: row[name] for name in entry['metrics']}
+        assert set(PROBES) <= set(entry['metrics'])
+    resumed = read_probes(folder / 'resumed' / PROBES_FILE)
+    assert resumed == entries[2:]
+
+
+def test_the_untrained_network_has_statistics_of_the_images(folder, watched):
+    """Its student and teacher are equal, and probed as a copy of the weights would be."""
+    first = read_probes(folder / 'watched' / PROBES_FILE)[0]['metrics']
+    for name in PROBES:
+        assert first[name] == first[name.replace('teacher', 'student')]
 
 
 def test_pictures_are_those_of_the_last_batch(folder, watched):
@@ -226,7 +251,7 @@ def test_what_cannot_be_probed_ends_the_run_before_it_starts(folder, tmp_path):
             ProbeHook(1, str(tmp_path / place)).before_train(runner)
     for part in ('probe_evaluator', 'test_dataloader'):
         runner.cfg[part] = None
-        with pytest.raises(ValueError, match=f'needs {part} in the config'):
+        with pytest.raises(ValueError, match=f'need {part} in the config'):
             ProbeHook(1).before_train(runner)
     ProbeHook(0).before_train(runner)
     assert runner.val_loop is None

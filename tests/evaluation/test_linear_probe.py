@@ -5,6 +5,8 @@ from mmpretrain.registry import METRICS
 
 from cmid_mm.evaluation.metrics.linear_probe import (
     LinearProbe,
+    check_l2,
+    choose_l2,
     fit_logistic,
     rotate_to_principal_axes,
     standardise,
@@ -90,14 +92,14 @@ def test_the_penalty_is_chosen_on_a_part_of_the_gallery(kind, best):
         gallery = torch.randn(200, 1, generator=generator)
         gallery = torch.cat([gallery, gallery + 0.05 * signs], 1)
     gallery, _ = standardise(gallery, gallery)
-    probe, held_out, right = LinearProbe(l2=(1e-4, 0.1, 10)), torch.arange(200) % 5 == 0, {}
-    for l2 in probe.l2:
+    strengths, held_out, right = check_l2((1e-4, 0.1, 10)), torch.arange(200) % 5 == 0, {}
+    for l2 in strengths:
         weight, bias = fit_logistic(gallery[~held_out], labels[~held_out], l2)
         found = (gallery[held_out] @ weight + bias).argmax(1)
         right[l2] = int((found == labels[held_out]).sum())
     assert list(right) == [10, 0.1, 1e-4]
-    assert max(right, key=right.get) == probe.choose(gallery, labels) == best
-    assert LinearProbe(l2=(0.5, )).choose(gallery, labels) == 0.5
+    assert max(right, key=right.get) == choose_l2(gallery, labels, strengths, held_out) == best
+    assert choose_l2(gallery, labels, [0.5], held_out) == 0.5
 
 
 def test_principal_axes_are_a_rotation():

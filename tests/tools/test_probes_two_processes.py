@@ -5,6 +5,8 @@ import pytest
 from labelled_run import labelled_config
 from processes import run_tool
 
+from cmid_mm.utils.errors import CMIDError
+
 
 @pytest.fixture
 def config(tmp_path):
@@ -17,7 +19,7 @@ def config(tmp_path):
     return str(tmp_path / 'tiny.py')
 
 
-def test_the_probe_of_two_processes_is_the_test_of_one(config, tmp_path, tester, launch, errors):
+def test_the_probe_of_two_processes_is_the_test_of_one(config, tmp_path, tester, launch):
     run = tmp_path / 'run'
     run_tool('train.py', config, '--work-dir', run, '--cfg-options',
              'default_hooks.probe.interval=1', 'train_dataloader.batch_size=2')
@@ -33,10 +35,26 @@ def test_the_probe_of_two_processes_is_the_test_of_one(config, tmp_path, tester,
     cfg = launch.load_config(args)
     tester.merge_args(cfg, args)
     tested = launch.build_runner(cfg).test()
-    names = [name for name in tested if '/top' in name]
-    assert len(names) == 4
+    names = [name for name in tested if '/' in name]
+    assert len(names) == 8
     for name in names:
         assert probed[name] == pytest.approx(tested[name], abs=1e-6), name
     cfg.probe_evaluator = None
-    with pytest.raises(errors.UserError, match='--probes needs probe_evaluator'):
+    with pytest.raises(CMIDError, match='probes need probe_evaluator'):
         tester.merge_args(cfg, args)
+
+
+def test_the_untrained_network_is_tested_as_a_training_probes_it(config, tmp_path, tester, launch):
+    args = tester.parse_args([config, '--probes', '--work-dir', str(tmp_path / 'untrained')])
+    cfg = launch.load_config(args)
+    tester.merge_args(cfg, args)
+    runner = launch.build_runner(cfg)
+    tested = tester.test_untrained(runner)
+    names = [name for name in tested if name.startswith('student_') and '/' in name]
+    assert len(names) == 4
+    for name in names:
+        # a random student and its copy, both with the statistics of the data set
+        assert tested[name] == tested[name.replace('student', 'teacher')]
+    assert not runner.model.data_preprocessor.mean.isnan().any()
+    with pytest.raises(SystemExit):
+        tester.parse_args([config])

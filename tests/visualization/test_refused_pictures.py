@@ -6,10 +6,10 @@ from mmengine.config import Config
 from mmpretrain.registry import MODELS
 
 from cmid_mm.apis.images import reading_steps
+from cmid_mm.models.selfsup.stage_maps import stage_maps
 from cmid_mm.visualization.attention import attention_maps
 from cmid_mm.visualization.embedding import embed
 from cmid_mm.visualization.feature_pca import pca_colours
-from cmid_mm.visualization.stages import stage_maps
 
 RESNET = dict(type='ResNet', depth=18)
 VIT = dict(type='VisionTransformer', img_size=32, patch_size=8, out_type='featmap',

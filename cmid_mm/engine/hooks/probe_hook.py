@@ -1,21 +1,30 @@
 """Accuracy of frozen features while the backbone trains."""
-import copy
+import json
+import os
+from pathlib import Path
 
+from mmengine.dist import get_world_size, master_only
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 
+from cmid_mm.checkpoints.files import atomic_write
+from cmid_mm.evaluation.batch_norm import calibrated_batch_norm
+from cmid_mm.evaluation.probes import probe_parts
 from cmid_mm.utils.errors import CMIDError
+
+PROBES_FILE = 'probes.json'
 
 
 @HOOKS.register_module()
 class ProbeHook(Hook):
-    """Probes student and teacher on a labelled folder, every few epochs and after the last.
+    """Probes student and teacher on labelled images, every few epochs and after the last.
 
-    Adds a validation loop to the training: that of ``tools/test.py --probes``, with the
-    config's ``test_dataloader`` and ``probe_evaluator``. mmengine runs it after the epoch's
-    checkpoint was saved, on all processes, each with its share of the images, and the
-    accuracies are sent to log and ``visualizer`` as those of any validation.
+    Adds a validation loop to the training: that of ``tools/test.py --probes``, with images
+    and metrics of ``probe_parts``. mmengine runs it after the epoch's checkpoint was saved,
+    on all processes, each with its share of the images, and the accuracies are sent to log
+    and ``visualizer`` as those of any validation. ``probes.json`` in the work dir holds them
+    all: a list of ``epoch``, ``iter``, ``samples`` (images trained on) and ``metrics``.
 
     The training is the same without it: evaluation mode draws no random number and changes no
     state that a later step depends on.
@@ -24,6 +33,8 @@ class ProbeHook(Hook):
         interval (int): Epochs between two probes; 0 disables them. Defaults to 0.
         data_root (str, optional): Folder whose sub-folders are the classes, in place of
             that of ``test_dataloader``. Defaults to None.
+        before (bool): Whether the untrained network is probed too, with batch-norm statistics
+            of the images of the probe (see ``calibrated_batch_norm``). Defaults to False.
 
     Raises:
         CMIDError: ``interval`` is negative. Before training: the config lacks a part or has a
@@ -33,21 +44,28 @@ class ProbeHook(Hook):
     # the folder is checked before any slow step
     priority = 'HIGH'
 
-    def __init__(self, interval: int = 0, data_root: str | None = None):
+    def __init__(self, interval: int = 0, data_root: str | None = None, before: bool = False):
         if interval < 0:
             raise CMIDError(f'interval of ProbeHook is a number of epochs, not {interval}')
         self.interval = interval
         self.data_root = data_root
+        self.before = before
         self.feature_of = None
 
     def before_train(self, runner) -> None:
         if not self.interval:
             return
-        self.check(runner)
+        loader, evaluator = probe_parts(runner.cfg, self.data_root)
+        if runner.val_loop is not None:
+            raise CMIDError('default_hooks.probe replaces the validation, but the '
+                            'config has val_dataloader: set default_hooks.probe.interval=0, or '
+                            'remove val_dataloader, val_evaluator and val_cfg')
+        # between two probes workers would only take memory
+        loader.update(persistent_workers=False)
         loop = runner.build_val_loop(dict(
             type='ValLoop',
-            dataloader=self.loader_config(runner.cfg),
-            evaluator=runner.cfg.probe_evaluator,
+            dataloader=loader,
+            evaluator=evaluator,
             fp16=(runner.cfg.get('test_cfg') or {}).get('fp16', False)))
         classes = loop.dataloader.dataset.metainfo.get('classes') or ()
         if len(classes) < 2:
@@ -60,35 +78,41 @@ class ProbeHook(Hook):
         runner.train_loop.dynamic_milestones = [0]
         runner.train_loop.dynamic_intervals = [self.interval]
 
-    def check(self, runner) -> None:
-        """Raise CMIDError where the config has a validation of its own, or lacks a part."""
-        for part in ('test_dataloader', 'probe_evaluator'):
-            if runner.cfg.get(part) is None:
-                raise CMIDError(f'default_hooks.probe needs {part} in the config: take it from '
-                                 'configs/_base_/datasets/image_folder_224.py, or set '
-                                 'default_hooks.probe.interval=0')
-        if runner.val_loop is not None:
-            raise CMIDError('default_hooks.probe replaces the validation, but the '
-                             'config has val_dataloader: set default_hooks.probe.interval=0, or '
-                             'remove val_dataloader, val_evaluator and val_cfg')
-
-    def loader_config(self, cfg) -> dict:
-        """The config's ``test_dataloader``, on the folder of the probe."""
-        # a copy, because the config of the run must not change
-        loader = copy.deepcopy(cfg.test_dataloader)
-        # between two probes workers would only take memory
-        loader.update(persistent_workers=False)
-        if self.data_root is not None:
-            for part in loader.dataset.get('datasets', [loader.dataset]):
-                part.data_root = self.data_root
-        return loader
+    def before_train_epoch(self, runner) -> None:
+        # not before_train, where the statistics of the images may not be measured yet
+        if self.interval and self.before and runner.iter == 0:
+            model = get_ori_model(runner.model)
+            with calibrated_batch_norm(model, runner.val_loop.dataloader.dataset):
+                runner.val_loop.run()
+            runner.model.train()
 
     def before_val(self, runner) -> None:
         if self.interval:
             model = get_ori_model(runner.model)
             self.feature_of, model.feature_of = model.feature_of, 'both'
 
+    def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
+        if self.interval:
+            self.record(runner, metrics)
+
+    @master_only
+    def record(self, runner, metrics: dict) -> None:
+        """Add a probe to ``probes.json``, in place of later ones of an interrupted run."""
+        path = Path(runner.work_dir) / PROBES_FILE
+        entries = read_probes(path)
+        batch = runner.train_dataloader.batch_size * get_world_size()
+        entry = dict(epoch=runner.epoch, iter=runner.iter, samples=runner.iter * batch,
+                     metrics={name: float(value) for name, value in metrics.items()})
+        entries = [old for old in entries if old['iter'] < runner.iter] + [entry]
+        with atomic_write(path) as file:
+            Path(file).write_text(json.dumps(entries, indent=1) + '\n')
+
     def after_val(self, runner) -> None:
         if self.interval:
             get_ori_model(runner.model).feature_of = self.feature_of
             runner.model.train()
+
+
+def read_probes(path: str | Path) -> list[dict]:
+    """Entries of a ``probes.json``, none where it does not exist; see ``ProbeHook``."""
+    return json.loads(Path(path).read_text()) if os.path.isfile(path) else []

@@ -13,7 +13,8 @@ class FeatureProbe(BaseMetric):
     """Accuracy on the queries of a classifier that was fitted to the gallery.
 
     Samples have ``split``, ``'gallery'`` or ``'query'`` (see ``ImageFolder``), a feature and
-    ``gt_label``.
+    ``gt_label``. Samples without a label are passed over, so that images for ``PlaceProbe``
+    can be in the same data set.
 
     Args:
         topk (Sequence[int]): Accuracies to report. A number that is not below the number of
@@ -40,6 +41,10 @@ class FeatureProbe(BaseMetric):
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:
         """Store feature, label and split of every sample."""
         for sample in data_samples:
+            if 'gt_label' not in sample:
+                # one result per sample, because processes interleave theirs
+                self.results.append(None)
+                continue
             if self.feature not in sample:
                 raise CMIDError(
                     f'{type(self).__name__} finds no {self.feature!r} in the samples: '
@@ -54,6 +59,7 @@ class FeatureProbe(BaseMetric):
 
     def compute_metrics(self, results: list) -> dict:
         """Accuracies in percent, as ``top1`` and so on."""
+        results = [result for result in results if result is not None]
         query = torch.tensor([result['query'] for result in results])
         if not query.any() or query.all():
             raise CMIDError(

@@ -40,35 +40,65 @@ class LinearProbe(FeatureProbe):
 
     def __init__(self, l2: Sequence[float] = (1., 0.1, 0.01, 0.001), **kwargs):
         super().__init__(**kwargs)
-        if not l2 or min(l2) <= 0:
-            raise CMIDError(f'l2 needs at least one number, all positive, not {l2}')
-        # from strong to weak, so that each fit starts near its solution
-        self.l2 = sorted(l2, reverse=True)
+        self.l2 = check_l2(l2)
 
     def rank(self, gallery: Tensor, labels: Tensor, queries: Tensor) -> Tensor:
         """Fit the gallery and order the classes of the queries by their scores."""
-        device = get_device()
-        gallery, queries = rotate_to_principal_axes(
-            *standardise(gallery.to(device), queries.to(device)))
-        labels = labels.to(device)
-        weight, bias = fit_logistic(gallery, labels, self.choose(gallery, labels))
-        scores = queries @ weight + bias
-        return scores.argsort(dim=1, descending=True, stable=True).cpu()
+        held_out = torch.arange(len(gallery)) % _HELD_OUT_EVERY == 0
+        scores = fit_probe(gallery, labels, queries, self.l2, held_out, get_device())
+        return scores.argsort(dim=1, descending=True, stable=True)
 
-    def choose(self, gallery: Tensor, labels: Tensor) -> float:
-        """The L2 weight of the best accuracy on a held-out part of the standardised gallery."""
-        held_out = torch.arange(len(gallery), device=gallery.device) % _HELD_OUT_EVERY == 0
-        if len(self.l2) == 1 or held_out.all():
-            return self.l2[0]
-        best, most, start = self.l2[0], -1, None
-        for l2 in self.l2:
-            start = fit_logistic(gallery[~held_out], labels[~held_out], l2,
-                                 int(labels.max()) + 1, start)
-            found = (gallery[held_out] @ start[0] + start[1]).argmax(1)
-            right = int((found == labels[held_out]).sum())
-            if right > most:
-                best, most = l2, right
-        return best
+
+def check_l2(l2: Sequence[float]) -> list[float]:
+    """Weights of the penalty from strong to weak, so that each fit starts near its solution.
+
+    Raises:
+        CMIDError: There is none, or one is not positive.
+    """
+    if not l2 or min(l2) <= 0:
+        raise CMIDError(f'l2 needs at least one number, all positive, not {l2}')
+    return sorted(l2, reverse=True)
+
+
+def fit_probe(gallery: Tensor,
+              labels: Tensor,
+              queries: Tensor,
+              l2: Sequence[float],
+              held_out: Tensor,
+              device: str = 'cpu') -> Tensor:
+    """Scores of the queries by a layer that is fitted to the gallery; see ``LinearProbe``.
+
+    Args:
+        gallery (Tensor): (N, D) features.
+        labels (Tensor): (N,) int64.
+        queries (Tensor): (M, D) features.
+        l2 (Sequence[float]): Weights of the penalty to choose from, from strong to weak.
+        held_out (Tensor): (N,) bool, the part of the gallery on which the choice is made.
+        device (str): Device of the fit.
+
+    Returns:
+        Tensor: (M, C) float32 on the CPU.
+    """
+    gallery, queries = rotate_to_principal_axes(
+        *standardise(gallery.to(device), queries.to(device)))
+    labels, held_out = labels.to(device), held_out.to(device)
+    weight, bias = fit_logistic(gallery, labels, choose_l2(gallery, labels, l2, held_out))
+    return (queries @ weight + bias).cpu()
+
+
+def choose_l2(gallery: Tensor, labels: Tensor, l2: Sequence[float], held_out: Tensor) -> float:
+    """The weight of the penalty with the best accuracy on the held-out part of a gallery."""
+    if len(l2) == 1 or held_out.all():
+        return l2[0]
+    best, most, start = l2[0], -1, None
+    for value in l2:
+        start = fit_logistic(gallery[~held_out], labels[~held_out], value,
+                             int(labels.max()) + 1, start)
+        found = (gallery[held_out] @ start[0] + start[1]).argmax(1)
+        right = int((found == labels[held_out]).sum())
+        if right > most:
+            best, most = value, right
+    return best
 
 
 def standardise(gallery: Tensor, queries: Tensor) -> tuple[Tensor, Tensor]:

@@ -102,8 +102,9 @@ class CMIDDataPreprocessor(BaseDataPreprocessor):
             training (bool): Whether the data are those of training.
 
         Returns:
-            dict: inputs and data_samples. In training inputs is a dict of lists over the
-            views: images and masked_images, (B, C, S, S) float32; masks, (B, S, S) bool,
+            dict: inputs and data_samples. Images of a test that differ in size become a list
+            of (1, C, H, W). In training inputs is a dict of lists over the views: images and
+            masked_images, (B, C, S, S) float32; masks, (B, S, S) bool,
             true = masked; boxes, (B, 5) float32.
         """
         data = self.cast_data({key: data[key] for key in data if key != 'broken'})
@@ -111,7 +112,11 @@ class CMIDDataPreprocessor(BaseDataPreprocessor):
             if training:
                 return dict(inputs=self.prepare_views(**data), data_samples=None)
             inputs = data['inputs']
-            inputs = torch.stack(inputs) if isinstance(inputs, (list, tuple)) else inputs
+            if isinstance(inputs, (list, tuple)):
+                if len({image.shape for image in inputs}) > 1:
+                    inputs = [self.normalize(image[None]) for image in inputs]
+                    return dict(inputs=inputs, data_samples=data.get('data_samples'))
+                inputs = torch.stack(inputs)
             return dict(
                 inputs=self.normalize(inputs), data_samples=data.get('data_samples'))
 

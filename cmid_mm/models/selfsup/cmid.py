@@ -14,6 +14,7 @@ from ..preprocessing.mask_token import masking
 from .backbone_probe import probe_backbone
 from .cell_matching import location_grid, match_cells, take_cells
 from .encoder_settings import choose_joint_views, choose_memory_format, log_settings
+from .stage_maps import require_stage, stage_maps
 from .window_attention import use_fused_attention
 
 
@@ -48,6 +49,8 @@ class CMID(BaseSelfSupervisor):
             is added; detected where None.
         feature_of (str): Whose features are extracted and predicted: ``'student'``,
             ``'teacher'``, or ``'both'``, see ``predict``. Defaults to 'student'.
+        place_stage (int, optional): Stage, from 1 on, whose maps ``predict`` gives in addition
+            to the last ones. Defaults to None.
         joint_views (bool | str): Both views pass the backbone as one batch. ``'auto'`` does so
             where it changes no result: without batch norm, whose statistics would be those of
             both views. Defaults to 'auto'.
@@ -80,6 +83,7 @@ class CMID(BaseSelfSupervisor):
                  mask_mode: str = 'add',
                  mask_stem: str | None = None,
                  feature_of: str = 'student',
+                 place_stage: int | None = None,
                  joint_views: bool | str = 'auto',
                  channels_last: bool | str = 'auto',
                  fused_attention: bool = True,
@@ -95,6 +99,10 @@ class CMID(BaseSelfSupervisor):
         self.num_matches = num_matches
         self.mask_mode = mask_mode
         self.feature_of = feature_of
+        self.place_stage = place_stage
+        if place_stage is not None:
+            # an unknown stage is an error now and not at the first probe
+            require_stage(self.backbone, place_stage)
         self.last_outputs = {}
 
         bands = self.data_preprocessor.bands
@@ -165,21 +173,58 @@ class CMID(BaseSelfSupervisor):
         teacher = (encoder or self.feature_of) == 'teacher'
         return (self.teacher['backbone'] if teacher else self.backbone)(inputs)
 
-    def predict(self, inputs: Tensor, data_samples: list[DataSample]) -> list[DataSample]:
+    def predict(self, inputs: Tensor | list, data_samples: list[DataSample]) -> list[DataSample]:
         """Set ``feature``, (C,) float32, the spatial mean of the last map, of each sample.
 
         With ``feature_of='both'`` that is the student's, and ``student_feature`` and
-        ``teacher_feature`` are set too.
+        ``teacher_feature`` are set too. Samples with a mask (``gt_seg_map``) get ``map``,
+        (C, h, w) float32, or ``student_map`` and ``teacher_map``, and those of
+        ``place_stage`` in the same way as ``stage_map``.
+
+        Args:
+            inputs (Tensor | list[Tensor]): (B, C, H, W) normalised images, or (1, C, H, W)
+                each where they differ in size.
+            data_samples (list[DataSample]): B samples.
         """
-        fields = {self.feature_of: ('feature', )}
+        if isinstance(inputs, list):
+            return [self.predict(image, [sample])[0]
+                    for image, sample in zip(inputs, data_samples)]
+        fields = {self.feature_of: ('', )}
         if self.feature_of == 'both':
-            fields = dict(student=('feature', 'student_feature'), teacher=('teacher_feature', ))
-        for encoder, names in fields.items():
-            features = self.extract_feat(inputs, encoder)[-1].mean((2, 3)).float()
-            for sample, feature in zip(data_samples, features):
-                for name in names:
-                    sample.set_field(feature, name, dtype=Tensor)
+            fields = dict(student=('', 'student_'), teacher=('teacher_', ))
+        for encoder, prefixes in fields.items():
+            maps = self.place_maps(inputs, encoder)
+            features = maps['map'].mean((2, 3)).float()
+            for number, sample in enumerate(data_samples):
+                for prefix in prefixes:
+                    sample.set_field(features[number], f'{prefix}feature', dtype=Tensor)
+                    if 'gt_seg_map' in sample:
+                        for name, values in maps.items():
+                            sample.set_field(
+                                values[number].float(), f'{prefix}{name}', dtype=Tensor)
         return data_samples
+
+    def place_maps(self, inputs: Tensor, encoder: str) -> dict[str, Tensor]:
+        """``map``, the last one, and ``stage_map`` of ``place_stage`` where it is set.
+
+        Args:
+            inputs (Tensor): (B, C, H, W), normalised.
+            encoder (str): ``'student'`` or ``'teacher'``.
+
+        Returns:
+            dict[str, Tensor]: (B, channels, h, w) each.
+        """
+        if self.place_stage is None:
+            return dict(map=self.extract_feat(inputs, encoder)[-1])
+        backbone = self.backbone if encoder == 'student' else self.teacher['backbone']
+        with stage_maps(backbone, self.place_stage) as found:
+            last = self.extract_feat(inputs, encoder)[-1]
+        return dict(map=last, stage_map=found[0])
+
+    def image_groups(self, batch: dict) -> list[Tensor]:
+        """Normalised images of a collated test batch: (B, C, H, W) each, one size an entry."""
+        inputs = self.data_preprocessor(batch, False)['inputs']
+        return inputs if isinstance(inputs, list) else [inputs]
 
     def student_map(self, images: Tensor, mask: Tensor | None = None) -> Tensor:
         """Last feature map of the student.

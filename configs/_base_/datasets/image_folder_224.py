@@ -52,4 +52,20 @@ probe_evaluator = [
     for name, metric in dict(
         knn=dict(type='WeightedKNN', k=20), linear=dict(type='LinearProbe')).items()
 ]
+# With place_folder.data_root set, a linear layer on the cells of the frozen maps is probed too,
+# on images and masks of the same names: whole images, resized to a multiple of the stride.
+place_folder = dict(
+    type='MaskFolder',
+    data_root='',
+    metainfo=dict(classes=()),
+    pipeline=[
+        dict(type='LoadRSImage', bands=3),
+        dict(type='LoadMask'),
+        dict(type='Resize', scale=(448, 448)),
+        dict(type='PackInputs', algorithm_keys=('gt_seg_map', ), meta_keys=('img_path', )),
+    ])
+place_evaluator = [
+    dict(type='PlaceProbe', feature=f'{encoder}_map', prefix=f'{encoder}_places')
+    for encoder in ('student', 'teacher')
+]
 test_cfg = dict()

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
-from ..checkpoints.architectures import FAMILIES
-from ..models.selfsup.backbone_probe import stem_tokens
-from ..utils.errors import CMIDError
+from ...checkpoints.architectures import FAMILIES
+from ...utils.errors import CMIDError
+from ..preprocessing.mask_token import stem_tokens
 
 
 @contextmanager
@@ -26,11 +26,7 @@ def stage_maps(model: nn.Module, stage: int) -> Iterator[list]:
         CMIDError: The backbone has no such stage.
     """
     found, grid = [], {}
-    stages = stages_of(model)
-    if not 1 <= stage <= len(stages):
-        raise CMIDError(f'{type(model).__name__} has no stage {stage}: stages count from 1 '
-                        f'to {len(stages)}')
-    handles = [stages[stage - 1].register_forward_hook(
+    handles = [require_stage(model, stage).register_forward_hook(
         lambda module, args, output: found.append(_as_map(output, grid, model)))]
     if hasattr(model, 'patch_embed'):
         handles.append(model.patch_embed.register_forward_hook(
@@ -40,6 +36,15 @@ def stage_maps(model: nn.Module, stage: int) -> Iterator[list]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+def require_stage(model: nn.Module, stage: int) -> nn.Module:
+    """The module of a stage, which count from 1; CMIDError where there is none."""
+    stages = stages_of(model)
+    if not 1 <= stage <= len(stages):
+        raise CMIDError(f'{type(model).__name__} has no stage {stage}: stages count from 1 '
+                        f'to {len(stages)}')
+    return stages[stage - 1]
 
 
 def stages_of(model: nn.Module) -> list:

@@ -4,7 +4,7 @@ import torch
 from mmpretrain.registry import MODELS
 from small_models import TINY_SWIN
 
-from cmid_mm.visualization.stages import stage_maps
+from cmid_mm.models.selfsup.stage_maps import stage_maps
 
 VIT = dict(type='VisionTransformer', img_size=64, patch_size=16, out_type='featmap',
            final_norm=False,
