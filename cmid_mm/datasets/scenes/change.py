@@ -78,10 +78,7 @@ _EDITS = ((_convert, 0.6), (_fell, 0.35), (_flood, 0.4), (_pave, 0.2),
 
 
 def second_date(plan, rng):
-    """Plan of the second date: random edits, drawn by ``rng``, of the first one.
-
-    The plan of the first date is not changed; tints and textures are those of both dates.
-    """
+    """Plan of the second date: random edits of the first one, which is not changed."""
     later = copy.copy(plan)
     later.rng = rng
     later.grounds, later.items = list(plan.grounds), list(plan.items)

@@ -93,11 +93,7 @@ def _draw_items(canvas, items):
 
 
 def _boxes(numbers, count):
-    """Tight boxes of the items with the numbers 1 to count in a map (H, W).
-
-    Returns:
-        tuple: boxes (N, 4) float32, and which items are visible, (N,) from 0.
-    """
+    """Tight boxes (N, 4) of the items 1 to count in a map (H, W), and the visible items from 0."""
     y, x = np.nonzero(numbers)
     low, high = np.full((count + 1, 2), np.inf), np.zeros((count + 1, 2))
     corners = np.column_stack([x, y])

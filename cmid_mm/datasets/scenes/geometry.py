@@ -56,11 +56,7 @@ def along(line, spacing, start=0.0):
 
 
 def subdivide(rng, x0, y0, x1, y1, smallest):
-    """Divide a rectangle recursively, as parcels of land.
-
-    Returns:
-        list[tuple]: rectangles (x0, y0, x1, y1) with no side shorter than ``smallest``.
-    """
+    """Divide a rectangle recursively into parcels with no side shorter than ``smallest``."""
     wide, tall = x1 - x0, y1 - y0
     cut_x = wide > tall * rng.uniform(0.7, 1.4)
     side = wide if cut_x else tall

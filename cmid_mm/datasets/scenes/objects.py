@@ -1,4 +1,8 @@
-"""Labelled objects: buildings, storage tanks, vehicles, ships and planes."""
+"""Labelled objects: buildings, storage tanks, vehicles, ships and planes.
+
+Centres are (N, 2) in metres; lengths, widths and headings are numbers or (N,), in metres and
+radians.
+"""
 import math
 
 import numpy as np
@@ -21,13 +25,7 @@ def _box(front, rear, half=1.0):
 
 
 def houses(plan, centres, lengths, widths, headings, roofs=('tile', 'brown_tile', 'slate')):
-    """Houses with gabled or hipped roofs, the ridge along the length.
-
-    Args:
-        centres: (N, 2) metres.
-        lengths, widths, headings: numbers or (N,), metres and radians.
-        roofs (sequence[str]): materials.
-    """
+    """Houses with gabled or hipped roofs of some materials, the ridge along the length."""
     boxes = frames(centres, lengths, widths, headings)
     boxes = boxes[plan.near(boxes[:, :2])]
     count = len(boxes)
@@ -49,11 +47,7 @@ def houses(plan, centres, lengths, widths, headings, roofs=('tile', 'brown_tile'
 
 
 def halls(plan, rectangles):
-    """Large buildings with flat roofs, parapets, and skylights or ducts on the roof.
-
-    Args:
-        rectangles: (N, 4) x0, y0, x1, y1 in metres.
-    """
+    """Large buildings (N, 4) x0, y0, x1, y1 with flat roofs, parapets, skylights or ducts."""
     x0, y0, x1, y1 = np.reshape(rectangles, (-1, 4)).T
     boxes = frames(np.array((x0 + x1, y0 + y1)).T / 2, x1 - x0, y1 - y0, 0.0)
     boxes = boxes[plan.near(boxes[:, :2])]
@@ -82,14 +76,10 @@ def tanks(plan, centres, radius):
 
 
 def traffic(plan, line, lanes, share, lorry_share=0.1):
-    """Add vehicles on a road.
+    """Add vehicles on a road, on a share of the places that are 14 m apart.
 
-    Args:
-        line: (N, 2) metres.
-        lanes (sequence[float]): metres to the right of the line; vehicles in lanes to its
-            left (negative) drive against its direction.
-        share (float): of the places, 14 m apart, that are taken.
-        lorry_share (float): share of lorries.
+    ``lanes`` are metres to the right of the line; vehicles in lanes to its left (negative)
+    drive against its direction.
     """
     points, headings = along(line, 14.0, plan.rng.uniform(0, 14))
     headings, lanes = headings[:, None], np.asarray(lanes)

@@ -54,9 +54,6 @@ def band_weights(bands):
 
     One band is grey, two to four are the first of the four, further ones are fixed
     mixtures of them.
-
-    Raises:
-        CMIDError: ``bands`` is not a whole number from 1 on.
     """
     if isinstance(bands, bool) or int(bands) != bands or bands < 1:
         raise CMIDError(f'bands must be a whole number from 1 on, got {bands!r}')
@@ -67,14 +64,7 @@ def band_weights(bands):
 
 
 def render(plan, drawing, bands, clean):
-    """Image of a drawing, (H, W, bands) uint8.
-
-    Args:
-        plan (Plan): tints, texture offsets and rows.
-        drawing (Drawing): label maps.
-        bands (int): number of bands.
-        clean (bool): without sun, shadows, haze, blur and noise.
-    """
+    """Image of a drawing, (H, W, bands) uint8; see :func:`generate_scene` for ``clean``."""
     conditions = draw_conditions(plan.rng, bands, clean)
     weights = band_weights(bands)
     colours = _surface_colours(plan, conditions) @ weights * conditions.gain
@@ -166,18 +156,11 @@ def _moved(image, direction, distance, border):
 
 
 def cast_shadows(lengths, sun):
-    """Cast shadows.
+    """(H, W) uint8, 255 in the shadow, of the length in pixels of each pixel's shadow.
 
     A pixel is dark where a longer shadow than its own arrives from the direction of the
-    sun: lengths travel away from the sun and lose one for every pixel, in steps of 1, 2,
-    4, ... pixels.
-
-    Args:
-        lengths: (H, W) uint8 length in pixels of the shadow that each pixel casts.
-        sun (float): direction towards the sun, radians.
-
-    Returns:
-        numpy.ndarray: (H, W) uint8, 255 in the shadow.
+    sun: lengths (H, W) uint8 travel away from the sun and lose one for every pixel, in
+    steps of 1, 2, 4, ... pixels.
     """
     arriving, step = lengths, 1
     while step < lengths.max():

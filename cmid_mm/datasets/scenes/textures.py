@@ -57,11 +57,7 @@ def _tile(name):
 def crop_texture(name, offset, height, width, scale=1.0):
     """Part of a texture, (height, width) float32 with mean 0 and deviation 1.
 
-    Args:
-        name (str): 'noise', 'grain', 'patches', 'relief', 'waves' or 'canopy'.
-        offset (sequence[int]): row and column of the texture, which repeats itself.
-        height, width (int): size of the result in pixels.
-        scale (float): enlargement of the texture.
+    ``offset`` is a row and column of the texture, which repeats itself; ``scale`` enlarges it.
     """
     rows = np.arange(offset[0], offset[0] + math.ceil(height / scale)) % TILE
     columns = np.arange(offset[1], offset[1] + math.ceil(width / scale)) % TILE

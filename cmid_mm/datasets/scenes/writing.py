@@ -43,14 +43,10 @@ def write_scenes(out_dir, num, size=256, bands=3, seed=0, tasks=tuple(TASKS),
     Args:
         out_dir (str or Path): Folder, created if it does not exist.
         num (int): Scenes of each task.
-        size (int or tuple[int]): Pixels, or (height, width).
-        bands (int): Number of bands.
-        seed (int): Seed of the series.
+        size, bands, seed: As in :func:`generate_scene`.
         tasks (sequence[str]): Some of classification, segmentation, detection, change.
         val_share (float): Share of the scenes for validation.
-        workers (int, optional): Processes, by default one per core. The files do not
-            depend on it.
-        show_progress (bool): Whether to show a progress bar on the standard error output.
+        workers, show_progress: As in :func:`read_in_parallel`.
 
     Returns:
         dict: Content of ``scenes.json``.

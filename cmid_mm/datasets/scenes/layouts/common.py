@@ -37,13 +37,9 @@ def clumps(plan, count, spread):
 
 
 def roads(plan, lines, width, cars=0.0, shoulder='gravel', material='asphalt'):
-    """Roads of two lanes with dashed middle lines.
+    """Roads of two lanes with dashed middle lines, which cross without steps.
 
-    Args:
-        lines (list): of (N, 2) in metres; the roads cross without steps.
-        width (float): metres.
-        cars (float): share of the places with vehicles.
-        shoulder, material (str): materials.
+    ``cars`` is the share of the places with vehicles; lines are (N, 2).
     """
     for number, size in ((shoulder, width + 2.5), (material, width)):
         for line in lines:

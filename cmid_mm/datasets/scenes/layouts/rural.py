@@ -12,11 +12,7 @@ _CROPS = ('crop', 'crop', 'sprout', 'ripe', 'stubble', 'plough', 'plough', 'blos
 
 
 def fields(plan, smallest, margin):
-    """Parcels with crops in rows along the longer side.
-
-    Returns:
-        list[tuple]: rectangles (x0, y0, x1, y1) of the parcels in metres.
-    """
+    """Parcels (x0, y0, x1, y1) with crops in rows along the longer side."""
     rng, reach = plan.rng, plan.reach
     crops = [plan.pick(*_CROPS) for _ in range(rng.integers(2, 6))]
     parcels = plan.subdivide(-reach, -reach, reach, reach, smallest)
