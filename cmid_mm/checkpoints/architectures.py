@@ -1,7 +1,7 @@
 """Table of backbone families: names of modules and tensors here and in other libraries."""
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -158,18 +158,24 @@ def recognise(state: Mapping[str, Tensor], complaint: str,
                     f'{", ".join(list(state)[:2])}, ...)')
 
 
+def family_of(names: Iterable[str]) -> str | None:
+    """Family of a backbone by the names of its tensors; None for other backbones."""
+    names = set(names)
+    return next((kind for kind, family in FAMILIES.items() if family.width in names and any(
+        re.fullmatch(family.block, name) for name in names)), None)
+
+
 def describe(state: Mapping[str, Tensor]) -> str:
     """Name and settings of a backbone for a message; '' for unknown families.
 
     Args:
         state (Mapping[str, Tensor]): State dict of a backbone, no prefix.
     """
-    for kind, family in FAMILIES.items():  # noqa: B007
-        blocks = [found for key in state if (found := re.fullmatch(family.block, key))]
-        if blocks and family.width in state:
-            break
-    else:
+    kind = family_of(state)
+    if kind is None:
         return ''
+    family = FAMILIES[kind]
+    blocks = [found for key in state if (found := re.fullmatch(family.block, key))]
     width, depths = len(state[family.width]), [*Counter(found[1] for found in blocks).values()]
     size = family.sizes.get((width, tuple(depths)))
     name = f'{kind}-{size}' if size else kind

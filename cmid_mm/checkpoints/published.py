@@ -39,18 +39,7 @@ REPLACEMENTS = (
 
 
 def load_published_file(path: str) -> dict:
-    """Read a published checkpoint, or any other, as an untrusted file.
-
-    Args:
-        path (str): File.
-
-    Returns:
-        dict: Its content; logged values are dropped.
-
-    Raises:
-        MissingFileError: The file does not exist.
-        CMIDError: The file is no checkpoint, or code would have to be executed to read it.
-    """
+    """As ``load_checkpoint_file``, for published files, too; their logged values are dropped."""
     with torch.serialization.safe_globals(list(REPLACEMENTS)):
         return load_checkpoint_file(path)
 
@@ -100,8 +89,8 @@ def import_published(content: dict, source: str) -> dict:
                         f'{STUDENT}* nor the tensors of a backbone')
     for key, value in (model if whole else content).items():
         if not isinstance(value, Tensor):
-            raise CMIDError(f'no published CMID file: {key} is a {type(value).__name__}, no '
-                            'tensor')
+            raise CMIDError(
+                f'no published CMID file: {key} is a {type(value).__name__}, no tensor')
     if whole:
         state = convert_published(model)
         state |= dict(zip(NOT_PUBLISHED, (torch.tensor(MEAN), torch.tensor(STD))))
@@ -139,10 +128,10 @@ def export_published(content: dict) -> dict:
             (key.removeprefix('backbone.'), value) for key, value in state.items())
         recognise(backbone, 'this backbone has no published form', PUBLISHED)
         return backbone
-    known = dict(epoch=meta['epoch'] - 1) if meta.get('epoch') else {}
-    if meta.get('num_gpus') is not None:
-        known['num_gpus'] = meta['num_gpus']
-    return known | dict(model=to_published(state))
+    known = dict(epoch=meta['epoch'] - 1 if meta.get('epoch') else None,
+                 num_gpus=meta.get('num_gpus'))
+    return {key: value for key, value in known.items() if value is not None} | dict(
+        model=to_published(state))
 
 
 def not_converted(found: dict, written: dict) -> list[str]:

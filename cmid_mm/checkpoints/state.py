@@ -13,7 +13,6 @@ from .backbone import BackboneFile
 
 # Computed by every model from its own sizes; never read from a file.
 RECOMPUTED = re.compile(r'(relative_position_index|relative_coords_table|attn_mask)$')
-COUNTER = re.compile(r'num_batches_tracked$')
 # Tensors of other tasks and of the pre-training beside those of a backbone.
 NO_BACKBONE = re.compile(r'^(?:(head|fc|classifier)\.|(cls|mask)_token$)')
 
@@ -181,7 +180,8 @@ def _synonym(key: str, own: Mapping) -> str:
 
 def _is_counter(key: str, others: Mapping) -> bool:
     """Whether a key is the counter of a batch norm that the other side has."""
-    return bool(COUNTER.search(key)) and COUNTER.sub('running_mean', key) in others
+    norm = key.removesuffix('num_batches_tracked')
+    return norm != key and f'{norm}running_mean' in others
 
 
 def _stays_fresh(key: str, tensors: Mapping, last_stage: int) -> bool:
@@ -227,12 +227,11 @@ def _suggest_prefix(own: Mapping, file: BackboneFile) -> str:
                 'the training checkpoint again without --format')
     if any(f'backbone.{key}' in own for key in file.tensors):
         return 'no common key: the init_cfg belongs into the backbone, model.backbone.init_cfg'
-    for key in file.tensors:
-        # the shortest prefix whose rest is a name of the model
-        for dot in re.finditer(r'\.', key):
-            if key[dot.end():] in own:
-                return (f'no common key: the backbone seems to be under '
-                        f'prefix={key[:dot.end()]!r}')
+    # the shortest prefix whose rest is a name of the model
+    prefixes = [key[:dot.end()] for key in file.tensors for dot in re.finditer(r'\.', key)
+                if key[dot.end():] in own]
+    if prefixes:
+        return f'no common key: the backbone seems to be under prefix={prefixes[0]!r}'
     return (f'no common key: the file has {_examples(groups_of(file.tensors), 5)}, the model '
             f'needs {_examples(groups_of(own), 5)}: use the checkpoint of such a backbone, '
             'or give its prefix=...')
