@@ -18,10 +18,10 @@ def box_corners(boxes: np.ndarray) -> np.ndarray:
 
     Args:
         boxes (ndarray): (N, 4) left, top, right, bottom; (N, 5) centre, width, height and
-            angle in radians, clockwise as the image is seen; or (N, 8) corners.
+            angle in radians, clockwise in the displayed image; or (N, 8) corners.
 
     Returns:
-        ndarray: (N, 4, 2) float64, x and y, clockwise as the image is seen.
+        ndarray: (N, 4, 2) float64, x and y, clockwise in the displayed image.
     """
     boxes = np.asarray(boxes, float)
     if boxes.shape[1] == 8:

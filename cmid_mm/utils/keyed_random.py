@@ -128,7 +128,7 @@ def normal(keys: Tensor, stream: int, *shape: int) -> Tensor:
         *shape (int): Shape of the numbers of one view; none gives one number.
 
     Returns:
-        Tensor: float32 (B, *shape). Only the integers behind it are bitwise equal on
+        Tensor: float32 (B, *shape). Only the integers that it is computed from are bitwise equal on
         every device; logarithm, cosine and sine may differ in the last digit.
     """
     count = math.prod(shape)

@@ -53,7 +53,7 @@ def test_ground_control_points_give_the_place(tmp_path):
     assert write(tmp_path, place)['features'] == write(tmp_path, MERCATOR)['features']
 
 
-def test_without_a_coordinate_system_it_is_pixels_and_says_so(tmp_path):
+def test_without_a_coordinate_system_coordinates_are_pixels(tmp_path):
     content = write(tmp_path, Georeference(None, Affine.identity(), []))
     assert content['features'][0]['geometry']['coordinates'] == [
         [[1, 2], [4, 2], [4, 8], [1, 8], [1, 2]]]
@@ -61,7 +61,7 @@ def test_without_a_coordinate_system_it_is_pixels_and_says_so(tmp_path):
 
 
 def test_corners_of_rotated_boxes():
-    """Width along the angle, which turns clockwise as an image is seen."""
+    """Width along the angle, which turns clockwise in a displayed image."""
     right = box_corners(np.array([[10, 20, 6, 2, 0.]]))
     np.testing.assert_allclose(right[0], [[7, 19], [13, 19], [13, 21], [7, 21]])
     quarter = box_corners(np.array([[10, 20, 6, 2, math.pi / 2]]))

@@ -189,7 +189,7 @@ class TestNormal:
 
 
 def test_nothing_waits_for_the_device():
-    # Tensors of the meta device have no values, so whatever asks for one fails there.
+    # Tensors of the meta device have no values, so whatever requests one fails there.
     keys = torch.empty(3, dtype=torch.int64, device='meta')
     assert uniform(keys, 1, 4, 5).shape == (3, 4, 5)
     assert normal(keys, 1, 5).device.type == 'meta'

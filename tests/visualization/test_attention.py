@@ -123,7 +123,7 @@ def test_heads_of_a_vit(vit):
 
 
 def test_the_map_is_largest_where_all_attention_goes(vit):
-    """Keys answer to one patch alone: all attention goes there."""
+    """Queries match the key of one patch alone: all attention goes there."""
     drawn = copy.deepcopy(vit)
     drawn.layers[-1].ln1 = torch.nn.Identity()
     drawn.layers[0] = torch.nn.Identity()

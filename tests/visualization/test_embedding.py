@@ -37,13 +37,13 @@ def test_libraries_keep_kinds_apart(vectors, method, name):
     assert np.array_equal(places, embed(vectors, method, seed=1))
 
 
-@pytest.mark.parametrize('method, name, cure', [
+@pytest.mark.parametrize('method, name, fix', [
     ('tsne', 'sklearn', 'pip install scikit-learn'), ('umap', 'umap', 'pip install umap-learn')])
-def test_a_missing_library_is_named(vectors, method, name, cure, monkeypatch):
+def test_a_missing_library_is_named(vectors, method, name, fix, monkeypatch):
     for module in [key for key in sys.modules if key.split('.')[0] == name]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(ValueError, match=cure):
+    with pytest.raises(ValueError, match=fix):
         embed(vectors, method)
 
 

@@ -1,4 +1,4 @@
-"""What is drawn of a config is what its training would see."""
+"""The pictures of a config show the views of its training."""
 import copy
 
 import numpy as np
@@ -89,14 +89,14 @@ def test_masked_cells_are_outlined():
     assert (shaded[1:3, 1:5] == 141).all() and (shaded[4:] == 90).all()
 
 
-def test_the_student_sees_the_mean_in_masked_cells(browser):
+def test_masked_cells_have_the_mean(browser):
     panel = browser.rows([5])[0][3]
     # 4 x 4 cells of 16 px, three times enlarged
     cells = panel.reshape(4, 48, 4, 48, 3).transpose(0, 2, 1, 3, 4).reshape(16, 48, 48, 3)
-    hidden = [cell for cell in cells
+    masked = [cell for cell in cells
               if (cell[0] == cell[0, 0]).all() and cell[0, 0, 0] in (40, 150)]
-    assert len(hidden) == 10
-    assert len({tuple(pixel) for cell in hidden for pixel in cell[1:-1, 1:-1].reshape(-1, 3)}) == 1
+    assert len(masked) == 10
+    assert len({tuple(pixel) for cell in masked for pixel in cell[1:-1, 1:-1].reshape(-1, 3)}) == 1
 
 
 def test_matches_are_marked_in_the_views_alone(browser):
