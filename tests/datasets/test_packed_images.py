@@ -73,9 +73,6 @@ def content(out, name):
     return bytes(find_packed(f'{out}/{name}')[0].read(name))
 
 
-# ------------------------------------------------------------------------ as the folder
-
-
 def test_order_labels_lists_and_inspection_are_those_of_the_folder(folder, pack, tmp_path):
     out, report = pack()
     assert report['packed'] == report['images'] == report['forms']['original'] == 17
@@ -121,16 +118,13 @@ def test_a_run_on_it_is_the_run_on_the_folder(folder, pack, raw, scene):
     # opened in this process, which forks, and not yet opened
     assert same_batches(batches(out, workers=2), expected)
     assert same_batches(batches(pack(raw=raw)[0], workers=2, persistent_workers=True), expected)
+    # workers that do not inherit the open file open it themselves: it is never pickled
+    dataset = ImageFolder(out, pipeline=two_views(value_range=(0, 10000)))
+    assert dataset[SampleIndex(0, 0, 0)] and len(pickle.dumps(dataset)) < 20_000
     # limits hold as well
     assert read_image(f'{out}/a/8.tif', max_pixels=2240).pixels.shape == scene.shape
     with pytest.raises(ImageError, match='56 x 40 pixels, more than max_pixels=2239'):
         read_image(f'{out}/a/8.tif', max_pixels=2239)
-
-
-def test_the_open_file_is_never_pickled(pack):
-    """Workers that do not inherit it open it themselves."""
-    dataset = ImageFolder(pack()[0], pipeline=two_views(value_range=(0, 10000)))
-    assert dataset[SampleIndex(0, 0, 0)] and len(pickle.dumps(dataset)) < 20_000
 
 
 def test_a_folder_of_that_name_stays_a_folder(scene, write, pack, tmp_path):
@@ -150,9 +144,6 @@ def test_a_new_file_under_the_old_name_is_read_by_the_next_data_set(pack, tmp_pa
         assert len(ImageFolder(out)) == count
     (tmp_path / 'same.lmdb').hardlink_to(out)
     assert len(ImageFolder(str(tmp_path / 'same.lmdb'))) == 5
-
-
-# --------------------------------------------------------------------------- damaged files
 
 
 def spoil(path, part):
@@ -237,9 +228,6 @@ def test_without_the_library(pack, folder, monkeypatch, tmp_path):
                  lambda: pack_folder(folder, str(tmp_path / 'new.lmdb'))):
         with pytest.raises(ImportError, match='need the library lmdb: install it with "pip'):
             call()
-
-
-# --------------------------------------------------------------------------------- writing
 
 
 def test_shrunk_images_are_jpegs_of_averages(write, pack, tmp_path):

@@ -63,6 +63,7 @@ def test_never_below_the_requested_side(jpeg):
     for _ in range(40):
         height, width, side = draw.integers((1, 1, 1), (300, 300, 150)).tolist()
         path = jpeg(np.full((height, width, 3), 90, np.uint8))
+        assert read_image(path).pixels.shape[:2] == (height, width)
         pixels = read_image(path, shortest_side=side).pixels
         by = -(-height // len(pixels))
         assert pixels.shape == (-(-height // by), -(-width // by), 3) and by in (1, 2, 4, 8)

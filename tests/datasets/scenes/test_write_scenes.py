@@ -51,7 +51,7 @@ def test_classification_folders_are_read_by_mmpretrain(written):
     np.testing.assert_array_equal(read(path), scene.image)
 
 
-def test_segmentation_round_trip(written):
+def test_segmentation_and_change_round_trip(written):
     folder = written[0] / 'segmentation'
     for split, numbers in (('train', range(18)), ('val', range(18, 24))):
         assert len(list((folder / 'images' / split).iterdir())) == len(numbers)
@@ -60,6 +60,10 @@ def test_segmentation_round_trip(written):
             name = f'{split}/{number:06d}.png'
             np.testing.assert_array_equal(read(folder / 'images' / name), scene.image)
             np.testing.assert_array_equal(read(folder / 'masks' / name), scene.mask)
+    scene = expected('change', 20, change=True)
+    for name, pixels in dict(A=scene.image, B=scene.image2, label=scene.change * 255).items():
+        path = written[0] / 'change' / 'val' / name / '000020.png'
+        np.testing.assert_array_equal(read(path), pixels)
 
 
 def test_coco_round_trip(written):
@@ -79,14 +83,6 @@ def test_coco_round_trip(written):
             np.testing.assert_allclose(np.reshape(quads, (-1, 8)), scene.quads, atol=0.006)
             assert (image['height'], image['width']) == SIZE
         np.testing.assert_array_equal(read(folder / split / image['file_name']), scene.image)
-
-
-def test_change_round_trip(written):
-    folder = written[0] / 'change' / 'val'
-    scene = expected('change', 20, change=True)
-    np.testing.assert_array_equal(read(folder / 'A' / '000020.png'), scene.image)
-    np.testing.assert_array_equal(read(folder / 'B' / '000020.png'), scene.image2)
-    np.testing.assert_array_equal(read(folder / 'label' / '000020.png'), scene.change * 255)
 
 
 def test_second_call_leaves_everything_as_it_is(written, monkeypatch):
