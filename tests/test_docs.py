@@ -16,8 +16,8 @@ BY_NAME = pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
 
 # Shell scripts pass options that they do not know to these.
 CALLED_BY = {'dist_train.sh': 'train.py', 'slurm_train.sh': 'train.py',
-             'dist_test.sh': 'test.py',
-             'slurm_test.sh': 'test.py', 'quickstart.sh': 'quickstart.py'}
+             'dist_test.sh': 'test.py', 'slurm_test.sh': 'test.py',
+             'quickstart.sh': 'quickstart.py'}
 OWN_OPTIONS = {'quickstart.sh': {'--family'}}
 
 

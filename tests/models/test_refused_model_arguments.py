@@ -7,8 +7,12 @@ from small_models import TINY_SWIN, build_cmid, loader_batch, losses_of
 from cmid_mm.utils.errors import CMIDError
 
 
+def build(kind, **settings):
+    return MODELS.build(dict(type=kind, **settings))
+
+
 def preprocessor(mean=(1, 2), std=(1, 1), **settings):
-    return MODELS.build(dict(type='CMIDDataPreprocessor', mean=mean, std=std, **settings))
+    return build('CMIDDataPreprocessor', mean=mean, std=std, **settings)
 
 
 def photometric(**settings):
@@ -16,14 +20,11 @@ def photometric(**settings):
 
 
 ROWS = [
-    ('queue_size', lambda: MODELS.build(dict(type='CMIDGlobalHead', queue_size=0))),
-    ('num_layers', lambda: MODELS.build(
-        dict(type='CMIDDenseProjector', in_channels=8, num_layers=0))),
-    ('relu', lambda: MODELS.build(dict(type='FocalL1Loss', activation='relu'))),
-    ('noise', lambda: MODELS.build(
-        dict(type='CMIDReconstructionHead', frequency_fill='noise'))),
-    ('frequency_fill', lambda: MODELS.build(
-        dict(type='CMIDReconstructionHead', frequency_fill=None))),
+    ('queue_size', lambda: build('CMIDGlobalHead', queue_size=0)),
+    ('num_layers', lambda: build('CMIDDenseProjector', in_channels=8, num_layers=0)),
+    ('relu', lambda: build('FocalL1Loss', activation='relu')),
+    ('noise', lambda: build('CMIDReconstructionHead', frequency_fill='noise')),
+    ('frequency_fill', lambda: build('CMIDReconstructionHead', frequency_fill=None)),
     ('mask_mode', lambda: build_cmid(mask_mode='mix')),
     ('feature_of', lambda: build_cmid(feature_of='all')),
     ('joint_views', lambda: build_cmid(joint_views='yes')),
@@ -54,12 +55,11 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize('culprit,build', ROWS, ids=[row[0].replace(' ', '_') for row in ROWS])
-def test_the_error_names_the_culprit(culprit, build):
+@pytest.mark.parametrize('culprit, call', ROWS, ids=[row[0].replace(' ', '_') for row in ROWS])
+def test_the_error_names_the_culprit(culprit, call):
     with pytest.raises((CMIDError, KeyError), match=culprit):
-        build()
+        call()
 
 
 def test_a_head_without_fill_needs_none_where_nothing_is_filled():
-    MODELS.build(dict(type='CMIDReconstructionHead', frequency_fill=None,
-                      frequency_visible_weight=1))
+    build('CMIDReconstructionHead', frequency_fill=None, frequency_visible_weight=1)

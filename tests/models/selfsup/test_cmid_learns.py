@@ -9,6 +9,8 @@ from torch.utils.data import DataLoader, default_collate
 
 STEPS = 50
 RATE = 5e-4
+
+
 def batches(root):
     """The same eight images, four a step, always in other views."""
     dataset = DATASETS.build(dict(

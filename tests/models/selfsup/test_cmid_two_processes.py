@@ -1,6 +1,4 @@
 """Two gloo processes of batch B compute what one process of batch 2B does."""
-import tempfile
-
 import pytest
 import torch
 from mmengine.dist import all_reduce
@@ -20,7 +18,7 @@ def train(model, rank, world):
     history = []
     for step in range(STEPS):
         batch = {key: value[rank::world] for key, value in loader_batch(4, epoch=step).items()}
-        losses = losses_of_wrapped(model, inner, batch)
+        losses = model(**inner.data_preprocessor(batch, True), mode='loss')
         optimizer.zero_grad()
         sum(losses.values()).backward()
         optimizer.step()
@@ -32,41 +30,29 @@ def train(model, rank, world):
     return torch.stack(history), inner.state_dict()
 
 
-def losses_of_wrapped(model, inner, batch):
-    return model(**inner.data_preprocessor(batch, True), mode='loss')
-
-
 def process(rank, world, folder):
-    import cmid_mm  # noqa: F401
     torch.set_num_threads(1)
     torch.distributed.init_process_group(
         'gloo', init_method=f'file://{folder}/meet', rank=rank, world_size=world)
     model = MMDistributedDataParallel(build_cmid(), broadcast_buffers=False)
     history, state = train(model, rank, world)
-    x = torch.arange(3.) + 3 * rank
-    probe = dict(
-        gathered=gather_interleaved(torch.stack([x, x + 10])), mean=gradient_of_mean(x))
-    torch.save((history, state, probe), f'{folder}/{rank}.pth')
+    x = (torch.arange(3.) + 3 * rank).requires_grad_()
+    gathered, mean = gather_interleaved(torch.stack([x, x + 10])), global_mean(x)
+    (mean**2).sum().backward()
+    torch.save((history, state, gathered, mean.detach(), x.grad), f'{folder}/{rank}.pth')
     torch.distributed.destroy_process_group()
 
 
-def gradient_of_mean(x):
-    x = x.clone().requires_grad_()
-    mean = global_mean(x)
-    (mean**2).sum().backward()
-    return torch.stack([mean.detach(), x.grad])
-
-
 @pytest.fixture(scope='module')
-def results():
-    with tempfile.TemporaryDirectory() as folder:
-        run_processes(process, 2, folder)
-        return [torch.load(f'{folder}/{rank}.pth', weights_only=True) for rank in range(2)]
+def results(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('processes')
+    run_processes(process, 2, str(folder))
+    return [torch.load(folder / f'{rank}.pth', weights_only=True) for rank in range(2)]
 
 
 def test_same_losses_weights_teacher_queue_and_centre(results):
     history, state = train(build_cmid(), 0, 1)
-    for other_history, other, _ in results:
+    for other_history, other, *_ in results:
         torch.testing.assert_close(other_history, history, rtol=1e-4, atol=1e-5)
         for key, value in state.items():
             torch.testing.assert_close(other[key], value, rtol=1e-4, atol=1e-5, msg=key)
@@ -74,21 +60,19 @@ def test_same_losses_weights_teacher_queue_and_centre(results):
 
 
 def test_processes_hold_the_same_state(results):
-    states = [state for _, state, _ in results]
-    for key in states[0]:
-        assert torch.equal(states[0][key], states[1][key]), key
+    first, second = (state for _, state, *_ in results)
+    for key in first:
+        assert torch.equal(first[key], second[key]), key
 
 
 def test_keys_are_gathered_in_the_order_of_the_global_batch(results):
-    for _, _, probe in results:
-        assert probe['gathered'].tolist() == [
-            [0, 1, 2], [3, 4, 5], [10, 11, 12], [13, 14, 15]]
+    for _, _, gathered, *_ in results:
+        assert gathered.tolist() == [[0, 1, 2], [3, 4, 5], [10, 11, 12], [13, 14, 15]]
 
 
 def test_global_mean_has_the_gradient_of_one_process(results):
     """With m the mean of both, d(m^2)/dx = 2m: DDP's average over processes halves it."""
-    for _, _, probe in results:
-        mean, gradient = probe['mean']
+    for *_, mean, gradient in results:
         assert mean.tolist() == [1.5, 2.5, 3.5]
         assert torch.equal(gradient, 2 * mean)
 

@@ -34,9 +34,8 @@ def test_one_pass_for_both_views_is_exact_without_batch_norm(backbone):
     joint = build_cmid(backbone)
     assert joint.joint_views
     passes = []
-    joint.backbone.register_forward_hook(lambda module, args, output: passes.append(len(args[0])))
-    joint.teacher['backbone'].register_forward_hook(
-        lambda module, args, output: passes.append(len(args[0])))
+    for encoder in (joint.backbone, joint.teacher['backbone']):
+        encoder.register_forward_hook(lambda module, args, output: passes.append(len(args[0])))
     assert_same(build_cmid(backbone, joint_views=False), joint)
     assert passes == [6, 6]
 
@@ -67,9 +66,8 @@ def test_channels_last_for_convolutions():
     assert build_cmid(TINY_SWIN).memory_format == torch.contiguous_format
 
 
-def test_fused_attention_is_the_plain_one():
-    models = [build_cmid(TINY_SWIN, fused_attention=fused) for fused in (False, True)]
-    kinds = [{type(module).__name__ for module in model.modules()} for model in models]
+def test_attention_is_fused_by_default():
+    kinds = [{type(module).__name__ for module in build_cmid(**settings).modules()}
+             for settings in (dict(fused_attention=False), {})]
     assert [kind & {'WindowMSA', 'FusedWindowAttention'} for kind in kinds] == [
         {'WindowMSA'}, {'FusedWindowAttention'}]
-    assert_same(*models)
