@@ -1,9 +1,9 @@
 """Settings of speed leave the numbers of a step unchanged."""
 import pytest
 import torch
+from frameworks import RESNET18
 from small_models import TINY_SWIN, build_cmid, loader_batch
 
-RESNET = dict(type='ResNet', depth=18)
 VIT = dict(type='VisionTransformer', img_size=64, out_type='featmap',
            arch=dict(embed_dims=32, num_layers=2, num_heads=2, feedforward_channels=64))
 
@@ -41,15 +41,15 @@ def test_one_pass_for_both_views_is_exact_without_batch_norm(backbone):
 
 
 def test_batch_norm_has_statistics_of_each_view_by_default():
-    assert not build_cmid(RESNET).joint_views
-    apart, joint = numbers(build_cmid(RESNET)), numbers(build_cmid(RESNET, joint_views=True))
+    assert not build_cmid(RESNET18).joint_views
+    apart, joint = numbers(build_cmid(RESNET18)), numbers(build_cmid(RESNET18, joint_views=True))
     assert apart['loss_global'] != joint['loss_global']
     assert apart['backbone.bn1.num_batches_tracked'] == 2
     assert joint['backbone.bn1.num_batches_tracked'] == 1
 
 
 def test_channels_last_for_convolutions():
-    model = build_cmid(RESNET)
+    model = build_cmid(RESNET18)
     assert model.memory_format == torch.channels_last
     for backbone in (model.backbone, model.teacher['backbone']):
         assert backbone.layer1[0].conv1.weight.is_contiguous(memory_format=torch.channels_last)
@@ -57,7 +57,7 @@ def test_channels_last_for_convolutions():
     model.backbone.layer2.register_forward_hook(
         lambda module, args, output: orders.append(
             output.is_contiguous(memory_format=torch.channels_last)))
-    first = build_cmid(RESNET, channels_last=False)
+    first = build_cmid(RESNET18, channels_last=False)
     # random numbers fill a tensor in the order of its memory
     first.load_state_dict(model.state_dict())
     assert_same(first, model)
