@@ -1,4 +1,5 @@
 """Config of the quickstart: settings that depend on the images and the machine."""
+import copy
 import math
 import os
 import sys
@@ -109,6 +110,7 @@ def make_config(args, dataset, classes, statistics):
         parts = [dict(dataset, split=split, pipeline=cfg.test_pipeline)
                  for split in ('gallery', 'query')]
         cfg.test_dataloader.update(workers, dataset=dict(type='ConcatDataset', datasets=parts))
+        cfg.test_evaluator = [dict(type='WeightedKNN', k=20), dict(type='LinearProbe')]
     else:
         cfg.test_dataloader = cfg.test_evaluator = cfg.test_cfg = None
     cfg.pop('labelled_folder')
@@ -125,19 +127,19 @@ def fit_batch(cfg):
     return images
 
 
-def set_length(cfg, epochs):
-    """Set the epochs and the schedules that depend on them."""
+def set_length(cfg, images, epochs):
+    """Set the epochs and what depends on the images and on them."""
+    from cmid_mm.models.selfsup.recipe import choose_recipe, fill_auto
     cfg.train_cfg.max_epochs = epochs
-    cfg.param_scheduler[0].warmup = max(1, epochs // 10)
-    for hook in cfg.custom_hooks:
-        if hook.type == 'CMIDTeacherTemperatureHook':
-            hook.warmup_epochs = max(1, epochs // 4)
+    fill_auto(cfg, choose_recipe(images, epochs, cfg.train_dataloader.batch_size))
     cfg.default_hooks.checkpoint.max_keep_ckpts = 1
 
 
 def fit_epochs(cfg, images, seconds):
     """Set the epochs that fit into a time, with the fastest number of threads."""
-    found, _ = seconds_per_step(cfg, choose_threads())
+    trial = copy.deepcopy(cfg)
+    set_length(trial, images, MIN_EPOCHS)
+    found, _ = seconds_per_step(trial, choose_threads())
     if not found:
         return MIN_EPOCHS
     threads = min(found, key=found.get)

@@ -2,6 +2,7 @@
 import logging
 import statistics
 import time
+from contextlib import nullcontext
 from datetime import timedelta
 
 from mmengine.hooks import Hook
@@ -78,23 +79,31 @@ def endless(loader):
 class ResultsHook(Hook):
     """Tests before and after the training, and ends a training that takes too long.
 
+    The untrained encoders of a pre-training get batch-norm statistics of the images for the
+    test, without which the comparison would flatter the training.
+
     Args:
-        metric (str, optional): Metric of the config's test evaluator; None tests nothing.
+        tested (bool): Whether the config has a test.
         seconds (float): Time after which the current epoch is the last one.
 
     Attributes:
-        before, after (float | None): Values of the metric.
+        before, after (dict[str, float]): Metrics of the config's test evaluator.
         seconds_trained (float): Time of the training without the tests.
     """
 
     priority = 'LOWEST'
 
-    def __init__(self, metric=None, seconds=float('inf')):
-        self.metric, self.seconds = metric, seconds
-        self.before = self.after = None
+    def __init__(self, tested=False, seconds=float('inf')):
+        self.tested, self.seconds = tested, seconds
+        self.before = self.after = {}
 
     def before_train(self, runner):
-        self.before = self.test(runner)
+        if self.tested:
+            from cmid_mm.evaluation.batch_norm import calibrated_batch_norm
+            pretraining = hasattr(runner.model, 'teacher')
+            with (calibrated_batch_norm(runner.model, runner.test_dataloader.dataset)
+                  if pretraining else nullcontext()):
+                self.before = runner.test_loop.run()
         self.started = time.perf_counter()
 
     def after_train_epoch(self, runner):
@@ -106,19 +115,17 @@ class ResultsHook(Hook):
 
     def after_train(self, runner):
         self.seconds_trained = time.perf_counter() - self.started
-        self.after = self.test(runner)
-
-    def test(self, runner):
-        return self.metric and float(runner.test_loop.run()[self.metric])
+        if self.tested:
+            self.after = runner.test_loop.run()
 
 
-def train(cfg, write, metric=None, seconds=float('inf')):
+def train(cfg, write, tested=False, seconds=float('inf')):
     """Train a config; its log goes to a file, ``write`` takes the lines of progress.
 
     Args:
         cfg (Config): Of a training.
         write (Callable[[str], None]): Prints a line.
-        metric (str, optional): See ``ResultsHook``.
+        tested (bool): See ``ResultsHook``.
         seconds (float): See ``ResultsHook``.
 
     Returns:
@@ -126,7 +133,7 @@ def train(cfg, write, metric=None, seconds=float('inf')):
     """
     from cmid_mm.engine.hooks import ProgressHook
     runner = silent_runner(cfg)
-    results = ResultsHook(metric, seconds)
+    results = ResultsHook(tested, seconds)
     runner.register_hook(results)
     own = [hook for hook in runner.hooks if isinstance(hook, ProgressHook)]
     for hook in own or [ProgressHook()]:

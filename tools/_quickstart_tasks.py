@@ -193,10 +193,10 @@ def run_task(task, scenes, backbone, meta, args, report):
         for start, cfg in configs.items():
             Path(cfg.work_dir).mkdir(parents=True, exist_ok=True)
             cfg.dump(str(Path(cfg.work_dir) / 'config.py'))
-            runner, results = train(cfg, lambda line: report(f'  {line}'), metric)
-            values[start] = scale * results.after
+            runner, results = train(cfg, lambda line: report(f'  {line}'), tested=True)
+            values[start] = scale * float(results.after[metric])
             if start == 'cmid':
-                values['untrained'] = scale * results.before
+                values['untrained'] = scale * float(results.before[metric])
                 picture = str(work_dir / f'{task}.png')
                 draw(task, runner, picture, f'{task} from CMID: {name} {values["cmid"]:.1f}')
     report('{task}: {name}: CMID {cmid:.1f}, random weights {scratch:.1f}, untrained head '

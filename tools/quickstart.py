@@ -15,6 +15,8 @@ import _errors
 
 LOSSES = ('reconstruction', 'global', 'local')
 TASK_NAMES = ('classification', 'segmentation', 'detection', 'change_detection')
+# accuracies of frozen features on held-out images
+PROBES = dict(knn='k-NN accuracy', linear='linear probe')
 PICTURES = 6
 
 
@@ -113,16 +115,15 @@ def run(args):
     print_timed(f'{images:,} images of {statistics["bands"]} bands to train on, '
                + (f'{len(classes)} classes for k-NN' if classes else 'no class folders'))
     epochs = args.epochs or fit_epochs(cfg, images, 60 * args.minutes)
-    set_length(cfg, epochs)
+    set_length(cfg, images, epochs)
     cfg.dump(str(work_dir / 'config.py'))
     print_timed(f'{epochs} epochs of {images // cfg.train_dataloader.batch_size} steps; '
                f'config: {work_dir / "config.py"}')
 
     seconds = float('inf') if args.epochs else 1.25 * 60 * args.minutes
-    runner, results = train(cfg, print_timed, 'knn/top1' if classes else None, seconds)
-    if classes:
-        print_timed(f'k-NN accuracy on held-out images: {results.before:.1f} % before, '
-                   f'{results.after:.1f} % after')
+    runner, results = train(cfg, print_timed, bool(classes), seconds)
+    probes = {f'{name}_{time}': values.get(f'{name}/top1') for name in PROBES
+              for time, values in dict(before=results.before, after=results.after).items()}
     checkpoint = (work_dir / 'last_checkpoint').read_text().strip()
     backbone, picture = work_dir / 'backbone.pth', work_dir / 'reconstruction.png'
     exported = export_backbone(checkpoint, backbone)
@@ -134,8 +135,7 @@ def run(args):
         threads=torch.get_num_threads(),
         losses_start=mean_losses(runner, first=True),
         losses_end=mean_losses(runner),
-        knn_before=results.before,
-        knn_after=results.after,
+        **probes,
         checkpoint=checkpoint,
         backbone=str(backbone),
         picture=str(picture))
@@ -159,10 +159,12 @@ def show(summary):
     for name in LOSSES:
         print(f'{name:<15}    {summary["losses_start"][name]:.4f} -> '
               f'{summary["losses_end"][name]:.4f}')
-    if summary['knn_before'] is None:
-        print('k-NN accuracy      not measured: folder names give no classes of five images')
-    else:
-        print('k-NN accuracy      {knn_before:.1f} % -> {knn_after:.1f} %'.format(**summary))
+    for name, title in PROBES.items():
+        if summary[f'{name}_before'] is None:
+            print(f'{title:<15}    not measured: folder names give no classes of five images')
+        else:
+            print(f'{title:<15}    {summary[f"{name}_before"]:.1f} % untrained -> '
+                  f'{summary[f"{name}_after"]:.1f} %')
     for name in ('checkpoint', 'backbone', 'picture'):
         print(f'{name:<15}    {summary[name]}')
     if 'tasks' in summary:

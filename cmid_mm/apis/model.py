@@ -9,6 +9,7 @@ from torch import nn
 from ..checkpoints.files import load_checkpoint_file
 from ..checkpoints.state import compare_states
 from ..models.selfsup.encoder_settings import choose_memory_format
+from ..models.selfsup.recipe import fill_auto, sizes_in
 from ..models.selfsup.window_attention import use_fused_attention
 from ..utils.config_scope import scope_of
 from ..utils.errors import CMIDError, MissingFileError
@@ -55,9 +56,11 @@ def build_model(config: Config, checkpoint: str, device: str) -> nn.Module:
     # mmpretrain and mmseg also accept it at the top level of the config
     if 'data_preprocessor' in config:
         settings.setdefault('data_preprocessor', config.data_preprocessor)
+    state = content.get('state_dict', content)
+    fill_auto(settings, sizes_in(state))
     with scope_of(config):
         model = MODELS.build(settings)
-    _fill(model, content.get('state_dict', content), Path(checkpoint).name)
+    _fill(model, state, Path(checkpoint).name)
     model.dataset_meta = (content.get('meta') or {}).get('dataset_meta') or {}
     return ready(model, device)
 

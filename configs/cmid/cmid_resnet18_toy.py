@@ -1,5 +1,6 @@
 # A small student on small views, for a first try and for machines without a GPU. The
-# quickstart starts from this file and changes what depends on the images.
+# quickstart starts from this file and changes what depends on the images. 'auto' becomes the
+# value for the number of images and steps, see docs/pretraining.md.
 #
 #   python tools/train.py configs/cmid/cmid_resnet18_toy.py \
 #       --cfg-options train_dataloader.dataset.data_root=FOLDER
@@ -12,15 +13,16 @@ _base_ = [
 
 model = dict(
     image_size=96,
-    # half the usual channels, a quarter of the work
-    backbone=dict(depth=18, stem_channels=32, base_channels=32),
+    # half the usual channels, a quarter of the work; a stride of 16, so that a view has 6 x 6
+    # cells and not 3 x 3
+    backbone=dict(depth=18, stem_channels=32, base_channels=32, strides=(1, 2, 2, 1)),
     # the images' own statistics are measured before training
     data_preprocessor=dict(mean=None, std=None, bands=3, mask_cell=16),
     global_projector=dict(hidden_channels=512, out_channels=128),
     dense_projector=dict(
-        hidden_channels=512, bottleneck_channels=128, num_prototypes=512),
-    global_head=dict(embed_dims=128, queue_size=2048),
-    local_head=dict(num_prototypes=512))
+        hidden_channels=512, bottleneck_channels=128, num_prototypes='auto'),
+    global_head=dict(embed_dims=128, queue_size='auto'),
+    local_head=dict(num_prototypes='auto'))
 
 train_pipeline = [
     # 96 / sqrt(0.3 * 3/4), see ../_base_/datasets/image_folder_224.py
@@ -49,14 +51,14 @@ place_folder = dict(pipeline=[
     dict(type='PackInputs', algorithm_keys=('gt_seg_map', ), meta_keys=('img_path', )),
 ])
 
-# a short training: the teacher follows faster, and the rate belongs to the batch of 64
+# the rate belongs to the batch of 64
 train_cfg = dict(max_epochs=20)
 optim_wrapper = dict(optimizer=dict(lr=2e-3))
 auto_scale_lr = dict(base_batch_size=64)
 param_scheduler = [
     dict(
         type='CMIDCosineLR',
-        warmup=2,
+        warmup='auto',
         warmup_factor=0.01,
         eta_min=1e-6,
         by_epoch=True,
@@ -64,8 +66,8 @@ param_scheduler = [
 ]
 default_hooks = dict(logger=dict(interval=10))
 custom_hooks = [
-    dict(type='CMIDTeacherMomentumHook', base_momentum=0.99),
-    dict(type='CMIDTeacherTemperatureHook', start=0.04, end=0.07, warmup_epochs=5),
+    dict(type='CMIDTeacherMomentumHook', base_momentum='auto'),
+    dict(type='CMIDTeacherTemperatureHook', start='auto', end='auto', warmup_epochs='auto'),
     dict(type='PreflightHook'),
     dict(type='MeasureStatisticsHook'),
 ]

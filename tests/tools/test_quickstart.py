@@ -18,7 +18,7 @@ from PIL import Image
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'quickstart.py'
 KEYS = {'images', 'images_per_second', 'threads', 'losses_start', 'losses_end', 'knn_before',
-        'knn_after', 'checkpoint', 'backbone', 'picture'}
+        'knn_after', 'linear_before', 'linear_after', 'checkpoint', 'backbone', 'picture'}
 
 
 @pytest.fixture
@@ -61,7 +61,8 @@ def test_multispectral_geotiffs_in_class_folders(tmp_path):
         assert set(summary[name]) == {'reconstruction', 'global', 'local'}
         assert all(np.isfinite(list(summary[name].values())))
     # two classes of different brightness, told apart by any network
-    assert 50 <= summary['knn_before'] <= 100 and 50 <= summary['knn_after'] <= 100
+    assert all(50 <= summary[f'{probe}_{time}'] <= 100 for probe in ('knn', 'linear')
+               for time in ('before', 'after'))
     backbone = torch.load(summary['backbone'], weights_only=True)
     assert backbone['meta']['bands'] == 4
     assert backbone['state_dict']['backbone.conv1.weight'].shape[1] == 4
@@ -79,7 +80,8 @@ def test_a_flat_folder_has_no_classes_and_trains_all_the_same(tmp_path, config, 
         [str(tmp_path / 'images'), '--work-dir', str(tmp_path / 'out'), '--epochs', '1']))
     tool.show(summary)
     assert json.loads((tmp_path / 'out' / 'summary.json').read_text()) == summary
-    assert summary['knn_before'] is None and summary['knn_after'] is None
+    assert all(summary[f'{probe}_{time}'] is None for probe in ('knn', 'linear')
+               for time in ('before', 'after'))
     assert summary['images'] == 5 and 'not measured' in capsys.readouterr().out
 
 
@@ -149,11 +151,11 @@ def test_a_slow_machine_has_lines_of_progress(tmp_path, config, monkeypatch, cap
     cfg = config.make_config(args, dataset, classes, dict(
         mean=[127.] * 3, std=[70.] * 3, bands=3, value_range=None))
     cfg.train_dataloader.batch_size = 8
-    config.set_length(cfg, 1)
+    config.set_length(cfg, 24, 1)
     runner, results = run.train(cfg, run.print_timed)
     lines = [line for line in capsys.readouterr().out.splitlines() if 'iteration' in line]
     assert len(lines) == 3 and all('loss_reconstruction' in line for line in lines)
-    assert results.before is None and results.seconds_trained > 0
+    assert results.before == {} and results.seconds_trained > 0
 
 
 def test_the_faster_number_of_threads_is_chosen(config, monkeypatch):

@@ -5,6 +5,7 @@ from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 
+from cmid_mm.models.selfsup.recipe import refuse_auto
 from cmid_mm.utils.errors import CMIDError
 
 
@@ -22,7 +23,8 @@ class CMIDTeacherMomentumHook(Hook):
     steps where gradients are accumulated.
 
     Args:
-        base_momentum (float): Share at the start. Defaults to 0.996.
+        base_momentum (float | str): Share at the start; ``'auto'``: see ``choose_recipe``.
+            Defaults to 0.996.
         end_momentum (float): Share at the end. Defaults to 1.
 
     Raises:
@@ -32,13 +34,16 @@ class CMIDTeacherMomentumHook(Hook):
     # before the checkpoint is written (VERY_LOW) and after the optimiser hooks (VERY_HIGH)
     priority = 'ABOVE_NORMAL'
 
-    def __init__(self, base_momentum: float = 0.996, end_momentum: float = 1.0):
+    def __init__(self, base_momentum: float | str = 0.996, end_momentum: float = 1.0):
         for momentum in (base_momentum, end_momentum):
-            if not 0 <= momentum <= 1:
+            if momentum != 'auto' and not 0 <= momentum <= 1:
                 raise CMIDError(
                     f'the teacher\'s momentum is the share it keeps, in [0, 1]: {momentum}')
         self.base_momentum = base_momentum
         self.end_momentum = end_momentum
+
+    def before_train(self, runner) -> None:
+        refuse_auto('CMIDTeacherMomentumHook', base_momentum=self.base_momentum)
 
     def momentum(self, step: int, total_steps: int) -> float:
         """Share of itself that the teacher keeps after optimiser step ``step`` (from 0)."""

@@ -3,6 +3,7 @@ from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 
+from cmid_mm.models.selfsup.recipe import refuse_auto
 from cmid_mm.utils.errors import CMIDError
 
 
@@ -16,10 +17,10 @@ class CMIDTeacherTemperatureHook(Hook):
     Source: DINO, arXiv 2104.14294.
 
     Args:
-        start (float): Defaults to 0.04.
-        end (float): Defaults to 0.07.
-        warmup_epochs (int): Number of values of the rise, including both ends. Defaults to
-            50.
+        start (float | str): ``'auto'``: see ``choose_recipe``. Defaults to 0.04.
+        end (float | str): Likewise. Defaults to 0.07.
+        warmup_epochs (int | str): Number of values of the rise, including both ends; likewise.
+            Defaults to 50.
         first_epoch (int): Position in the schedule at which training starts. The published
             ResNet-50 started at 1. Defaults to 0.
 
@@ -28,13 +29,13 @@ class CMIDTeacherTemperatureHook(Hook):
     """
 
     def __init__(self,
-                 start: float = 0.04,
-                 end: float = 0.07,
-                 warmup_epochs: int = 50,
+                 start: float | str = 0.04,
+                 end: float | str = 0.07,
+                 warmup_epochs: int | str = 50,
                  first_epoch: int = 0):
-        if min(start, end) <= 0:
+        if any(value != 'auto' and value <= 0 for value in (start, end)):
             raise CMIDError(f'temperatures must be positive, not {start} and {end}')
-        if warmup_epochs < 0 or first_epoch < 0:
+        if any(value != 'auto' and value < 0 for value in (warmup_epochs, first_epoch)):
             raise CMIDError('warmup_epochs and first_epoch must not be negative')
         self.start = start
         self.end = end
@@ -50,6 +51,8 @@ class CMIDTeacherTemperatureHook(Hook):
         return self.start + (self.end - self.start) * position / (self.warmup_epochs - 1)
 
     def before_train(self, runner) -> None:
+        refuse_auto('CMIDTeacherTemperatureHook', start=self.start, end=self.end,
+                    warmup_epochs=self.warmup_epochs)
         self.current = None
 
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:

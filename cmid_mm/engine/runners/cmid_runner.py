@@ -1,16 +1,25 @@
 """mmengine's Runner with safe resuming and a learning rate for the effective batch."""
 import math
 import os
-from functools import partial
+from dataclasses import asdict
+from functools import cached_property, partial
 
 from mmengine.device import get_device
 from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.fileio import get_local_path
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from cmid_mm.checkpoints.files import damage, latest_checkpoint
+from cmid_mm.checkpoints.files import damage, latest_checkpoint, load_checkpoint_file
 from cmid_mm.engine.hooks.safe_checkpoint_hook import SafeCheckpointHook
 from cmid_mm.engine.work_dir_lock import lock_work_dir
+from cmid_mm.models.selfsup.recipe import (
+    Recipe,
+    auto_keys,
+    choose_recipe,
+    fill_auto,
+    sizes_in,
+)
 from cmid_mm.utils.errors import CMIDError
 
 RULES = dict(linear=lambda ratio: ratio, sqrt=math.sqrt)
@@ -20,7 +29,8 @@ RULES = dict(linear=lambda ratio: ratio, sqrt=math.sqrt)
 @RUNNERS.register_module()
 class CMIDRunner(Runner):
     """Resumes from the newest intact checkpoint, scales the learning rate to the effective
-    batch, and refuses a data set that is smaller than a batch.
+    batch, replaces ``'auto'`` by the settings for the number of images (``choose_recipe``), and
+    refuses a data set that is smaller than a batch.
 
     A config selects it by ``runner_type = 'CMIDRunner'``. With a plain ``Runner`` the same
     config trains with mmengine's own rule.
@@ -32,6 +42,7 @@ class CMIDRunner(Runner):
         Raises:
             CMIDError: Another training writes to the work dir.
         """
+        self.fill_schedules()
         try:
             with lock_work_dir(self.work_dir):
                 return super().train()
@@ -40,6 +51,55 @@ class CMIDRunner(Runner):
                 if isinstance(hook, SafeCheckpointHook):
                     hook.request.release()
 
+    def build_model(self, model):
+        """Build as mmengine does, with the sizes of the checkpoint or those for the images."""
+        wanted = auto_keys(model)
+        if wanted:
+            source = self._load_from or (self.newest_checkpoint() if self._resume else None)
+            sizes = {}
+            if source:
+                with get_local_path(source) as path:
+                    content = load_checkpoint_file(path)
+                sizes = sizes_in(content.get('state_dict', content))
+            if not wanted <= set(sizes):
+                sizes = asdict(self.recipe) | sizes
+            for config in (model, self.cfg.model):
+                fill_auto(config, sizes)
+            self.log_auto(wanted, sizes, source)
+        return super().build_model(model)
+
+    def fill_schedules(self) -> None:
+        """Replace ``'auto'`` in schedules and hooks, before a training."""
+        hooks = [vars(hook) for hook in self.hooks]
+        wanted = auto_keys([self.param_schedulers, *hooks])
+        if wanted:
+            recipe = asdict(self.recipe)
+            for config in (self.cfg, self.param_schedulers, *hooks):
+                fill_auto(config, recipe)
+            self.log_auto(wanted, recipe)
+            # the former one has no values
+            self.dump_config()
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """Settings for the images and the length of the training."""
+        if isinstance(self._train_dataloader, dict):
+            randomness = self.cfg.get('randomness') or {}
+            self._train_dataloader = self.build_dataloader(
+                self._train_dataloader, self.seed, randomness.get('diff_rank_seed', False))
+        loader, length = self._train_dataloader, self.cfg.train_cfg
+        batch = loader.batch_size * self.world_size * self.cfg.optim_wrapper.get(
+            'accumulative_counts', 1)
+        epochs = length.get('max_epochs') or length.max_iters / len(loader)
+        self.logger.info(f'auto: {len(loader.dataset):,} images, {epochs:g} epochs, batch {batch}')
+        return choose_recipe(len(loader.dataset), epochs, batch)
+
+    def log_auto(self, names, values: dict, source: str | None = None) -> None:
+        """Log the chosen values of the settings that the config leaves open."""
+        chosen = ', '.join(f'{name}={values[name]:g}' for name in sorted(names))
+        self.logger.info(f'auto: {chosen}' + (f' (sizes of {source})' if source else
+                                              ' (table in docs/pretraining.md)'))
+
     def load_or_resume(self) -> None:
         """Load or resume as mmengine does, from the newest checkpoint that is not damaged.
 
@@ -47,14 +107,11 @@ class CMIDRunner(Runner):
             CMIDError: The given checkpoint is damaged, or all of them are.
         """
         if self._resume and self._load_from is None:
-            # one process decides, because another may get an older listing of a network folder
-            found = [latest_checkpoint(self.work_dir) if is_main_process() else None]
-            broadcast_object_list(found)
-            if found[0] is None:
+            self._load_from = self.newest_checkpoint()
+            if self._load_from is None:
                 self.logger.info(f'{self.work_dir} holds no checkpoint: starting from the '
                                  'beginning')
                 return
-            self._load_from = found[0]
         elif self._resume and os.path.isfile(self._load_from):
             reason = damage(self._load_from)
             if reason:
@@ -62,6 +119,15 @@ class CMIDRunner(Runner):
                                 'checkpoint, or use --resume without a name for the newest '
                                 'whole one')
         super().load_or_resume()
+
+    def newest_checkpoint(self) -> str | None:
+        """The newest checkpoint of the work dir that is not damaged.
+
+        One process decides, because another may get an older listing of a network folder.
+        """
+        found = [latest_checkpoint(self.work_dir) if is_main_process() else None]
+        broadcast_object_list(found)
+        return found[0]
 
     def load_checkpoint(self, *args, **kwargs) -> dict:
         """Load as mmengine does, without the config that an old checkpoint may contain.

@@ -5,6 +5,7 @@ from mmengine.optim.scheduler.lr_scheduler import LRSchedulerMixin
 from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
 from mmpretrain.registry import PARAM_SCHEDULERS
 
+from cmid_mm.models.selfsup.recipe import refuse_auto
 from cmid_mm.utils.errors import CMIDError
 
 
@@ -23,7 +24,8 @@ class CMIDCosineLR(LRSchedulerMixin, _ParamScheduler):
         optimizer (Optimizer | OptimWrapper): Its learning rate is the peak.
         end (int): Steps (or epochs) of the whole schedule, T; the runner sets it to the
             length of the training where the config does not.
-        warmup (int): Steps (or epochs) of the warm-up. Defaults to 0.
+        warmup (float | str): Steps (or epochs) of the warm-up; ``'auto'``: see
+            ``choose_recipe``. Defaults to 0.
         warmup_factor (float): Share of the rate at the start. Defaults to 0.01.
         eta_min (float): Rate at the end; independent of the peak. Defaults to 1e-6.
         **kwargs: ``by_epoch``, ``last_step``, ``verbose``, passed to mmengine's scheduler.
@@ -35,10 +37,11 @@ class CMIDCosineLR(LRSchedulerMixin, _ParamScheduler):
     def __init__(self,
                  optimizer,
                  end: int,
-                 warmup: int = 0,
+                 warmup: float | str = 0,
                  warmup_factor: float = 0.01,
                  eta_min: float = 1e-6,
                  **kwargs):
+        refuse_auto('CMIDCosineLR', warmup=warmup)
         if not 0 <= warmup <= end:
             raise CMIDError(f'a warm-up of {warmup} does not fit into {end} '
                              f'{"epochs" if kwargs.get("by_epoch", True) else "steps"}')
@@ -51,6 +54,7 @@ class CMIDCosineLR(LRSchedulerMixin, _ParamScheduler):
     def build_iter_from_epoch(cls, *args, end, epoch_length, warmup=0, by_epoch=True,
                               **kwargs):
         """Convert the epochs of a config (``convert_to_iter_based=True``) to steps."""
+        refuse_auto('CMIDCosineLR', warmup=warmup)
         return cls(
             *args,
             end=int(end * epoch_length),

@@ -14,6 +14,7 @@ from ..preprocessing.mask_token import masking
 from .backbone_probe import probe_backbone
 from .cell_matching import location_grid, match_cells, take_cells
 from .encoder_settings import choose_joint_views, choose_memory_format, log_settings
+from .recipe import refuse_auto
 from .stage_maps import require_stage, stage_maps
 from .window_attention import use_fused_attention
 
@@ -88,6 +89,8 @@ class CMID(BaseSelfSupervisor):
                  channels_last: bool | str = 'auto',
                  fused_attention: bool = True,
                  init_cfg: dict | None = None):
+        refuse_auto('CMID', dense_projector=dense_projector, global_head=global_head,
+                    local_head=local_head)
         super().__init__(
             backbone=backbone, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         if mask_mode not in ('add', 'replace'):
