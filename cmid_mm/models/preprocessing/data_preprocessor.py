@@ -26,8 +26,8 @@ class CMIDDataPreprocessor(BaseDataPreprocessor):
         std (Sequence[float], optional): Standard deviation of every band, in 0..255.
         bands (int, optional): Number of bands; needed where mean is None.
         mask_cell (int): Side of a mask cell in pixels. Defaults to 32.
-        mask_ratio (float): Share of masked cells, rounded up to whole cells. Defaults to
-            0.6.
+        mask_ratio (float): Share of masked cells, rounded up to whole cells; 0 masks nothing.
+            Defaults to 0.6.
         mask_fill (str, optional): Fill of masked pixels: ``'mean'`` of the view and band,
             ``'zero'`` (the data set's mean), or None for the pixels themselves. Defaults to
             'mean'.
@@ -61,8 +61,8 @@ class CMIDDataPreprocessor(BaseDataPreprocessor):
             raise CMIDError(f'data_preprocessor: {len(mean)} means but {len(std)} stds')
         if min(std) <= 0:
             raise CMIDError(f'data_preprocessor: every std must be positive, not {std}')
-        if not 0 < mask_ratio < 1:
-            raise CMIDError(f'mask_ratio must lie between 0 and 1, not {mask_ratio}')
+        if not 0 <= mask_ratio < 1:
+            raise CMIDError(f'mask_ratio must be at least 0 and below 1, not {mask_ratio}')
         if mask_cell < 1:
             raise CMIDError(f'mask_cell must be a number of pixels, not {mask_cell}')
         if mask_fill not in ('mean', 'zero', None):

@@ -87,6 +87,13 @@ def test_views_have_masks_of_their_own():
     assert (views['masks'][0] != views['masks'][1]).flatten(1).any(1).float().mean() > 0.9
 
 
+def test_nothing_is_masked_by_a_ratio_of_zero():
+    views = build(mask_ratio=0)(loader_batch(), True)['inputs']
+    for image, masked_image, mask in zip(*(
+            views[name] for name in ('images', 'masked_images', 'masks'))):
+        assert torch.equal(image, masked_image) and not mask.any()
+
+
 def test_a_sample_is_prepared_the_same_in_every_batch():
     batch = loader_batch(4)
     whole = build()(batch, True)['inputs']
