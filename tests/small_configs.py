@@ -12,6 +12,8 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import RUNNERS, DefaultScope, init_default_scope
 
+from cmid_mm.models.selfsup.recipe import choose_recipe, fill_auto
+
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 SIZE = 64
@@ -43,9 +45,10 @@ def parse(name):
 
 
 def load(name):
-    """A config of one's own, without initial weights."""
+    """A config of one's own, without initial weights, with sizes for a few images."""
     cfg = deepcopy(parse(name))
     cfg.model.backbone.init_cfg = None
+    fill_auto(cfg, choose_recipe(images=100, epochs=2, batch=4))
     return cfg
 
 

@@ -27,9 +27,9 @@ from small_configs import (
 )
 from small_models import loader_batch
 
-# those of detection inherit from mmdet's
+# those of detection inherit from mmdet's; a study lists variants of a config
 LEAVES = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob('*.py')
-                if '_base_' not in path.parts and (
+                if not {'_base_', 'studies'} & set(path.parts) and (
                     path.parent.name != 'detection' or find_spec('mmdet')))
 PRETRAINING = [name for name in LEAVES if name.startswith('cmid/')]
 DOWNSTREAM = [name for name in LEAVES if name not in PRETRAINING]
@@ -54,16 +54,21 @@ def get(cfg, path):
     return cfg
 
 
-def signature(name):
+def signature(name, keys=RUN_KEYS, ignored=DATA_KEYS):
     """All that a run of a config depends on, apart from its data."""
     def strip(node):
         if isinstance(node, dict):
-            return {key: strip(value) for key, value in node.items() if key not in DATA_KEYS}
+            return {key: strip(value) for key, value in node.items() if key not in ignored}
         return [strip(item) for item in node] if isinstance(node, (list, tuple)) else node
 
     cfg = parse(name)
-    return json.dumps([scope_of(name), strip({key: cfg.get(key) for key in RUN_KEYS})],
+    return json.dumps([scope_of(name), strip({key: cfg.get(key) for key in keys})],
                       sort_keys=True, default=str)
+
+
+def network(name):
+    """The model of a config, apart from its classes and the statistics of its data."""
+    return signature(name, ['model'], [*DATA_KEYS, 'data_preprocessor', 'init_cfg'])
 
 
 def first_of_each(names, key):
@@ -107,7 +112,8 @@ def test_the_name_gives_batch_optimiser_and_epochs(name):
 
 
 @pytest.mark.parametrize('name', DOWNSTREAM)
-def test_the_checkpoint_and_the_normalisation_have_their_places(name):
+def test_conventions_of_a_task(name):
+    """Places of checkpoint and normalisation; every image is scored, in the heads' classes."""
     cfg = parse(name)
     if name in TRAINED:
         init_cfg = cfg.model.backbone.init_cfg
@@ -122,11 +128,6 @@ def test_the_checkpoint_and_the_normalisation_have_their_places(name):
     assert not any('Normalize' in str(node.get('type'))
                    for loader in LOADERS for node in nodes(cfg.get(loader)))
     assert not any(node.get('type') == 'ResNetV1c' for node in nodes(cfg.model))
-
-
-@pytest.mark.parametrize('name', DOWNSTREAM)
-def test_every_image_is_scored_in_as_many_classes_as_the_heads_have(name):
-    cfg = parse(name)
     for part in ('val', 'test') if name in TRAINED else ('test', ):
         loader = cfg[f'{part}_dataloader']
         assert cfg.get(f'{part}_evaluator') and cfg.get(f'{part}_cfg') is not None
@@ -317,14 +318,13 @@ def framework():
     return enter
 
 
-@pytest.mark.parametrize('name', first_of_each(LEAVES, lambda name: json.dumps(
-    [scope_of(name), parse(name).model], default=str, sort_keys=True)))
+@pytest.mark.parametrize('name', first_of_each(LEAVES, network))
 def test_builds_in_full_size(name, framework, monkeypatch):
     framework(name)
     # rates of stochastic depth are numbers
     monkeypatch.setattr('torch.linspace', functools.partial(torch.linspace, device='cpu'))
     with torch.device('meta'):
-        backbone = MODELS.build(parse(name).model).backbone
+        backbone = MODELS.build(load(name).model).backbone
     found = sum(value.numel() for key, value in backbone.named_parameters()
                 if key != 'pos_embed')
     key = re.search('resnet50|_r50|swin|vit|convnext', name)
@@ -334,8 +334,7 @@ def test_builds_in_full_size(name, framework, monkeypatch):
         assert found == PARAMETERS[key[0].replace('_r50', 'resnet50')] + inner
 
 
-@pytest.mark.parametrize('name', first_of_each(PRETRAINING, lambda name: json.dumps(
-    parse(name).model, default=str)))
+@pytest.mark.parametrize('name', first_of_each(PRETRAINING, network))
 def test_pretraining_takes_a_step(name):
     cfg = thin(load(name))
     # 20 pairs of cells
@@ -496,19 +495,15 @@ def test_rates_follow_the_schedule(name, epochs, expected):
     cfg = parse(name)
     optimizer = torch.optim.SGD(
         [torch.zeros(1, requires_grad=True)], lr=cfg.optim_wrapper.optimizer.lr)
-    by_step, by_epoch = [], []
-    for settings in map(dict, cfg.param_scheduler):
-        kind = PARAM_SCHEDULERS.get(settings.pop('type'))
-        if settings.pop('convert_to_iter_based', False):
-            by_step.append(kind.build_iter_from_epoch(
-                optimizer=optimizer, epoch_length=10, **settings))
-        else:
-            (by_epoch if settings['by_epoch'] else by_step).append(kind(optimizer, **settings))
+    schedulers = [
+        PARAM_SCHEDULERS.build(settings, default_args=dict(optimizer=optimizer, epoch_length=10))
+        for settings in cfg.param_scheduler]
     for step in range(10 * epochs):
         wanted = expected(step)
         if wanted is not None:
             rate = optimizer.param_groups[0]['lr']
             assert rate == pytest.approx(wanted, rel=1e-2, abs=2e-6), step
         optimizer.step()
-        for scheduler in by_step + (by_epoch if step % 10 == 9 else []):
-            scheduler.step()
+        for scheduler in schedulers:
+            if not scheduler.by_epoch or step % 10 == 9:
+                scheduler.step()
