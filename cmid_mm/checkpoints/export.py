@@ -2,6 +2,7 @@
 import json
 from pathlib import Path
 
+from ..evaluation.probes import better_encoder, probes_of
 from ..utils.errors import CMIDError
 from ..version import __version__
 from .architectures import LIBRARIES, convert_backbone
@@ -21,23 +22,35 @@ def export_backbone(checkpoint: str, out: str, encoder: str | None = None,
         checkpoint (str): File of a CMID pre-training, or one that was exported from it.
         out (str): File to write; its folder is created if missing. With the ending
             ``.safetensors`` it is a safetensors file, with ``meta`` as JSON.
-        encoder (str, optional): As in ``extract_backbone``.
+        encoder (str, optional): As in ``extract_backbone``; ``'best'`` takes the one with the
+            better probes, see ``better_encoder``.
         fmt (str): One of ``FORMATS``, the names and layouts of the tensors. Defaults to 'mm'.
 
     Returns:
         dict: As from ``extract_backbone``, with the tensors as they were written (no prefix
-        except for ``'mm'``); ``meta`` has ``format`` in addition.
+        except for ``'mm'``); ``meta`` has in addition ``format`` and, where the training was
+        probed at this checkpoint, ``probes``, see ``probes_of``.
 
     Raises:
         MissingFileError: The checkpoint does not exist.
-        CMIDError: The file or the encoder is wrong, the format is unknown or does not support
-            this backbone, ``out`` cannot be written, or safetensors is not installed.
+        CMIDError: The file or the encoder is wrong, there is no probe to choose the best
+            encoder by, the format is unknown or does not support this backbone, ``out`` cannot
+            be written, or safetensors is not installed.
     """
     check_output(out, checkpoint)
     if fmt not in FORMATS:
         raise CMIDError(f'format must be one of {FORMATS}, not {fmt!r}')
-    exported = extract_backbone(
-        load_checkpoint_file(checkpoint), encoder, Path(checkpoint).name)
+    content = load_checkpoint_file(checkpoint)
+    probes = probes_of(checkpoint, (content.get('meta') or {}).get('iter'))
+    if encoder == 'best':
+        if not probes:
+            raise CMIDError(f'{checkpoint} has no probes to choose the best encoder by: train '
+                            'with default_hooks.probe.interval=N, or compare both with '
+                            'tools/test.py CONFIG CHECKPOINT --probes and name one')
+        encoder = better_encoder(probes)
+    exported = extract_backbone(content, encoder, Path(checkpoint).name)
+    if probes:
+        exported['meta']['probes'] = probes
     if fmt == 'published':
         exported['state_dict'] = export_published(exported)
     elif fmt != 'mm':

@@ -1,10 +1,14 @@
-"""Images and metrics of the probes of a pre-training: scenes, and places where there are masks."""
+"""Images, metrics and results of the probes of a pre-training: scenes and, with masks, places."""
 import copy
+import json
+from pathlib import Path
 
 from mmengine.config import ConfigDict
 
 from ..utils.errors import CMIDError
 
+PROBES_FILE = 'probes.json'
+_ENCODERS = ('student', 'teacher')
 # what data sets of scenes and of masks know about themselves differs
 _OWN_META = ['classes', 'palette', 'reduce_zero_label', 'loading']
 
@@ -43,3 +47,38 @@ def probe_parts(cfg, data_root: str | None = None) -> tuple[ConfigDict, list]:
                                     ignore_keys=_OWN_META)
         evaluator += copy.deepcopy(cfg.place_evaluator)
     return loader, evaluator
+
+
+def read_probes(path: str | Path) -> list[dict]:
+    """Entries of a ``probes.json``, none where it does not exist; see ``ProbeHook``."""
+    path = Path(path)
+    return json.loads(path.read_text()) if path.is_file() else []
+
+
+def probes_of(checkpoint: str, iteration: int | None) -> dict[str, dict]:
+    """Results of the probes at a checkpoint, by encoder.
+
+    Args:
+        checkpoint (str): File of a training, beside which its ``probes.json`` lies.
+        iteration (int, optional): Iteration of the checkpoint.
+
+    Returns:
+        dict[str, dict]: For ``'student'`` and ``'teacher'`` metrics in percent, such as
+        ``knn/top1``; empty where that iteration was not probed.
+    """
+    entries = read_probes(Path(checkpoint).parent / PROBES_FILE)
+    metrics = next((entry['metrics'] for entry in entries if entry['iter'] == iteration), {})
+    return {encoder: {name.removeprefix(f'{encoder}_'): value for name, value in metrics.items()
+                      if name.startswith(f'{encoder}_')}
+            for encoder in _ENCODERS if metrics}
+
+
+def better_encoder(probes: dict[str, dict]) -> str:
+    """The encoder whose first accuracies and mean IoU are higher on average, else the student.
+
+    Top-5 and pixel accuracies are left out: they repeat the others.
+    """
+    means = {encoder: sum(value for name, value in metrics.items()
+                          if name.endswith(('/top1', '/miou')))
+             for encoder, metrics in probes.items()}
+    return max(means, key=means.get)

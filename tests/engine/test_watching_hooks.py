@@ -16,8 +16,7 @@ from tiny_run import assert_same_run
 
 from cmid_mm.checkpoints.files import load_checkpoint_file
 from cmid_mm.engine.hooks import PicturesHook, ProbeHook, ProgressHook
-from cmid_mm.engine.hooks.probe_hook import PROBES_FILE, read_probes
-from cmid_mm.evaluation.probes import probe_parts
+from cmid_mm.evaluation.probes import PROBES_FILE, probe_parts, read_probes
 
 OFF = {'default_hooks.pictures.interval': 0, 'default_hooks.logger.interval': 3,
        # large, so that the encoders move

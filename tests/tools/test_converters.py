@@ -136,6 +136,30 @@ def test_an_exported_file_can_be_exported_again(checkpoint, encoder, capsys):
     assert 'in the format of timm already' in end_of('extract_backbone', 'a.pth', 'c.pth')
 
 
+def test_the_export_takes_the_encoder_with_the_better_probes(checkpoint, capsys):
+    """By first accuracies and mean IoU of that very checkpoint."""
+    assert 'has no probes to choose the best encoder by' in end_of(
+        'extract_backbone', 'epoch_3.pth', 'best.pth', '--encoder', 'best')
+    iteration = load_checkpoint_file('epoch_3.pth')['meta']['iter']
+    metrics = {'student_knn/top1': 50., 'student_places/miou': 40., 'student_knn/top5': 99.,
+               'teacher_knn/top1': 47., 'teacher_places/miou': 44., 'teacher_knn/top5': 70.}
+    Path('probes.json').write_text(json.dumps([
+        dict(epoch=2, iter=iteration - 1, samples=1, metrics={'student_knn/top1': 1.}),
+        dict(epoch=3, iter=iteration, samples=2, metrics=metrics)]))
+    call('extract_backbone', 'epoch_3.pth', 'best.pth', '--encoder', 'best')
+    exported = load_checkpoint_file('best.pth')
+    assert_same_file({key.removeprefix('backbone.'): value
+                      for key, value in exported['state_dict'].items()},
+                     checkpoint.teacher['backbone'].state_dict())
+    assert exported['meta']['encoder'] == 'teacher'
+    assert exported['meta']['probes']['student'] == {
+        'knn/top1': 50., 'places/miou': 40., 'knn/top5': 99.}
+    assert 'better on average: the teacher' in capsys.readouterr().out
+    # the default stays the published one
+    call('extract_backbone', 'epoch_3.pth', 'student.pth')
+    assert load_checkpoint_file('student.pth')['meta']['encoder'] == 'student'
+
+
 @pytest.mark.parametrize('form', ['mm', 'torchvision', 'timm', 'published'])
 def test_safetensors_hold_the_same(checkpoint, form):
     safe = pytest.importorskip('safetensors')

@@ -24,8 +24,9 @@ def parse_args(arguments=None):
     parser.add_argument('checkpoint', help='checkpoint of a CMID pre-training, or a '
                         'backbone exported from one')
     parser.add_argument('out', help='file to write, .pth or .safetensors')
-    parser.add_argument('--encoder', choices=['student', 'teacher'],
-                        help='whose backbone (default: student, as published)')
+    parser.add_argument('--encoder', choices=['student', 'teacher', 'best'],
+                        help='whose backbone (default: student, as published); best: the one '
+                        'with the better probes during the training')
     parser.add_argument('--format', choices=FORMATS, default='mm',
                         help='whose names and layouts (default: mm, for the mm packages)')
     return parser.parse_args(arguments)
@@ -40,6 +41,12 @@ def main(arguments=None):
     print(f'{len(exported["state_dict"])} tensors of the {meta["encoder"]} '
           f'({meta["bands"]} bands, epoch {meta["epoch"]}) written to {args.out} '
           f'in the format of {args.format}')
+    if meta.get('probes'):
+        from cmid_mm.evaluation.probes import better_encoder
+        for encoder, metrics in meta['probes'].items():
+            print(f'probes of the {encoder}: ' + ', '.join(
+                f'{name} {value:.1f}' for name, value in metrics.items()))
+        print(f'better on average: the {better_encoder(meta["probes"])} (--encoder best)')
     if args.format != 'mm':
         print(f'normalise images by mean {rounded(meta["mean"])}, '
               f'std {rounded(meta["std"])} (in 0..255)')

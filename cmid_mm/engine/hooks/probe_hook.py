@@ -1,6 +1,5 @@
 """Accuracy of frozen features while the backbone trains."""
 import json
-import os
 from pathlib import Path
 
 from mmengine.dist import get_world_size, master_only
@@ -10,10 +9,8 @@ from mmpretrain.utils import get_ori_model
 
 from cmid_mm.checkpoints.files import atomic_write
 from cmid_mm.evaluation.batch_norm import calibrated_batch_norm
-from cmid_mm.evaluation.probes import probe_parts
+from cmid_mm.evaluation.probes import PROBES_FILE, probe_parts, read_probes
 from cmid_mm.utils.errors import CMIDError
-
-PROBES_FILE = 'probes.json'
 
 
 @HOOKS.register_module()
@@ -111,8 +108,3 @@ class ProbeHook(Hook):
         if self.interval:
             get_ori_model(runner.model).feature_of = self.feature_of
             runner.model.train()
-
-
-def read_probes(path: str | Path) -> list[dict]:
-    """Entries of a ``probes.json``, none where it does not exist; see ``ProbeHook``."""
-    return json.loads(Path(path).read_text()) if os.path.isfile(path) else []

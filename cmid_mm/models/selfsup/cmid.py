@@ -13,7 +13,12 @@ from cmid_mm.utils.errors import CMIDError
 from ..preprocessing.mask_token import masking
 from .backbone_probe import probe_backbone
 from .cell_matching import location_grid, match_cells, take_cells
-from .encoder_settings import choose_joint_views, choose_memory_format, log_settings
+from .encoder_settings import (
+    choose_joint_views,
+    choose_memory_format,
+    log_settings,
+    warn_of_few_cells,
+)
 from .recipe import refuse_auto
 from .stage_maps import require_stage, stage_maps
 from .window_attention import use_fused_attention
@@ -111,6 +116,7 @@ class CMID(BaseSelfSupervisor):
         bands = self.data_preprocessor.bands
         shape = probe_backbone(self.backbone, bands, image_size, mask_stem)
         self.check_mask_cells(shape)
+        warn_of_few_cells(image_size, shape.stride)
         self.stem = shape.stem
         self.joint_views = choose_joint_views(joint_views, self.backbone)
         self.memory_format = choose_memory_format(channels_last, len(shape.token_shape) == 4)

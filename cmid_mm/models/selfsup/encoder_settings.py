@@ -1,10 +1,14 @@
 """Settings of an encoder that change its speed and not its results."""
+import logging
+
 import torch
 from mmengine.logging import print_log
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from cmid_mm.utils.errors import CMIDError
+
+MIN_CELLS = 6
 
 
 def choose_joint_views(setting: bool | str, backbone: nn.Module) -> bool:
@@ -42,6 +46,15 @@ def choose_memory_format(setting: bool | str, convolutional: bool) -> torch.memo
         raise CMIDError(f"channels_last must be True, False or 'auto', not {setting!r}")
     last = convolutional if setting == 'auto' else setting
     return torch.channels_last if last else torch.contiguous_format
+
+
+def warn_of_few_cells(image_size: int, stride: int) -> None:
+    """Log a warning where a view has so few cells that the local branch learns little."""
+    cells = image_size // stride
+    if cells < MIN_CELLS:
+        print_log(f'views of {image_size} px have {cells} x {cells} cells, at least '
+                  f'{MIN_CELLS} x {MIN_CELLS} are better: use larger views, or a smaller stride '
+                  '(model.backbone.strides=(1, 2, 2, 1) of a ResNet)', 'current', logging.WARNING)
 
 
 def log_settings(joint: bool, memory_format: torch.memory_format, fused: int) -> None:

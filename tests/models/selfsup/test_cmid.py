@@ -8,8 +8,6 @@ from mmpretrain.structures import DataSample
 from small_models import STUDENTS, TINY_SWIN, build_cmid, loader_batch, losses_of
 
 
-
-
 @pytest.mark.parametrize('name', STUDENTS)
 def test_any_backbone_is_a_student(name):
     """The student alone has gradients; the checkpoint's keys are the plain backbone's."""

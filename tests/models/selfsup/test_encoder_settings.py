@@ -4,6 +4,8 @@ import torch
 from frameworks import RESNET18
 from small_models import TINY_SWIN, build_cmid, loader_batch
 
+from cmid_mm.models.selfsup import encoder_settings
+
 VIT = dict(type='VisionTransformer', img_size=64, out_type='featmap',
            arch=dict(embed_dims=32, num_layers=2, num_heads=2, feedforward_channels=64))
 
@@ -71,3 +73,11 @@ def test_attention_is_fused_by_default():
              for settings in (dict(fused_attention=False), {})]
     assert [kind & {'WindowMSA', 'FusedWindowAttention'} for kind in kinds] == [
         {'WindowMSA'}, {'FusedWindowAttention'}]
+
+
+@pytest.mark.parametrize('strides, warned', [((1, 2, 2, 2), True), ((1, 2, 1, 1), False)])
+def test_few_cells_are_reported(strides, warned, monkeypatch):
+    lines = []
+    monkeypatch.setattr(encoder_settings, 'print_log', lambda text, *args: lines.append(text))
+    build_cmid(dict(RESNET18, strides=strides))
+    assert any('64 px have 2 x 2 cells' in line for line in lines) == warned

@@ -48,6 +48,18 @@ def test_rises_take_a_share_of_the_run_and_at_most_the_published_epochs(epochs):
     assert recipe.warmup == pytest.approx(min(10, epochs * 0.05))
 
 
+def test_the_table_of_the_documentation_is_that_of_the_code():
+    text = (CONFIGS.parent / 'docs' / 'pretraining.md').read_text()
+    rows = {row.split(' | ')[0].strip('| '): row.strip('| ').split(' | ')[2:]
+            for row in text.splitlines() if row.startswith('| ')}
+    for title, name in {
+            'prototypes': 'num_prototypes', 'queue': 'queue_size',
+            "teacher's temperature, start": 'start', "teacher's temperature, end": 'end'}.items():
+        written = [float(cell.split()[0].replace(',', '')) for cell in rows[title]]
+        assert written == [getattr(choose_recipe(images, 200, 64), name)
+                           for images in (1000, 20_000, 100_000, 10**6)], title
+
+
 def test_momentum_follows_the_number_of_steps():
     momenta = [choose_recipe(64_000, epochs, 64).base_momentum for epochs in (1, 10, 30, 100, 500)]
     assert momenta[:2] == [0.99, 0.99] and momenta[-2:] == [0.996, 0.996]
