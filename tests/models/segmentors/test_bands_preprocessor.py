@@ -1,24 +1,20 @@
 """Any number of bands, any number of dates, in every version of mmseg."""
 import pytest
 import torch
+from frameworks import build as build_in
 
-pytest.importorskip('mmseg')
+mmseg = pytest.importorskip('mmseg')
 
 
 def build(mean, std, **kwargs):
-    from mmengine.registry import init_default_scope
-    from mmseg.registry import MODELS
-
-    import cmid_mm.models.segmentors  # noqa: F401
-    init_default_scope('mmseg')
-    return MODELS.build(dict(
+    pytest.importorskip('cmid_mm.models.segmentors')
+    return build_in('mmseg', dict(
         type='BandsSegDataPreProcessor', mean=mean, std=std, size_divisor=8,
         test_cfg=dict(size_divisor=8), **kwargs))
 
 
 def sample(image):
-    from mmseg.structures import SegDataSample
-    return dict(inputs=[image], data_samples=[SegDataSample()])
+    return dict(inputs=[image], data_samples=[mmseg.structures.SegDataSample()])
 
 
 @pytest.mark.parametrize('bands', [1, 3, 5])

@@ -1,29 +1,23 @@
 """One backbone, two dates, and what the fusion keeps of them."""
 import pytest
 import torch
+from frameworks import RESNET18
+from frameworks import build as build_in
 
 pytest.importorskip('mmseg')
 
 
 def build(fusion='abs_diff', bands=3):
-    from mmengine.registry import init_default_scope
-    from mmseg.registry import MODELS
-
-    import cmid_mm.models.segmentors  # noqa: F401
-    init_default_scope('mmseg')
+    pytest.importorskip('cmid_mm.models.segmentors')
     channels = 16 * (1 + (fusion == 'concat'))
-    return MODELS.build(
-        dict(
-            type='SiameseEncoderDecoder',
-            fusion=fusion,
-            backbone=dict(type='ResNet', depth=18, in_channels=bands, stem_channels=8,
-                          base_channels=8, num_stages=2, strides=(1, 2),
-                          dilations=(1, 1), out_indices=(0, 1),
-                          norm_cfg=dict(type='BN')),
-            decode_head=dict(type='FCNHead', in_channels=channels, in_index=1, channels=8,
-                             num_convs=1, num_classes=2, norm_cfg=dict(type='BN'),
-                             loss_decode=dict(type='CrossEntropyLoss')),
-            train_cfg=dict(), test_cfg=dict(mode='whole'))).eval()
+    return build_in('mmseg', dict(
+        type='SiameseEncoderDecoder', fusion=fusion,
+        backbone=dict(RESNET18, in_channels=bands, num_stages=2, strides=(1, 2),
+                      dilations=(1, 1), out_indices=(0, 1), norm_cfg=dict(type='BN')),
+        decode_head=dict(type='FCNHead', in_channels=channels, in_index=1, channels=8,
+                         num_convs=1, num_classes=2, norm_cfg=dict(type='BN'),
+                         loss_decode=dict(type='CrossEntropyLoss')),
+        train_cfg=dict(), test_cfg=dict(mode='whole'))).eval()
 
 
 @pytest.fixture
