@@ -37,6 +37,12 @@ def parse_args(arguments=None):
         '--no-persistent-workers',
         action='store_true',
         help='workers of the data loaders end with each epoch')
+    parser.add_argument(
+        '--labels',
+        type=float,
+        metavar='SHARE',
+        help='train on this share of the labelled images, 0.1 for example; randomness.seed '
+        'decides which, and every class keeps its share where images have one class')
     add_common_options(parser)
     return parser.parse_args(arguments)
 
@@ -44,6 +50,9 @@ def parse_args(arguments=None):
 def merge_args(cfg, args):
     """Brings the command line's switches into the config, in place."""
     require_parts(cfg, 'train')
+    if args.labels is not None:
+        loader, seed = cfg.train_dataloader, cfg.get('randomness', {}).get('seed') or 0
+        loader.dataset = keep_labels(loader.dataset, args.labels, seed)
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
         if 'probe' in cfg.get('default_hooks', {}):
@@ -60,6 +69,17 @@ def merge_args(cfg, args):
                             'dict(base_batch_size=...)')
         cfg.auto_scale_lr.enable = True
     set_loader_defaults(cfg, not args.no_pin_memory, not args.no_persistent_workers)
+
+
+def keep_labels(dataset, share, seed):
+    """Puts the config of a data set, or of those within wrappers, into ``LabelFraction``."""
+    if 'datasets' in dataset:
+        dataset.datasets = [keep_labels(part, share, seed) for part in dataset.datasets]
+    elif 'dataset' in dataset:
+        dataset.dataset = keep_labels(dataset.dataset, share, seed)
+    else:
+        return dict(type='LabelFraction', dataset=dataset, share=share, seed=seed)
+    return dataset
 
 
 def use_mixed_precision(cfg):

@@ -50,6 +50,21 @@ def test_values_of_options(trainer, tester):
                       '--no-pin-memory --launcher mpi'.split())
 
 
+def test_a_share_of_the_labels_is_that_of_the_innermost_data_sets(trainer):
+    def share_of(name):
+        return dict(type='LabelFraction', dataset=dict(type=name), share=0.1, seed=3)
+
+    concatenated = dict(type='ConcatDataset', datasets=[dict(type='One'), dict(type='Two')])
+    cfg = config_to_train(
+        trainer, '--labels', '0.1', randomness=dict(seed=3), train_dataloader=dict(
+            dataset=dict(type='RepeatDataset', times=2, dataset=concatenated)))
+    assert cfg.train_dataloader.dataset == dict(type='RepeatDataset', times=2, dataset=dict(
+        type='ConcatDataset', datasets=[share_of('One'), share_of('Two')]))
+    cfg = config_to_train(trainer, '--labels=1')
+    assert cfg.train_dataloader.dataset.dataset == cfg.val_dataloader.dataset
+    assert cfg.train_dataloader.dataset.seed == 0
+
+
 @pytest.mark.parametrize('arguments', [
     ['--out-item', 'pred'],
     ['--out', 'results.json'],

@@ -1,6 +1,7 @@
 from .broken_images_hook import BrokenImagesHook
 from .collapse_watch_hook import CollapseWatchHook
 from .finite_step_hook import FiniteStepHook
+from .freeze_backbone_hook import FreezeBackboneHook
 from .fused_attention_hook import FusedAttentionHook
 from .measure_statistics_hook import MeasureStatisticsHook
 from .pictures_hook import PicturesHook
@@ -14,7 +15,7 @@ from .teacher_temperature_hook import CMIDTeacherTemperatureHook
 
 __all__ = [
     'BrokenImagesHook', 'CMIDTeacherMomentumHook', 'CMIDTeacherTemperatureHook',
-    'CollapseWatchHook', 'FiniteStepHook', 'FusedAttentionHook', 'MeasureStatisticsHook',
-    'PicturesHook', 'PreflightHook', 'ProbeHook', 'ProgressHook', 'SafeCheckpointHook',
-    'StepSeedHook'
+    'CollapseWatchHook', 'FiniteStepHook', 'FreezeBackboneHook', 'FusedAttentionHook',
+    'MeasureStatisticsHook', 'PicturesHook', 'PreflightHook', 'ProbeHook', 'ProgressHook',
+    'SafeCheckpointHook', 'StepSeedHook'
 ]

@@ -3,6 +3,8 @@ _base_ = '../../_base_/runtime.py'
 default_scope = 'mmseg'
 
 default_hooks = dict(
+    # iterations before the backbone is trained
+    freeze_backbone=dict(type='mmpretrain.FreezeBackboneHook', iters=0),
     checkpoint=dict(
         type='CheckpointHook', interval=5, max_keep_ckpts=2, save_best='mIoU'),
     visualization=dict(type='SegVisualizationHook'))

@@ -1,0 +1,100 @@
+"""Learning rates that decrease from the heads to the stem of a backbone."""
+import re
+
+from mmengine.logging import print_log
+from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
+from torch import nn
+
+from cmid_mm.checkpoints.architectures import FAMILIES, FINAL_NORM, STAGE, STAGE_NORM, family_of
+from cmid_mm.utils.errors import CMIDError
+
+_IMPLIED = ('norm_decay_mult', 'bias_decay_mult', 'flat_decay_mult')
+
+
+# in mmengine's own registry, so that configs of every framework find it
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
+    """The rate of a layer is that of the config times ``layer_decay ** (distance to the heads)``.
+
+    The layers of ``model.backbone`` are its stem, its stages (of a ViT its blocks) and, at
+    distance 0, everything else of the model: neck and heads. Vectors and biases have no weight
+    decay. A group of the optimiser has the name of its layer in ``layer``. mmpretrain's
+    ``LearningRateDecayOptimWrapperConstructor`` serves neither the models of mmseg and mmdet,
+    which have no ``get_layer_depth``, nor a ResNet-18.
+
+    ``paramwise_cfg`` has ``layer_decay`` (float in (0, 1]) and optionally mmengine's
+    ``custom_keys`` with ``lr_mult`` and ``decay_mult``; factors of 0 for the weight decay of
+    norms and biases are accepted, because they are implied.
+
+    Raises:
+        CMIDError: Another setting in ``paramwise_cfg``, or the backbone is of no known family.
+    """
+
+    def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
+        super().__init__(optim_wrapper_cfg, paramwise_cfg)
+        options = dict(self.paramwise_cfg)
+        self.layer_decay = options.pop('layer_decay', 0)
+        self.custom_keys = options.pop('custom_keys', {})
+        unknown = [key for key, value in options.items() if value or key not in _IMPLIED]
+        if unknown or not 0 < self.layer_decay <= 1:
+            raise CMIDError('optim_wrapper.paramwise_cfg of LayerDecayOptimWrapperConstructor '
+                            'has layer_decay in (0, 1] and custom_keys, not '
+                            f'{dict(self.paramwise_cfg)}')
+
+    def __call__(self, model: nn.Module) -> OptimWrapper:
+        model = getattr(model, 'module', model)
+        layers, of_backbone = layers_of(getattr(model, 'backbone', None))
+        layers.append('head')
+        # the longest key that is part of a name applies, as in mmengine
+        keys = sorted(sorted(self.custom_keys), key=len, reverse=True)
+        groups = {}
+        for name, parameter in model.named_parameters():
+            if not parameter.requires_grad:
+                continue
+            layer = of_backbone.get(name.removeprefix('backbone.'), len(layers) - 1)
+            custom = next((self.custom_keys[key] for key in keys if key in name), {})
+            flat = parameter.ndim < 2 or name.endswith('.bias')
+            setting = layer, custom.get('lr_mult', 1), 0 if flat else custom.get('decay_mult', 1)
+            groups.setdefault(setting, []).append(parameter)
+        params = []
+        # the heads first: mmengine logs the rate of the first group
+        for (layer, lr_mult, decay_mult), parameters in sorted(groups.items(), reverse=True,
+                                                               key=lambda item: item[0]):
+            rate = self.base_lr * lr_mult * self.layer_decay**(len(layers) - 1 - layer)
+            params.append(dict(params=parameters, layer=layers[layer], lr=rate))
+            # without a weight decay in the config, the default of the optimiser applies
+            if decay_mult != 1:
+                params[-1]['weight_decay'] = decay_mult * (self.base_wd or 0)
+        rates = {group['layer']: f'{group["lr"]:.3g}' for group in params}
+        print_log(f'learning rates with layer_decay={self.layer_decay}: ' + ', '.join(
+            f'{layer} {rate}' for layer, rate in rates.items()), 'current')
+        optimizer = OPTIMIZERS.build(self.optimizer_cfg | dict(params=params))
+        wrapper_cfg = dict(type='OptimWrapper') | self.optim_wrapper_cfg
+        return OPTIM_WRAPPERS.build(wrapper_cfg, default_args=dict(optimizer=optimizer))
+
+
+def layers_of(backbone: nn.Module | None) -> tuple[list[str], dict[str, int]]:
+    """Names of the layers of a backbone, the stem first, and the layer of each parameter.
+
+    Raises:
+        CMIDError: The backbone is of no family of ``checkpoints/architectures.py``.
+    """
+    names = [name for name, _ in backbone.named_parameters()] if backbone is not None else []
+    kind = family_of(names)
+    if kind is None:
+        raise CMIDError('LayerDecayOptimWrapperConstructor knows the layers of '
+                        f'{", ".join(FAMILIES)}, but model.backbone is '
+                        f'{"missing" if backbone is None else type(backbone).__name__}')
+    stem, stage = f'{FAMILIES[kind].stem}.', re.compile(rf'({FAMILIES[kind].stage})\.')
+    layers = ['stem', *dict.fromkeys(found[1] for found in map(stage.match, names) if found)]
+
+    def layer_of(name: str) -> int:
+        if found := stage.match(name):
+            return layers.index(found[1])
+        # what lies between the stages, and norms of their outputs, count from 0
+        if found := STAGE.match(name) or STAGE_NORM.match(name):
+            return 0 if name.startswith(stem) else int(found[1]) + 1
+        return len(layers) - 1 if FINAL_NORM.match(name) else 0
+
+    return layers, {name: layer_of(name) for name in names}
