@@ -507,3 +507,21 @@ def test_rates_follow_the_schedule(name, epochs, expected):
         for scheduler in schedulers:
             if not scheduler.by_epoch or step % 10 == 9:
                 scheduler.step()
+
+
+@pytest.mark.parametrize('name', first_of_each(
+    [name for name in TRAINED if '_linear_' not in name],
+    lambda name: json.dumps([scope_of(name), parse(name).optim_wrapper])))
+def test_options_of_fine_tuning_suit_every_recipe(name, framework):
+    framework(name)
+    cfg = thin(load(name))
+    cfg.merge_from_dict({
+        'optim_wrapper.constructor': 'LayerDecayOptimWrapperConstructor',
+        'optim_wrapper.paramwise_cfg.layer_decay': 0.5})
+    wrapper = build_optim_wrapper(MODELS.build(cfg.model), cfg.optim_wrapper)
+    rates = {group['layer']: group['lr'] for group in wrapper.optimizer.param_groups}
+    peak = cfg.optim_wrapper.optimizer.lr
+    # the stem may be frozen
+    assert list(rates)[0] == 'head' and len(rates) >= 4
+    assert list(rates.values()) == pytest.approx([peak * 0.5**i for i in range(len(rates))])
+    assert cfg.default_hooks.freeze_backbone.iters == 0
