@@ -92,18 +92,20 @@ def test_a_bad_step_changes_nothing_and_the_run_continues(tmp_path, run, poison)
 def test_an_accumulated_step_is_undone_and_replayed_across_epochs(
         tmp_path, run, monkeypatch, capsys):
     """Epochs of four passes, steps of three: the second step has two passes of epoch 0."""
-    runner, states = run([5], **{'optim_wrapper.accumulative_counts': 3})
+    runner, states = run([5], **{
+        'optim_wrapper.accumulative_counts': 3, 'custom_hooks.1.start': 0.04,
+        'custom_hooks.1.end': 0.07, 'custom_hooks.1.warmup_epochs': 1})
     for key, value in states[2].items():
         assert torch.equal(states[5][key], value), key
     # a hook has set it for epoch 1; the state before the step is that of epoch 0
-    assert runner.model.local_head.teacher_temperature.item() == pytest.approx(0.0475)
+    assert runner.model.local_head.teacher_temperature.item() == pytest.approx(0.07)
     batches = record_of(tmp_path, 4)['batches']
     orders = [order_of(runner, epoch) for epoch in (0, 1)]
     assert [batch['epoch'] for batch in batches] == [0, 1, 1]
     assert [batch['samples'] for batch in batches] == [
         orders[0][12:], orders[1][:4], orders[1][4:8]]
     assert [batch['teacher_temperature'] for batch in batches] == pytest.approx(
-        [0.04, 0.0475, 0.0475])
+        [0.04, 0.07, 0.07])
     # each pass is repeated with its epoch's views, seeds aside: this model draws no drop path
     replay(monkeypatch, tmp_path / 'run', 4)
     assert capsys.readouterr().out.count('everything is finite') == 3
