@@ -1,10 +1,10 @@
-"""Batch-norm statistics of networks that were not trained, for fair comparisons."""
-from collections.abc import Iterator
+"""Batch-norm statistics of unmasked images, for encoders whose own do not suit them."""
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
 from mmengine.dataset import pseudo_collate
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
@@ -16,8 +16,7 @@ def calibrated_batch_norm(model: nn.Module, dataset, max_images: int = 512,
     The running statistics of a network that has seen no image are 0 and 1, which no layer's
     outputs have; frozen features of such a network are worse than those of the same random
     weights with statistics of the images, and a comparison with them flatters a training.
-    The statistics are means over batches that are spread over the whole data set. At the end
-    the former statistics are restored.
+    At the end the former statistics are restored.
 
     Args:
         model (nn.Module): A ``CMID``, whose student and teacher are calibrated.
@@ -29,11 +28,12 @@ def calibrated_batch_norm(model: nn.Module, dataset, max_images: int = 512,
         int: Number of batch norms.
     """
     encoders = [model.backbone, model.teacher['backbone']]
-    norms = [module for encoder in encoders for module in encoder.modules()
-             if isinstance(module, _BatchNorm) and module.track_running_stats]
+    norms = [norm for encoder in encoders for norm in norms_of(encoder)]
     former = [{name: buffer.clone() for name, buffer in norm.named_buffers()} for norm in norms]
     if norms:
-        _calibrate(model, encoders, norms, dataset, max_images, batch_size)
+        calibrate_batch_norm(encoders, (
+            images for places in spread_batches(len(dataset), max_images, batch_size)
+            for images in model.image_groups(pseudo_collate([dataset[i] for i in places]))))
     try:
         yield len(norms)
     finally:
@@ -42,12 +42,27 @@ def calibrated_batch_norm(model: nn.Module, dataset, max_images: int = 512,
                 buffer.copy_(buffers[name])
 
 
-@torch.no_grad()
-def _calibrate(model, encoders: list, norms: list, dataset, max_images: int,
-               batch_size: int) -> None:
-    count = min(max_images, len(dataset))
-    places = torch.linspace(0, len(dataset) - 1, count).long().tolist()
+def norms_of(encoder: nn.Module) -> list[nn.Module]:
+    """Batch norms with running statistics."""
+    return [module for module in encoder.modules()
+            if isinstance(module, _BatchNorm) and module.track_running_stats]
+
+
+def spread_batches(length: int, most: int, batch_size: int) -> list[list[int]]:
+    """Batches of evenly spaced indices, each spread over the whole data set.
+
+    Neighbours in a folder are often of one class, and differ less than all images do.
+    """
+    count = min(most, length)
+    places = torch.linspace(0, length - 1, count).long().tolist()
     batches = -(-count // batch_size)
+    return [places[first::batches] for first in range(batches)]
+
+
+@torch.no_grad()
+def calibrate_batch_norm(encoders: list[nn.Module], batches: Iterable[Tensor]) -> None:
+    """Set running statistics to their means over batches (B, C, H, W) of normalised images."""
+    norms = [norm for encoder in encoders for norm in norms_of(encoder)]
     momenta = [norm.momentum for norm in norms]
     training = [encoder.training for encoder in encoders]
     for norm in norms:
@@ -56,12 +71,9 @@ def _calibrate(model, encoders: list, norms: list, dataset, max_images: int,
         norm.momentum = None
     for encoder in encoders:
         encoder.train()
-    for first in range(batches):
-        # every batch is spread over the folder, whose neighbours are of one class
-        samples = [dataset[place] for place in places[first::batches]]
-        for inputs in model.image_groups(pseudo_collate(samples)):
-            for encoder in encoders:
-                encoder(inputs)
+    for images in batches:
+        for encoder in encoders:
+            encoder(images)
     for norm, momentum in zip(norms, momenta):
         norm.momentum = momentum
     for encoder, mode in zip(encoders, training):

@@ -70,4 +70,6 @@ custom_hooks = [
     dict(type='CMIDTeacherTemperatureHook', start='auto', end='auto', warmup_epochs='auto'),
     dict(type='PreflightHook'),
     dict(type='MeasureStatisticsHook'),
+    # the student's batch norms get statistics of whole images
+    dict(type='CalibrateBatchNormHook'),
 ]

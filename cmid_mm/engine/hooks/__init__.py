@@ -1,4 +1,5 @@
 from .broken_images_hook import BrokenImagesHook
+from .calibrate_batch_norm_hook import CalibrateBatchNormHook
 from .collapse_watch_hook import CollapseWatchHook
 from .finite_step_hook import FiniteStepHook
 from .freeze_backbone_hook import FreezeBackboneHook
@@ -14,8 +15,8 @@ from .teacher_momentum_hook import CMIDTeacherMomentumHook
 from .teacher_temperature_hook import CMIDTeacherTemperatureHook
 
 __all__ = [
-    'BrokenImagesHook', 'CMIDTeacherMomentumHook', 'CMIDTeacherTemperatureHook',
-    'CollapseWatchHook', 'FiniteStepHook', 'FreezeBackboneHook', 'FusedAttentionHook',
+    'BrokenImagesHook', 'CalibrateBatchNormHook', 'CMIDTeacherMomentumHook',
+    'CMIDTeacherTemperatureHook', 'CollapseWatchHook', 'FiniteStepHook', 'FreezeBackboneHook', 'FusedAttentionHook',
     'MeasureStatisticsHook', 'PicturesHook', 'PreflightHook', 'ProbeHook', 'ProgressHook',
     'SafeCheckpointHook', 'StepSeedHook'
 ]
