@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import load_tool
-from labelled_run import labelled_config
+from labelled_run import labelled_config, write_classes, write_places
 from mmengine.logging import HistoryBuffer
 from mmpretrain.registry import MODELS
 from small_models import loader_batch
@@ -267,6 +267,8 @@ def test_a_study_of_a_real_training(study, tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(study.Tools, 'call', call)
+    write_classes(tmp_path / 'labelled', 5)
+    write_places(tmp_path / 'places', 6)
     cfg = labelled_config(tmp_path)
     cfg.probe_evaluator = cfg.probe_evaluator[::2]
     cfg.dump('tiny.py')
