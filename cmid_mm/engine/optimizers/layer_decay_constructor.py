@@ -9,7 +9,7 @@ from torch import nn
 from cmid_mm.checkpoints.architectures import FAMILIES, FINAL_NORM, STAGE, STAGE_NORM, family_of
 from cmid_mm.utils.errors import CMIDError
 
-_IMPLIED = ('norm_decay_mult', 'bias_decay_mult', 'flat_decay_mult')
+_IMPLIED = dict(norm_decay_mult=0, bias_decay_mult=0, flat_decay_mult=0)
 
 
 # in mmengine's own registry, so that configs of every framework find it
@@ -33,49 +33,46 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
         super().__init__(optim_wrapper_cfg, paramwise_cfg)
-        options = dict(self.paramwise_cfg)
+        options = _IMPLIED | self.paramwise_cfg
         self.layer_decay = options.pop('layer_decay', 0)
         self.custom_keys = options.pop('custom_keys', {})
-        unknown = [key for key, value in options.items() if value or key not in _IMPLIED]
-        if unknown or not 0 < self.layer_decay <= 1:
+        if options != _IMPLIED or not 0 < self.layer_decay <= 1:
             raise CMIDError('optim_wrapper.paramwise_cfg of LayerDecayOptimWrapperConstructor '
                             'has layer_decay in (0, 1] and custom_keys, not '
                             f'{dict(self.paramwise_cfg)}')
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
         model = getattr(model, 'module', model)
-        layers, of_backbone = layers_of(getattr(model, 'backbone', None))
-        layers.append('head')
+        layers, layer_of = layers_of(getattr(model, 'backbone', None))
         # the longest key that is part of a name applies, as in mmengine
         keys = sorted(sorted(self.custom_keys), key=len, reverse=True)
         groups = {}
         for name, parameter in model.named_parameters():
-            if not parameter.requires_grad:
-                continue
-            layer = of_backbone.get(name.removeprefix('backbone.'), len(layers) - 1)
-            custom = next((self.custom_keys[key] for key in keys if key in name), {})
-            flat = parameter.ndim < 2 or name.endswith('.bias')
-            setting = layer, custom.get('lr_mult', 1), 0 if flat else custom.get('decay_mult', 1)
-            groups.setdefault(setting, []).append(parameter)
-        params = []
+            if parameter.requires_grad:
+                custom = next((self.custom_keys[key] for key in keys if key in name), {})
+                flat = parameter.ndim < 2 or name.endswith('.bias')
+                setting = (layer_of.get(name, len(layers)), custom.get('lr_mult', 1),
+                           0 if flat else custom.get('decay_mult', 1))
+                groups.setdefault(setting, []).append(parameter)
         # the heads first: mmengine logs the rate of the first group
-        for (layer, lr_mult, decay_mult), parameters in sorted(groups.items(), reverse=True,
-                                                               key=lambda item: item[0]):
-            rate = self.base_lr * lr_mult * self.layer_decay**(len(layers) - 1 - layer)
-            params.append(dict(params=parameters, layer=layers[layer], lr=rate))
+        params = []
+        for layer, lr_mult, decay_mult in sorted(groups, reverse=True):
+            params.append(dict(
+                params=groups[layer, lr_mult, decay_mult], layer=[*layers, 'head'][layer],
+                lr=self.base_lr * lr_mult * self.layer_decay**(len(layers) - layer)))
             # without a weight decay in the config, the default of the optimiser applies
             if decay_mult != 1:
                 params[-1]['weight_decay'] = decay_mult * (self.base_wd or 0)
-        rates = {group['layer']: f'{group["lr"]:.3g}' for group in params}
-        print_log(f'learning rates with layer_decay={self.layer_decay}: ' + ', '.join(
-            f'{layer} {rate}' for layer, rate in rates.items()), 'current')
+        rates = {group['layer']: f'{group["layer"]} {group["lr"]:.3g}' for group in params}
+        print_log(f'learning rates with layer_decay={self.layer_decay}: '
+                  f'{", ".join(rates.values())}', 'current')
         optimizer = OPTIMIZERS.build(self.optimizer_cfg | dict(params=params))
         wrapper_cfg = dict(type='OptimWrapper') | self.optim_wrapper_cfg
         return OPTIM_WRAPPERS.build(wrapper_cfg, default_args=dict(optimizer=optimizer))
 
 
 def layers_of(backbone: nn.Module | None) -> tuple[list[str], dict[str, int]]:
-    """Names of the layers of a backbone, the stem first, and the layer of each parameter.
+    """Names of a backbone's layers, the stem first, and the layer of every ``backbone.*``.
 
     Raises:
         CMIDError: The backbone is of no family of ``checkpoints/architectures.py``.
@@ -83,9 +80,9 @@ def layers_of(backbone: nn.Module | None) -> tuple[list[str], dict[str, int]]:
     names = [name for name, _ in backbone.named_parameters()] if backbone is not None else []
     kind = family_of(names)
     if kind is None:
+        found = 'missing' if backbone is None else type(backbone).__name__
         raise CMIDError('LayerDecayOptimWrapperConstructor knows the layers of '
-                        f'{", ".join(FAMILIES)}, but model.backbone is '
-                        f'{"missing" if backbone is None else type(backbone).__name__}')
+                        f'{", ".join(FAMILIES)}, but model.backbone is {found}')
     stem, stage = f'{FAMILIES[kind].stem}.', re.compile(rf'({FAMILIES[kind].stage})\.')
     layers = ['stem', *dict.fromkeys(found[1] for found in map(stage.match, names) if found)]
 
@@ -97,4 +94,4 @@ def layers_of(backbone: nn.Module | None) -> tuple[list[str], dict[str, int]]:
             return 0 if name.startswith(stem) else int(found[1]) + 1
         return len(layers) - 1 if FINAL_NORM.match(name) else 0
 
-    return layers, {name: layer_of(name) for name in names}
+    return layers, {f'backbone.{name}': layer_of(name) for name in names}
