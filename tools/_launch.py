@@ -12,16 +12,8 @@ FRAMEWORKS = ('mmpretrain', 'mmseg', 'mmdet', 'mmrotate', 'opencd')
 
 def add_common_options(parser):
     """Adds the options that both tools have to an ``argparse.ArgumentParser``."""
-    from mmengine.config import DictAction
     parser.add_argument('--work-dir', help='folder of logs, checkpoints and results')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        default={},
-        metavar='KEY=VALUE',
-        help='change settings of the config: model.backbone.depth=50, '
-        'list="[a,b]", custom_hooks.0.priority=LOW (no white space in a value)')
+    add_cfg_options(parser)
     parser.add_argument(
         '--no-pin-memory', action='store_true', help='data loaders do not pin memory')
     parser.add_argument(
@@ -31,6 +23,15 @@ def add_common_options(parser):
         help='launcher of the processes')
     # torch.distributed.launch passes one spelling or the other, by its version
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+def add_cfg_options(parser, name='--cfg-options', config='the config'):
+    """Adds an option that changes settings of a config."""
+    from mmengine.config import DictAction
+    parser.add_argument(
+        name, nargs='+', action=DictAction, default={}, metavar='KEY=VALUE',
+        help=f'change settings of {config}: model.backbone.depth=50, list="[a,b]", '
+        'custom_hooks.0.priority=LOW (no white space in a value)')
 
 
 def load_config(args):

@@ -7,7 +7,7 @@ Parts (--parts):
           config's workers, bytes that a worker sends
   train   loader, loop and hooks together: images/s, share of the time waiting for data
 
-All numbers are medians with quartiles, after a warm-up. It runs on the GPU where there is
+Speeds are medians with quartiles, after a warm-up. It runs on the GPU where there is
 one, otherwise on the CPU; OMP_NUM_THREADS sets the threads.
 
 With a baseline both variants alternate steps in one process, so that their ratio is reliable
@@ -18,27 +18,29 @@ on a busy machine too. The baseline is the config with
                             everything per sample in Python
   --baseline-options K=V    other settings; with --published on top of it
 
-  python tools/benchmark.py CONFIG --published --parts step --out work_dirs/benchmark
+  python tools/benchmark.py CONFIG --published --parts step --out benchmark.json
 """
-import argparse
 import json
+import platform
 import shlex
 import sys
 from pathlib import Path
 
 import _errors
-from _errors import UserError, print_line
-from _launch import apply_options, read_config, set_loader_defaults
+from _errors import UserError
+from _launch import add_cfg_options, apply_options, read_config, set_loader_defaults
+from _options import tool_parser
 
-PARTS = ('step', 'loader', 'train')
+PARTS = dict(
+    step='step on synthetic input',
+    loader='loader alone; one core: images per second of processor time',
+    train='training with loader and hooks')
 
 
 def parse_args(arguments=None):
-    from mmengine.config import DictAction
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = tool_parser(__doc__)
     parser.add_argument('config', help='config file of a CMID pre-training')
-    parser.add_argument('--parts', nargs='+', default=PARTS, choices=PARTS, metavar='PART',
+    parser.add_argument('--parts', nargs='+', default=list(PARTS), choices=PARTS, metavar='PART',
                         help='what to measure (default: all)')
     parser.add_argument('--published', action='store_true',
                         help='compare with the step and the loader of the published code')
@@ -47,19 +49,14 @@ def parse_args(arguments=None):
     parser.add_argument('--warmup', type=int, default=5,
                         help='steps or batches before these (default: 5)')
     parser.add_argument('--batch', type=int, help='images per step (default: as in the config)')
-    parser.add_argument('--out', type=Path,
-                        help='folder for benchmark.json and benchmark.png')
-    settings = dict(nargs='+', action=DictAction, default={}, metavar='KEY=VALUE')
-    parser.add_argument('--cfg-options', **settings, help='change settings of the config')
-    parser.add_argument('--baseline-options', **settings,
-                        help='change settings of the baseline only')
+    parser.add_argument('--out', type=Path, help='JSON file for all numbers')
+    add_cfg_options(parser)
+    add_cfg_options(parser, '--baseline-options', 'the baseline only')
     args = parser.parse_args(arguments)
     for name, least in (('steps', 1), ('warmup', 0), ('batch', 1)):
         value = getattr(args, name)
         if value is not None and value < least:
             raise UserError(f'--{name} must be {least} at least, not {value}')
-    if args.out and args.out.exists() and not args.out.is_dir():
-        raise UserError(f'--out {args.out} is a file, but must be a folder')
     return args
 
 
@@ -75,27 +72,20 @@ def read_variants(args):
         apply_options(cfg, args.baseline_options)
         variants['baseline'] = Variant(cfg, args.published)
     variants['config'] = Variant(read_config(args.config, args.cfg_options))
-    for variant in variants.values():
-        check_config(variant.cfg)
+    for cfg, _ in variants.values():
+        if (cfg.get('model') or {}).get('type') != 'CMID' or cfg.get('train_dataloader') is None:
+            raise UserError(f'{cfg.filename} is no config of a CMID pre-training, and the '
+                            'benchmark measures the steps of CMID only')
         if args.batch:
-            variant.cfg.train_dataloader.batch_size = args.batch
+            cfg.train_dataloader.batch_size = args.batch
         # as in a training
-        set_loader_defaults(variant.cfg)
+        set_loader_defaults(cfg)
     return variants
-
-
-def check_config(cfg):
-    """Refuses a config that is not of a CMID training."""
-    missing = [name for name in ('train_dataloader', 'train_cfg', 'optim_wrapper')
-               if cfg.get(name) is None]
-    if (cfg.get('model') or {}).get('type') != 'CMID' or missing:
-        raise UserError(f'{cfg.filename} is no config of a CMID pre-training, and the benchmark '
-                        'measures the steps of CMID only')
 
 
 def measure(variants, parts, steps, warmup):
     """Measures the parts; part -> variant -> numbers."""
-    from _benchmark.loader import build_loader, loader_config, measure_loaders, without_workers
+    from _benchmark.loader import build_loader, loader_config, measure_loaders
     from _benchmark.step import measure_steps
     from _benchmark.trainee import Trainee
     from _benchmark.training import measure_training
@@ -103,7 +93,7 @@ def measure(variants, parts, steps, warmup):
     if {'loader', 'train'} & set(parts):
         # a wrong folder is reported before the slow parts
         for variant in variants.values():
-            build_loader(without_workers(loader_config(variant)))
+            build_loader(loader_config(variant), workers=0)
     results = {}
     for part in parts:
         print(f'{part}:', file=sys.stderr)
@@ -115,9 +105,9 @@ def measure(variants, parts, steps, warmup):
                 bar.update()
 
         if part == 'step':
-            trainees = {name: Trainee(variant) for name, variant in variants.items()}
-            results[part] = measure_steps(trainees, steps, warmup, tick)
-            del trainees
+            results[part] = measure_steps(
+                {name: Trainee(variant) for name, variant in variants.items()}, steps, warmup,
+                tick)
         elif part == 'loader':
             results[part] = measure_loaders(variants, steps, warmup, tick)
         else:
@@ -127,29 +117,71 @@ def measure(variants, parts, steps, warmup):
     return results
 
 
+def describe_machine():
+    """Device, processor, threads and versions, as plain values for JSON."""
+    import torch
+    from mmengine.utils.dl_utils import collect_env
+    gpu, info = torch.cuda.is_available(), Path('/proc/cpuinfo')
+    lines = info.read_text().splitlines() if info.is_file() else []
+    names = (line.partition(':')[2].strip() for line in lines if line.startswith('model name'))
+    return dict(
+        device=torch.cuda.get_device_name() if gpu else 'CPU',
+        processor=next(names, platform.processor() or platform.machine()),
+        threads=torch.get_num_threads(),
+        environment={key: str(value) for key, value in collect_env().items()})
+
+
+def report(results):
+    """Lines with the numbers of :func:`measure`."""
+    for part, title in PARTS.items():
+        if part in results:
+            yield f'\n{title}; median (quartiles)'
+            for name, numbers in results[part].items():
+                first = speed(numbers['images_per_second'])
+                if 'ratio' in numbers:
+                    first += f', {speed(numbers["ratio"], "times the baseline")}'
+                for head, line in zip((name, '', ''), (first, *details(part, numbers))):
+                    yield f'  {head:<9} {line}'
+
+
+def speed(numbers, unit='images/s'):
+    """Text of a ``spread``."""
+    low, high = numbers['quartiles']
+    return f'{numbers["median"]:.4g} {unit} ({low:.4g} to {high:.4g})'
+
+
+def details(part, numbers):
+    """At most two lines below the speed of a variant."""
+    if part == 'step':
+        peak = numbers['peak_bytes']
+        yield (f'{numbers["precision"]}, {numbers["flops_per_image"] / 1e9:.1f} GFLOP an image, '
+               f'{numbers["utilisation"]:.1%} of the {numbers["matrix_rate"] / 1e12:.3g} TFLOP/s '
+               f'of a matrix product; memory: state {numbers["state_bytes"] / 2**20:,.0f} MiB'
+               + (f', peak of a step above it {peak / 2**20:,.0f} MiB' if peak else ''))
+        yield ', '.join(f'{phase} {share:.1%}' for phase, share in numbers['phases'].items())
+    elif part == 'loader':
+        many = numbers['with_workers']
+        yield (f'{numbers["bytes_per_sample"] / 1e6:.3f} MB a sample'
+               + (f'; {numbers["workers"]} workers: {speed(many)}' if many else ''))
+    else:
+        yield f'waiting for data {numbers["waiting_share"]:.1%} of the time'
+
+
 def main(arguments=None):
     args = parse_args(arguments)
     variants = read_variants(args)
-    import torch
-    from _benchmark.machine import describe
-    from _benchmark.report import draw, lines
-    from mmengine.device import get_device
-    machine = describe(torch.device(get_device()))
+    machine = describe_machine()
     images = variants['config'].cfg.train_dataloader.batch_size
-    print_line(f'{machine["device"]}, {machine["processor"]}: {machine["threads"]} threads on '
-               f'{machine["cores"]} cores, batch {images}, {args.steps} steps after {args.warmup}')
-    results = dict(
-        command=shlex.join(['python', *sys.argv]), machine=machine, images=images,
-        steps=args.steps, warmup=args.warmup)
-    results |= measure(variants, args.parts, args.steps, args.warmup)
-    for line in lines(results):
-        print_line(line)
+    print(f'{machine["device"]}, {machine["processor"]}: {machine["threads"]} threads, batch '
+          f'{images}, {args.steps} steps after {args.warmup}', flush=True)
+    results = dict(command=shlex.join(['python', *sys.argv]), machine=machine, images=images,
+                   steps=args.steps, warmup=args.warmup,
+                   **measure(variants, args.parts, args.steps, args.warmup))
+    print('\n'.join(report(results)))
     if args.out:
-        args.out.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(results, indent=1)
-        (args.out / 'benchmark.json').write_text(text + '\n')
-        draw(results, str(args.out / 'benchmark.png'))
-        print_line(f'\nwritten: {args.out / "benchmark.json"}, {args.out / "benchmark.png"}')
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        args.out.write_text(json.dumps(results, indent=1) + '\n')
+        print(f'\nwritten to {args.out}')
 
 
 if __name__ == '__main__':

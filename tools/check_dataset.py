@@ -12,20 +12,19 @@ import os
 import sys
 
 import _errors
-from _image_options import image_parser
+from _options import add_band_options, image_parser
 
 NAMES_SHOWN = 10
 
 
 def parse_args(arguments=None):
     parser = image_parser(__doc__)
+    add_band_options(parser)
     parser.add_argument('--list', default='', metavar='FILE',
                         help='check only the images of this list; like ann_file of a data set, '
                         'its path is relative to FOLDER')
     parser.add_argument('--allow-outside', action='store_true',
                         help='the list may name files outside FOLDER')
-    parser.add_argument('--value-range', type=float, nargs=2, metavar=('LOW', 'HIGH'),
-                        help='range that becomes 0..255 where images are not 8-bit')
     parser.add_argument('--size', type=int, default=224,
                         help='side of a view in pixels; smaller images are counted '
                         '(default: %(default)s)')

@@ -6,11 +6,9 @@ and heads, queue, centre, state of the optimiser and every logged loss must be b
 
 Exit status 0: all equal. 1: something differs, or a run failed.
 """
-import argparse
 import json
 import os
 import random
-import shutil
 import signal
 import socket
 import subprocess
@@ -21,6 +19,7 @@ from pathlib import Path
 
 import _errors
 from _errors import UserError
+from _options import tool_parser
 
 TOOLS = Path(__file__).resolve().parent
 # of a run that saved and ended after a signal
@@ -47,7 +46,7 @@ pipeline = [
 train_dataloader = dict(
     batch_size={batch}, num_workers={workers}, persistent_workers={workers} > 0,
     dataset=dict(data_root={images!r}, pipeline=pipeline))
-optim_wrapper = dict(precision={precision!r}, accumulative_counts=2)
+optim_wrapper = dict(precision='float32', accumulative_counts=2)
 train_cfg = dict(max_epochs={epochs})
 default_hooks = dict(
     checkpoint=dict(minutes={minutes}, max_keep_ckpts=2), logger=dict(interval=1))
@@ -56,8 +55,7 @@ IMAGES, BATCH, SIZE = 64, 8, 96
 
 
 def parse_args(arguments=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = tool_parser(__doc__)
     parser.add_argument('--kills', type=int, default=20)
     parser.add_argument('--signal', default='KILL', choices=['KILL', 'TERM', 'USR1'],
                         help='KILL ends the run at once, the others save first (default: KILL)')
@@ -66,10 +64,6 @@ def parse_args(arguments=None):
     parser.add_argument('--epochs', type=int, help='of 8 steps (default: enough for the kills)')
     parser.add_argument('--seconds', type=float, default=1.0,
                         help='between two checkpoints (default: 1)')
-    parser.add_argument('--precision', default='float32', choices=['float32', 'bfloat16'],
-                        help='of the passes (default: float32)')
-    parser.add_argument('--seed', type=int, default=0, help='of the random moments')
-    parser.add_argument('--work-dir', type=Path, help='kept; default: a temporary folder')
     args = parser.parse_args(arguments)
     if BATCH % args.processes:
         raise UserError(f'{args.processes} processes do not divide the batch of {BATCH}')
@@ -87,8 +81,7 @@ def write_config(args, folder):
     config.write_text(CONFIG.format(
         toy=str(TOOLS.parent / 'configs' / 'cmid' / 'cmid_resnet18_toy.py'),
         images=str(folder / 'scenes' / 'classification'), batch=BATCH // args.processes,
-        workers=args.workers, epochs=args.epochs, precision=args.precision,
-        minutes=args.seconds / 60))
+        workers=args.workers, epochs=args.epochs, minutes=args.seconds / 60))
     return config
 
 
@@ -103,15 +96,17 @@ class Run:
                    '--work-dir', str(work_dir)]
         if args.processes > 1:
             command += ['--launcher', 'pytorch']
-        work_dir.mkdir(parents=True, exist_ok=True)
-        self.output = work_dir / 'output.txt'
-        port = str(free_port())
-        self.processes = []
-        for rank in range(args.processes):
-            environment = dict(
-                os.environ, OMP_NUM_THREADS='1', RANK=str(rank), LOCAL_RANK=str(rank),
-                WORLD_SIZE=str(args.processes), MASTER_ADDR='127.0.0.1', MASTER_PORT=port)
-            with self.output.open('a') as output:
+        with socket.socket() as probe:
+            probe.bind(('127.0.0.1', 0))
+            port = str(probe.getsockname()[1])
+        work_dir.mkdir(exist_ok=True)
+        self.work_dir, self.output, self.processes = work_dir, work_dir / 'output.txt', []
+        with self.output.open('a') as output:
+            self.begun = output.tell()
+            for rank in range(args.processes):
+                environment = dict(
+                    os.environ, OMP_NUM_THREADS='1', RANK=str(rank), LOCAL_RANK=str(rank),
+                    WORLD_SIZE=str(args.processes), MASTER_ADDR='127.0.0.1', MASTER_PORT=port)
                 self.processes.append(subprocess.Popen(
                     command, stdout=output, stderr=subprocess.STDOUT, env=environment,
                     start_new_session=True))
@@ -119,50 +114,33 @@ class Run:
     def running(self):
         return all(process.poll() is None for process in self.processes)
 
-    def wait(self):
-        """Wait for all processes; return their exit statuses."""
-        return [process.wait() for process in self.processes]
-
     def signal(self, number):
         """Send a signal to all processes and to the workers of their loaders."""
         for process in self.processes:
             if process.poll() is None:
                 os.killpg(process.pid, number)
 
-    def finish(self):
-        """Wait for the end of a run that is not interrupted."""
-        statuses = self.wait()
-        if any(statuses):
+    def finish(self, expected=0):
+        """Wait for all processes, which must end with the expected status."""
+        statuses = [process.wait() for process in self.processes]
+        if set(statuses) != {expected}:
             lines = self.output.read_text().splitlines()
-            raise UserError(f'a run ended with status {statuses}; its last lines:\n  '
-                            + '\n  '.join(lines[-5:]))
+            raise UserError(f'a run ended with status {statuses} instead of {expected}; its last '
+                            'lines:\n  ' + '\n  '.join(lines[-5:]))
 
+    def wait_while(self, condition, pause):
+        """Wait while the run goes on and a condition holds; the pause is in seconds."""
+        while self.running() and condition():
+            time.sleep(pause)
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
-
-
-def end_at_random(run, work_dir, number, draw, longest):
-    """Signal a run at a random moment after its first step, every other time during a save.
-
-    Returns:
-        list[int] | None: Exit statuses; None where the run was done before.
-    """
-    begun = len(run.output.read_text())
-    while run.running() and 'Epoch(train)' not in run.output.read_text()[begun:]:
-        time.sleep(0.05)
-    moment = time.monotonic() + draw.random() * longest
-    while run.running() and time.monotonic() < moment:
-        time.sleep(0.001)
-    saving = draw.random() < 0.5
-    while saving and run.running() and not list(work_dir.glob('*.part')):
-        time.sleep(0.0005)
-    if not run.running():
-        return None
-    run.signal(number)
-    return run.wait()
+    def wait_for_random_moment(self, draw, longest):
+        """Wait for a random moment after the first step, every other time during a save."""
+        self.wait_while(
+            lambda: b'Epoch(train)' not in self.output.read_bytes()[self.begun:], 0.05)
+        moment = time.monotonic() + draw.random() * longest
+        self.wait_while(lambda: time.monotonic() < moment, 0.001)
+        if draw.random() < 0.5:
+            self.wait_while(lambda: not list(self.work_dir.glob('*.part')), 0.0005)
 
 
 def state_of(work_dir):
@@ -195,32 +173,29 @@ def compare(one, other):
 
 def check(args, folder):
     """Run both trainings and compare them; return the names of what differs."""
-    folder.mkdir(parents=True, exist_ok=True)
     config = write_config(args, folder)
     whole, cut = folder / 'whole', folder / 'cut'
-    for old in (whole, cut):
-        shutil.rmtree(old, ignore_errors=True)
     begin = time.monotonic()
     Run(args, config, whole).finish()
     print(f'without interruption: {time.monotonic() - begin:.0f} s', flush=True)
     number = signal.Signals[f'SIG{args.signal}']
-    draw, kills = random.Random(args.seed), 0
+    draw, kills = random.Random(0), 0
     # a run that is always interrupted too early would never end
     longest = max(2.0, 3 * args.seconds)
     while kills < args.kills:
         run = Run(args, config, cut)
         try:
-            statuses = end_at_random(run, cut, number, draw, longest)
+            run.wait_for_random_moment(draw, longest)
+            if not run.running():
+                break
+            run.signal(number)
+            run.finish(-number if number == signal.SIGKILL else EXIT_STATUS)
         finally:
             run.signal(signal.SIGKILL)
-        if statuses is None:
-            break
         kills += 1
-        print(f'{kills}/{args.kills}: {args.signal}, status {statuses}, {progress(cut)}',
-              flush=True)
-        expected = -signal.SIGKILL if args.signal == 'KILL' else EXIT_STATUS
-        if set(statuses) != {expected}:
-            raise UserError(f'exit status {statuses} instead of {expected}; see {run.output}')
+        pointer = cut / 'last_checkpoint'
+        last = Path(pointer.read_text()).name if pointer.exists() else 'none'
+        print(f'{kills}/{args.kills}: {args.signal}, last checkpoint {last}', flush=True)
     Run(args, config, cut).finish()
     (one, steps), (other, other_steps) = state_of(whole), state_of(cut)
     different = compare(one, other)
@@ -234,21 +209,11 @@ def check(args, folder):
     return different
 
 
-def progress(work_dir):
-    pointer = work_dir / 'last_checkpoint'
-    return (f'last checkpoint {Path(pointer.read_text()).name}' if pointer.exists()
-            else 'no checkpoint yet')
-
-
 def main(arguments=None):
     args = parse_args(arguments)
-    if args.work_dir:
-        different = check(args, args.work_dir)
-    else:
-        with tempfile.TemporaryDirectory() as folder:
-            different = check(args, Path(folder))
-    if different:
-        sys.exit(1)
+    with tempfile.TemporaryDirectory() as folder:
+        if check(args, Path(folder)):
+            sys.exit(1)
     print('all equal')
 
 

@@ -8,15 +8,14 @@ not 8-bit it proposes a range of values.
 import json
 
 import _errors
-from _image_options import image_parser
+from _options import add_band_options, image_parser
 
 
 def parse_args(arguments=None):
     parser = image_parser(__doc__)
+    add_band_options(parser)
     parser.add_argument('--max-images', type=int, default=2000,
                         help='read at most so many, evenly spaced (default: 2000)')
-    parser.add_argument('--value-range', type=float, nargs=2, metavar=('LOW', 'HIGH'),
-                        help='range that becomes 0..255 (default: proposed per band)')
     parser.add_argument('--out', help='JSON file for the result')
     return parser.parse_args(arguments)
 

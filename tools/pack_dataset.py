@@ -10,19 +10,17 @@ packing; in that case OUT.lmdb is not written.
     python tools/pack_dataset.py FOLDER OUT.lmdb --shortest-side 473      # large ones shrunk
     python tools/pack_dataset.py FOLDER OUT.lmdb --shortest-side 473 --raw    # and uncompressed
 """
-import argparse
 import sys
 import time
 
 import _errors
+from _options import image_parser
 
 NAMES_SHOWN = 10
 
 
 def parse_args(arguments=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('folder', help='folder tree of JPEG, PNG, TIFF, BMP, WebP images')
+    parser = image_parser(__doc__)
     parser.add_argument('out', metavar='OUT.lmdb', help='file to write')
     parser.add_argument('--shortest-side', type=int, metavar='PIXELS',
                         help='shrink images whose shorter side is longer; 473 for views of '
@@ -32,9 +30,6 @@ def parse_args(arguments=None):
                       help='quality of the JPEGs of shrunk images (default: %(default)s)')
     form.add_argument('--raw', action='store_true',
                       help='write uncompressed images, which load faster but take much space')
-    parser.add_argument('--max-pixels', type=int, default=2**28,
-                        help='images with more pixels are refused (default: 2^28)')
-    parser.add_argument('--workers', type=int, help='processes (default: one per core)')
     return parser.parse_args(arguments)
 
 

@@ -3,17 +3,16 @@
 Prints the first module whose output is not finite, for which images, and which gradients are
 not finite; with --precision float32 or bfloat16 as if the run had that precision.
 """
-import argparse
 import json
 from pathlib import Path
 
 import _errors
 from _launch import read_config
+from _options import tool_parser
 
 
 def parse_args(arguments=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = tool_parser(__doc__)
     parser.add_argument('config', help='config of the run, e.g. its copy in the work dir')
     parser.add_argument('record', type=Path, help='step_N.json')
     parser.add_argument('--checkpoint', help='weights before the step (default: those that '

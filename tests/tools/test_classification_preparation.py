@@ -12,7 +12,7 @@ DATASETS = Path(__file__).resolve().parents[2] / 'configs/classification/_base_/
 
 @pytest.fixture
 def scenes(converter):
-    return converter('_scene_classes')
+    return converter('scene_classes')
 
 
 @pytest.fixture
@@ -112,10 +112,9 @@ def test_an_incomplete_download_is_refused(prepare, images, user_error, tmp_path
 
 @pytest.mark.parametrize('name, images, classes, shares', [
     ('ucm', 2100, 21, (80, )), ('aid', 10_000, 30, (20, 50)), ('nwpu', 31_500, 45, (10, 20))])
-def test_tools_and_recipes_agree_about_the_set(converter, monkeypatch, tmp_path, capsys, name,
+def test_tools_and_recipes_agree_about_the_set(scenes, monkeypatch, tmp_path, capsys, name,
                                                images, classes, shares):
-    module = converter(name)
-    published = module.SET
+    published = scenes.SETS[name]
     assert sum(published.classes.values()) == images
     assert published.shares == shares
     recipe = Config.fromfile(DATASETS / f'{name}.py')
@@ -128,8 +127,9 @@ def test_tools_and_recipes_agree_about_the_set(converter, monkeypatch, tmp_path,
     few = published._replace(classes=dict.fromkeys(published.classes, 10), sides=(8, 8))
     write_images(tmp_path / 'download',
                  [f'{label}/{i}{few.ending}' for label in few.classes for i in range(10)])
-    monkeypatch.setattr(module, 'SET', few)
-    module.main([str(tmp_path / 'download'), '--out', str(tmp_path / 'out'), '--workers', '1'])
+    monkeypatch.setitem(scenes.SETS, name, few)
+    scenes.main([name, str(tmp_path / 'download'), '--out', str(tmp_path / 'out'),
+                 '--workers', '1'])
     train = lines_of(tmp_path / 'out' / 'splits' / f'train_{shares[0]}.txt')
     assert len(train) == classes * shares[0] // 10
     assert f'{10 * classes} images in {classes} classes' in capsys.readouterr().out

@@ -19,7 +19,7 @@ LABEL = '5_Labels_all_noBoundary/top_potsdam_{}_label_noBoundary.tif'
 
 @pytest.fixture
 def isprs(converter):
-    return converter('_isprs')
+    return converter('isprs')
 
 
 def write_tiff(path, pixels):
@@ -57,10 +57,9 @@ def assert_archives_give_the_same(run, download, folder, number):
 
 
 @pytest.fixture
-def potsdam(converter, tmp_path):
+def potsdam(isprs, tmp_path):
     """A Potsdam of two images of 40 x 40, and its classes and images (H, W[, 3])."""
-    small = converter('potsdam').POTSDAM._replace(train=('2_10', ), test=('7_13', ),
-                                                  size=(40, 40))
+    small = isprs.SETS['potsdam']._replace(train=('2_10', ), test=('7_13', ), size=(40, 40))
     classes, images, download = {}, {}, tmp_path / 'download'
     for i, number in enumerate(('2_10', '7_13')):
         rng = np.random.default_rng(i)
@@ -72,9 +71,9 @@ def potsdam(converter, tmp_path):
 
 
 def run_isprs(isprs, benchmark, download, out, *options):
+    name = 'potsdam' if 'Potsdam' in benchmark.name else 'vaihingen'
     return isprs.prepare(benchmark, isprs.parse_options(
-        '', 'data/none', benchmark,
-        [str(download), '--out', str(out), '--workers', '1', '--tile', '32', *options]))
+        [name, str(download), '--out', str(out), '--workers', '1', '--tile', '32', *options]))
 
 
 def test_potsdam_becomes_tiles_of_class_numbers(isprs, potsdam, tmp_path):
@@ -161,10 +160,8 @@ def test_full_labels_are_another_choice(isprs, potsdam, tmp_path, user_error):
         run_isprs(isprs, small, download, tmp_path / 'out', '--overlap', '32')
 
 
-def test_vaihingen_distinguishes_images_and_labels_of_the_same_name(
-        isprs, converter, tmp_path):
-    vaihingen = converter('vaihingen').VAIHINGEN
-    small = vaihingen._replace(train=('1', ), test=('38', ))
+def test_vaihingen_distinguishes_images_and_labels_of_the_same_name(isprs, tmp_path):
+    small = isprs.SETS['vaihingen']._replace(train=('1', ), test=('38', ))
     base = tmp_path / 'download' / 'ISPRS_semantic_labeling_Vaihingen'
     for number, height in (('1', 40), ('38', 50)):
         name = f'top_mosaic_09cm_area{number}'
@@ -183,7 +180,7 @@ def test_vaihingen_distinguishes_images_and_labels_of_the_same_name(
 
 
 def test_the_real_sets_have_their_published_counts(converter):
-    potsdam, vaihingen = converter('potsdam').POTSDAM, converter('vaihingen').VAIHINGEN
+    potsdam, vaihingen = converter('isprs').SETS.values()
     assert (len(potsdam.train), len(potsdam.test)) == (24, 14)
     assert (len(vaihingen.train), len(vaihingen.test)) == (16, 17)
     for benchmark in (potsdam, vaihingen):
@@ -191,7 +188,7 @@ def test_the_real_sets_have_their_published_counts(converter):
     # 3,456 and 2,016 tiles, as in the published protocol
     tiles = len(converter('_preparation').windows(6000, 6000, 512))
     assert (24 * tiles, 14 * tiles) == (3456, 2016)
-    assert converter('cdd').CDD.counts == dict(
+    assert converter('pairs').SETS['cdd'].counts == dict(
         train=(10000, ), val=(3000, 2998), test=(3000, ))
 
 
@@ -201,7 +198,7 @@ def test_the_real_sets_have_their_published_counts(converter):
 @pytest.fixture
 def levir(converter, tmp_path):
     """A LEVIR-CD of 2, 1 and 1 pairs of 64 x 64, tiles of 32."""
-    small = converter('levir_cd').LEVIR_CD._replace(
+    small = converter('pairs').SETS['levir_cd']._replace(
         counts=dict(train=(2, ), val=(1, ), test=(1, )), size=64, tile=32)
     download = tmp_path / 'download'
     for split, (number, ) in small.counts.items():
@@ -219,7 +216,7 @@ def levir(converter, tmp_path):
 
 @pytest.fixture
 def run_pairs(converter):
-    return lambda pairs, download, out: converter('_pairs').prepare(
+    return lambda pairs, download, out: converter('pairs').prepare(
         pairs, SimpleNamespace(folder=download, out=out, workers=1))
 
 
@@ -278,7 +275,7 @@ def test_half_of_levir_is_refused(run_pairs, levir, tmp_path, user_error, harm, 
 
 @pytest.mark.parametrize('place', ['.', 'ChangeDetectionDataset/Real/subset'])
 def test_cdd_has_masks_of_two_values(run_pairs, converter, tmp_path, place, user_error):
-    small = converter('cdd').CDD._replace(
+    small = converter('pairs').SETS['cdd']._replace(
         counts=dict(train=(2, ), val=(2, 1), test=(1, )), size=32, tile=32)
     download = tmp_path / 'download'
     mask = np.zeros((32, 32), np.uint8)

@@ -119,7 +119,7 @@ def test_output_may_be_an_empty_folder_only(preparation, user_error, tmp_path):
 
 def test_arguments(preparation, user_error, tmp_path):
     def parse(*arguments):
-        parser = preparation.argument_parser('Prepares.', 'data/set')
+        parser = preparation.argument_parser('Prepares.', 'set')
         return preparation.parse_args(parser, [str(argument) for argument in arguments])
 
     args = parse(tmp_path)

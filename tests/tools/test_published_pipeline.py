@@ -97,10 +97,3 @@ def test_distortions_come_as_often_as_published():
     colour = np.zeros((32, 32, 3), np.uint8) + np.uint8([200, 100, 50])
     alike = [np.ptp(distort(colour).astype(int), axis=2).max() < 1 for _ in range(400)]
     assert 0.12 < np.mean(alike) < 0.28
-
-
-def test_refused():
-    with pytest.raises(ValueError, match='views of 100 px'):
-        PublishedPipeline(size=100)
-    with pytest.raises(ValueError, match='img_path'):
-        PublishedPipeline()(dict(img=np.zeros((4, 4, 3))))

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from cmid_mm.engine.runners import CMIDRunner
 from cmid_mm.utils.errors import CMIDError
 
-from .timing import paired_ratios, rates, take_turns
+from .timing import rates, take_turns
 from .trainee import Variant
 
 
@@ -30,24 +30,19 @@ def measure_loaders(variants: dict[str, Variant], steps: int, warmup: int,
         tick (Callable): Called after every batch.
 
     Returns:
-        dict[str, dict]: By name: ``per_core``, images a second of processor time, without
-        workers on one thread, and ``ratio`` to the first variant, except for itself (each a
-        ``spread``); ``workers``; ``with_workers``, images/s (a ``spread``; None without
-        workers); ``bytes_per_sample``.
+        dict[str, dict]: By name: ``images_per_second`` of processor time, without workers on
+        one thread, and ``ratio`` to the first variant (see ``rates``); ``workers``, and
+        ``with_workers``, a ``spread`` of images/s (None without workers);
+        ``bytes_per_sample``.
     """
     settings = {name: loader_config(variant) for name, variant in variants.items()}
     threads = torch.get_num_threads(), cv2.getNumThreads()
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     try:
-        streams = [endless(build_loader(without_workers(one))) for one in settings.values()]
+        streams = [endless(build_loader(one, workers=0), tick) for one in settings.values()]
         samples = [next(stream) for stream in streams]
-
-        def call(stream):
-            next(stream)
-            tick()
-
-        calls = [lambda stream=stream: call(stream) for stream in streams]
+        calls = [stream.__next__ for stream in streams]
         take_turns(calls, warmup, time.process_time)
         times = take_turns(calls, steps, time.process_time)
     finally:
@@ -57,11 +52,9 @@ def measure_loaders(variants: dict[str, Variant], steps: int, warmup: int,
     for (name, one), own, batch in zip(settings.items(), times, samples):
         workers = one.get('num_workers', 0)
         found[name] = dict(
-            per_core=rates(own, one.batch_size), workers=workers,
+            **rates(own, one.batch_size, times[0] if found else ()), workers=workers,
             bytes_per_sample=tensor_bytes(batch) / one.batch_size,
             with_workers=_rate_of_workers(one, steps, warmup, tick) if workers else None)
-        if own is not times[0]:
-            found[name]['ratio'] = paired_ratios(times[0], own)
     return found
 
 
@@ -71,41 +64,39 @@ def loader_config(variant: Variant) -> dict:
     Raises:
         CMIDError: The data set has no pipeline that the published one could replace.
     """
-    cfg = copy.deepcopy(variant.cfg)
+    settings = copy.deepcopy(variant.cfg.train_dataloader)
     if variant.published:
-        if 'pipeline' not in cfg.train_dataloader.dataset:
+        if 'pipeline' not in settings.dataset:
             raise CMIDError('--published: train_dataloader.dataset has no pipeline that the '
                             'published one could replace')
-        cfg.train_dataloader.dataset.pipeline = [
-            dict(type='PublishedPipeline', size=cfg.model.image_size)]
-    return cfg.train_dataloader
-
-
-def without_workers(settings: dict) -> dict:
-    """The same loader in this process."""
-    settings = copy.deepcopy(settings)
-    settings.update(num_workers=0, persistent_workers=False)
-    settings.pop('prefetch_factor', None)
+        settings.dataset.pipeline = [
+            dict(type='PublishedPipeline', size=variant.cfg.model.image_size)]
     return settings
 
 
-def build_loader(settings: dict) -> DataLoader:
-    """Build the loader as a training does.
+def build_loader(settings: dict, workers: int | None = None) -> DataLoader:
+    """Build the loader as a training does; ``workers=0`` keeps it in this process.
 
     Raises:
         CMIDError, FileNotFoundError: There are no images, or fewer than a batch.
     """
+    settings = copy.deepcopy(settings)
+    if workers == 0:
+        settings.update(num_workers=0, persistent_workers=False)
+        settings.pop('prefetch_factor', None)
     with DefaultScope.overwrite_default_scope('mmpretrain'):
-        return CMIDRunner.build_dataloader(copy.deepcopy(settings), seed=0)
+        return CMIDRunner.build_dataloader(settings, seed=0)
 
 
-def endless(loader: DataLoader) -> Iterator[dict]:
-    """Batches of epoch after epoch."""
+def endless(loader: DataLoader, tick: Callable[[], None]) -> Iterator[dict]:
+    """Batches of epoch after epoch; calls ``tick`` for each but the first."""
     epoch = 0
     while True:
         if hasattr(loader.sampler, 'set_epoch'):
             loader.sampler.set_epoch(epoch)
-        yield from loader
+        for batch in loader:
+            yield batch
+            tick()
         epoch += 1
 
 
@@ -115,20 +106,18 @@ def tensor_bytes(batch: dict) -> int:
 
 
 def _rate_of_workers(settings: dict, steps: int, warmup: int, tick: Callable) -> dict:
-    """:func:`spread` of images/s of the workers.
+    """``spread`` of images/s with workers.
 
     Workers deliver in bursts, so one measurement takes as many batches as there are workers.
     """
     loader = build_loader(settings)
-    workers, stream = loader.num_workers, endless(loader)
-    # until the workers run and the prefetched batches are used
-    for _ in range(warmup + workers * loader.prefetch_factor):
-        next(stream)
+    workers, stream = loader.num_workers, endless(loader, tick)
 
-    def call():
-        for _ in range(workers):
+    def take(batches=workers):
+        for _ in range(batches):
             next(stream)
-            tick()
 
-    times, = take_turns([call], max(2, steps // workers), time.perf_counter)
-    return rates(times, workers * loader.batch_size)
+    # until the workers run and the prefetched batches are used
+    take(warmup + workers * loader.prefetch_factor)
+    times, = take_turns([take], max(2, steps // workers), time.perf_counter)
+    return rates(times, workers * loader.batch_size)['images_per_second']

@@ -17,8 +17,6 @@ from mmpretrain.registry import TRANSFORMS
 from PIL import Image
 from torch import Tensor, nn
 
-from cmid_mm.utils.errors import CMIDError
-
 # settings of the published step: float32, channels first, no fused attention, a pass per view
 PUBLISHED = {
     'optim_wrapper.precision': 'float32',
@@ -51,15 +49,9 @@ class PublishedPipeline(BaseTransform):
         size (int): Side S of the views, a multiple of ``mask_cell``. Defaults to 224.
         mask_cell (int): Side of a mask cell in pixels, a multiple of 4. Defaults to 32.
         mask_ratio (float): Share of masked cells, rounded up. Defaults to 0.6.
-
-    Raises:
-        CMIDError: The sides are not multiples of each other.
     """
 
     def __init__(self, size: int = 224, mask_cell: int = 32, mask_ratio: float = 0.6):
-        if size % mask_cell or mask_cell % _TOKEN:
-            raise CMIDError(f'PublishedPipeline: views of {size} px in cells of {mask_cell} '
-                            f'px and tokens of {_TOKEN} px must be multiples of each other')
         self.size = size
         self.mask_cell = mask_cell
         self.mask_ratio = mask_ratio
@@ -76,13 +68,7 @@ class PublishedPipeline(BaseTransform):
             of their band: float32 (3, S, S). ``mask``, ``view_mask``: int64 (S/4, S/4), 1 =
             masked. ``locations``: float32 (2, N, N, 2), row and column of the centres of
             the S/32 = N cells a side. At S = 224 these are 2.46 MB.
-
-        Raises:
-            CMIDError: The data set gives no file names.
         """
-        if 'img_path' not in results:
-            raise CMIDError('PublishedPipeline reads image files: the data set gives no '
-                            'img_path')
         image = self.read(results['img_path'])
         sample, locations = {}, []
         for name, prefix, change in (('img', '', None), ('view', 'view_', distort)):

@@ -4,14 +4,15 @@ import gc
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
 import torch
 from torch.utils import flop_counter
+from torch.utils.benchmark import Timer
 
-from .machine import matrix_rate
-from .timing import clock_of, paired_ratios, rates, seconds, spread, take_turns
+from .timing import clock_of, rates, seconds, spread, take_turns
 from .trainee import Trainee
 
 PHASES = ('preprocess', 'student forward', 'teacher forward', 'heads and losses', 'backward',
@@ -29,66 +30,48 @@ def measure_steps(trainees: dict[str, Trainee], steps: int, warmup: int,
         tick (Callable): Called after every step.
 
     Returns:
-        dict[str, dict]: By name: ``images_per_second`` and, except for the first variant,
-        ``ratio`` to the first (each a ``spread``); ``seconds`` of all steps; ``precision``;
-        ``flops_per_image``, ``flops_per_second`` at the median; ``matrix_rate``, FLOP/s of a
-        matrix product in that precision; ``utilisation``, their quotient; ``peak_bytes``
-        (None where it cannot be measured), ``state_bytes``; ``breakdown``.
+        dict[str, dict]: By name: ``images_per_second`` and ``ratio`` to the first variant
+        (see ``rates``); ``seconds`` of all steps; ``phases``, the share of each of
+        :data:`PHASES`; ``precision``; ``flops_per_image``, ``flops_per_second`` at the
+        median; ``matrix_rate``, FLOP/s of a matrix product in that precision;
+        ``utilisation``, their quotient; ``peak_bytes`` (None where it cannot be measured),
+        ``state_bytes``.
     """
-    first, *others = trainees.values()
-    batch = first.batch()
+    first = next(iter(trainees.values()))
+    batch, clock = first.batch(), clock_of(first.device)
 
     def call(trainee):
         trainee.step(batch)
         tick()
 
-    calls = [lambda trainee=trainee: call(trainee) for trainee in trainees.values()]
-    clock = clock_of(first.device)
+    calls = [partial(call, trainee) for trainee in trainees.values()]
     take_turns(calls, warmup, clock)
-    times = dict(zip(trainees, take_turns(calls, steps, clock)))
-    found, products = {}, {}
-    for name, trainee in trainees.items():
-        own, precision = times[name], trainee.precision
-        if precision not in products:
-            products[precision] = matrix_rate(trainee.device, precision)
-        flops = count_flops(lambda trainee=trainee: trainee.step(batch))
+    with ExitStack() as stack:
+        notes = [stack.enter_context(record_phases(trainee, clock))
+                 for trainee in trainees.values()]
+        times = take_turns(calls, steps, clock)
+    products = {precision: matrix_rate(first.device, precision)
+                for precision in {trainee.precision for trainee in trainees.values()}}
+    found = {}
+    for (name, trainee), own, noted in zip(trainees.items(), times, notes):
+        step, product = partial(trainee.step, batch), products[trainee.precision]
+        flops = count_flops(step)
         rate = flops / spread(own)['median']
         found[name] = dict(
-            images_per_second=rates(own, trainee.batch_size), seconds=own,
-            precision=str(precision).removeprefix('torch.'),
+            **rates(own, trainee.batch_size, times[0] if found else ()), seconds=own,
+            phases=phase_shares(noted, sum(own)),
+            precision=str(trainee.precision).removeprefix('torch.'),
             flops_per_image=flops / trainee.batch_size, flops_per_second=rate,
-            matrix_rate=products[precision], utilisation=rate / products[precision],
-            peak_bytes=peak_bytes(lambda trainee=trainee: trainee.step(batch), trainee.device),
-            state_bytes=state_bytes(trainee.model, trainee.wrapper.optimizer),
-            breakdown=measure_breakdown(trainee, batch, max(3, steps // 4)))
-        if trainee is not first:
-            found[name]['ratio'] = paired_ratios(next(iter(times.values())), own)
+            matrix_rate=product, utilisation=rate / product,
+            peak_bytes=peak_bytes(step, trainee.device),
+            state_bytes=state_bytes(trainee.model, trainee.wrapper.optimizer))
     return found
 
 
-def measure_breakdown(trainee: Trainee, batch: dict, steps: int) -> dict:
-    """Phase -> :func:`spread` of its seconds, with ``share`` of the median step."""
-    clock, found = clock_of(trainee.device), []
-    for number in range(1 + steps):
-        with record_phases(trainee) as notes:
-            begin = clock()
-            trainee.step(batch)
-            notes.append(('step', begin, clock()))
-        # the first one warms up
-        if number:
-            found.append(phase_seconds(notes))
-    whole = spread([phases['step'] for phases in found])['median']
-    result = {name: spread([phases[name] for phases in found]) for name in PHASES}
-    for numbers in result.values():
-        numbers['share'] = numbers['median'] / whole
-    return result
-
-
 @contextmanager
-def record_phases(trainee: Trainee) -> Iterator[list]:
+def record_phases(trainee: Trainee, clock: Callable) -> Iterator[list]:
     """Context manager that records (phase, begin, end) of the methods that a step calls."""
     model, wrapper, notes = trainee.model, trainee.wrapper, []
-    clock = clock_of(trainee.device)
 
     def recorded(method: Callable, phase: str) -> Callable:
         def call(*args, **kwargs):
@@ -110,19 +93,31 @@ def record_phases(trainee: Trainee) -> Iterator[list]:
         yield notes
 
 
-def phase_seconds(notes: list) -> dict:
-    """Seconds of each of :data:`PHASES` and of the whole ``step``.
+def phase_shares(notes: list, whole: float) -> dict:
+    """Share of each of :data:`PHASES` of the ``whole`` time, in seconds.
 
     The heads' time is that of the forward pass without both encoders; the rest is the time
     between the phases.
     """
-    spent = dict.fromkeys(('forward', 'step', *PHASES), 0.)
+    spent = dict.fromkeys(('forward', *PHASES), 0.)
     for phase, begin, end in notes:
         spent[phase] += seconds(begin, end)
     encoders = spent['student forward'] + spent['teacher forward']
     spent['heads and losses'] = spent.pop('forward') - encoders
-    spent['rest'] = spent['step'] - sum(spent[name] for name in PHASES[:-1])
-    return spent
+    spent['rest'] = whole - sum(spent.values())
+    return {phase: spent[phase] / whole for phase in PHASES}
+
+
+def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
+    """FLOP/s of a large matrix product, the upper limit for a training step.
+
+    Square matrices of side N, 2 N^3 operations: 8192 on CUDA, else 2048.
+    """
+    side = 8192 if device.type == 'cuda' else 2048
+    matrix = torch.randn(side, side, device=device).to(dtype)
+    timer = Timer('torch.mm(matrix, matrix, out=out)', num_threads=torch.get_num_threads(),
+                  globals=dict(torch=torch, matrix=matrix, out=torch.empty_like(matrix)))
+    return 2 * side**3 / timer.blocked_autorange(min_run_time=0.5).median
 
 
 def count_flops(step: Callable[[], object]) -> int:
@@ -149,7 +144,8 @@ def count_flops(step: Callable[[], object]) -> int:
 def peak_bytes(step: Callable[[], object], device: torch.device) -> int | None:
     """Peak memory of a call above what was used before it.
 
-    On CUDA what torch has allocated, on Linux what is resident; None on other systems.
+    On CUDA what torch has allocated, on Linux what is resident; None where the system does
+    not allow to measure it.
     """
     gc.collect()
     if device.type == 'cuda':
@@ -160,10 +156,8 @@ def peak_bytes(step: Callable[[], object], device: torch.device) -> int | None:
         return torch.cuda.max_memory_allocated() - before
     if sys.platform != 'linux':
         return None
-    trim = getattr(ctypes.CDLL(None), 'malloc_trim', None)
-    if trim is not None:
-        # freed memory that the process still holds would lower the measured peak
-        trim(0)
+    # freed memory that the process still holds would lower the measured peak
+    getattr(ctypes.CDLL(None), 'malloc_trim', id)(0)
     try:
         # resets the peak to what is resident now
         Path('/proc/self/clear_refs').write_text('5')
@@ -182,7 +176,6 @@ def _resident(name: str) -> int:
 
 def state_bytes(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> int:
     """Bytes of parameters, buffers and the state of the optimiser."""
-    tensors = [*model.parameters(), *model.buffers()]
-    for state in optimizer.state.values():
-        tensors.extend(value for value in state.values() if torch.is_tensor(value))
-    return sum({id(tensor): tensor.nbytes for tensor in tensors}.values())
+    states = [value for state in optimizer.state.values() for value in state.values()]
+    return sum(value.nbytes for value in [*model.parameters(), *model.buffers(), *states]
+               if torch.is_tensor(value))

@@ -51,23 +51,25 @@ def take_turns(calls: Sequence[Callable], rounds: int, clock: Callable) -> list[
 
 def spread(values: Sequence[float]) -> dict:
     """``median`` and ``quartiles`` ([lower, upper]) of at least one measurement."""
-    low, median, high = np.percentile(np.asarray(values, np.float64), [25, 50, 75]).tolist()
+    low, median, high = np.percentile(values, [25, 50, 75]).tolist()
     return dict(median=median, quartiles=[low, high])
 
 
-def rates(values: Sequence[float], images: int) -> dict:
-    """:func:`spread` of images/s from the seconds that ``images`` took."""
-    return spread([images / value for value in values])
-
-
-def paired_ratios(baseline: Sequence[float], other: Sequence[float]) -> dict:
-    """:func:`spread` of the speed relative to the baseline.
-
-    Both members of a pair are neighbours in time, so that their ratio is steadier than the
-    ratio of the medians.
+def rates(times: Sequence[float], images: int, baseline: Sequence[float] = ()) -> dict:
+    """Statistics of the speed.
 
     Args:
-        baseline (Sequence[float]): Seconds of each round.
-        other (Sequence[float]): Seconds for the same work, in the same rounds.
+        times (Sequence[float]): Seconds of each round.
+        images (int): Images of a round.
+        baseline (Sequence[float]): Seconds of the baseline in the same rounds. Both members
+            of a pair are neighbours in time, so that their ratio is steadier than the ratio
+            of the medians.
+
+    Returns:
+        dict: ``images_per_second`` and, with a baseline, ``ratio`` to its speed, each a
+        :func:`spread`.
     """
-    return spread([one / two for one, two in zip(baseline, other, strict=True)])
+    found = dict(images_per_second=spread([images / value for value in times]))
+    if baseline:
+        found['ratio'] = spread([one / two for one, two in zip(baseline, times, strict=True)])
+    return found

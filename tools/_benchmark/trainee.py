@@ -50,7 +50,9 @@ class Trainee:
         self.model = runner.model.train()
         self.wrapper.initialize_count_status(self.model, 0, 10**9)
         self.device = next(self.model.parameters()).device
-        self.precision = self._precision()
+        with self.wrapper.optim_context(self.model):
+            self.precision = (torch.get_autocast_dtype(self.device.type)
+                              if torch.is_autocast_enabled(self.device.type) else torch.float32)
         self.batch_size = variant.cfg.train_dataloader.batch_size
         self.steps = 0
         preprocessor = self.model.data_preprocessor
@@ -60,9 +62,25 @@ class Trainee:
             preprocessor.std.fill_(73.9)
 
     def batch(self) -> dict:
-        """A batch of random numbers, pinned for a GPU; see ``CMIDDataPreprocessor``."""
-        batch = synthetic_batch(
-            self.batch_size, self.model.data_preprocessor.bands, self.model.image_size)
+        """A batch of random numbers, pinned for a GPU.
+
+        Views are crops of half the area of images twice as wide as a view; the second one is
+        mirrored.
+
+        Returns:
+            dict: As from the loader, for B samples, C bands and views of side S: inputs
+            (B, 2, C, S, S) uint8; view_boxes (B, 2, 5) float32; view_keys (B, 2) int64.
+        """
+        size, side = self.batch_size, self.model.image_size
+        draw = torch.Generator().manual_seed(0)
+        crop = round(2 * side * 0.5**0.5)
+        boxes = torch.full((size, 2, 5), float(crop))
+        boxes[..., :2] = torch.randint(0, 2 * side - crop + 1, (size, 2, 2), generator=draw)
+        boxes[..., 4] = torch.tensor([0., 1.])
+        keys = [[view_key(0, 0, sample, view) for view in range(2)] for sample in range(size)]
+        inputs = torch.randint(0, 256, (size, 2, self.model.data_preprocessor.bands, side, side),
+                               dtype=torch.uint8, generator=draw)
+        batch = dict(inputs=inputs, view_boxes=boxes, view_keys=torch.tensor(keys))
         if self.device.type == 'cuda':
             batch = {name: value.pin_memory() for name, value in batch.items()}
         return batch
@@ -82,39 +100,6 @@ class Trainee:
         if self.wrapper.should_update():
             self.model.update_teacher(MOMENTUM)
         return losses['loss'].detach()
-
-    def _precision(self) -> torch.dtype:
-        kind = self.device.type
-        with self.wrapper.optim_context(self.model):
-            if torch.is_autocast_enabled(kind):
-                return torch.get_autocast_dtype(kind)
-        return next(self.model.parameters()).dtype
-
-
-def synthetic_batch(size: int, bands: int, side: int) -> dict:
-    """A batch as from the loader, of random numbers.
-
-    Views are crops of half the area of images twice as wide as a view; the second one is
-    mirrored.
-
-    Args:
-        size (int): Samples B.
-        bands (int): Bands C.
-        side (int): Side S of the views.
-
-    Returns:
-        dict: inputs (B, 2, C, S, S) uint8; view_boxes (B, 2, 5) float32; view_keys (B, 2)
-        int64.
-    """
-    draw = torch.Generator().manual_seed(0)
-    crop = round(2 * side * 0.5**0.5)
-    boxes = torch.full((size, 2, 5), float(crop))
-    boxes[..., :2] = torch.randint(0, 2 * side - crop + 1, (size, 2, 2), generator=draw)
-    boxes[..., 4] = torch.tensor([0., 1.])
-    keys = [[view_key(0, 0, sample, view) for view in range(2)] for sample in range(size)]
-    inputs = torch.randint(
-        0, 256, (size, 2, bands, side, side), dtype=torch.uint8, generator=draw)
-    return dict(inputs=inputs, view_boxes=boxes, view_keys=torch.tensor(keys))
 
 
 def quiet_runner(variant: Variant, work_dir: str) -> Runner:

@@ -55,40 +55,34 @@ def share_inside(quad, left, top, right, bottom):
     return area(corners) / whole if corners and whole else 0.0
 
 
-def write_coco(path, images, classes):
-    """Write a COCO file; category ids count from 1 in the order of the classes.
+def write_coco(out, split, images, classes):
+    """Write annotations/SPLIT.json and print the numbers of images and boxes.
 
     Args:
-        path (Path): The json file.
+        out (Path): Folder of the result.
+        split (str): Name of the part.
         images (list[dict]): ``file_name``, ``height``, ``width`` and ``objects``, a list
             of dicts with ``label`` (index in ``classes``), ``bbox`` (x, y, width, height)
             and, where known, ``quad`` (8 numbers) and ``difficult`` (int).
-        classes (Sequence[str]): Names.
+        classes (Sequence[str]): Names; category ids count from 1 in their order.
     """
     annotations = []
     for image_id, image in enumerate(images, 1):
         for item in image['objects']:
             x, y, width, height = (round(number, 2) for number in item['bbox'])
-            annotation = dict(
+            quad = [round(number, 2) for number in item.get('quad', ())]
+            annotations.append(dict(
                 id=len(annotations) + 1, image_id=image_id, category_id=item['label'] + 1,
                 bbox=[x, y, width, height], area=round(width * height, 2), iscrowd=0,
-                segmentation=[[round(number, 2) for number in item['quad']]]
-                if 'quad' in item else [])
-            if 'difficult' in item:
-                annotation['difficult'] = item['difficult']
-            annotations.append(annotation)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(dict(
+                segmentation=[quad] if quad else [],
+                **{key: item[key] for key in ('difficult', ) if key in item}))
+    (out / 'annotations').mkdir(exist_ok=True)
+    (out / 'annotations' / f'{split}.json').write_text(json.dumps(dict(
         images=[dict(id=image_id, file_name=image['file_name'], height=image['height'],
                      width=image['width']) for image_id, image in enumerate(images, 1)],
         annotations=annotations,
         categories=[dict(id=i, name=name) for i, name in enumerate(classes, 1)])))
-
-
-def print_summary(split, images, kind):
-    """Print the number of images (of a ``kind``: images or tiles) and of their boxes."""
-    boxes = sum(len(image['objects']) for image in images)
-    print(f'{split}: {len(images):,} {kind}, {boxes:,} boxes')
+    print(f'{split}: {len(images):,} images, {len(annotations):,} boxes')
 
 
 def link_or_copy(source, target):

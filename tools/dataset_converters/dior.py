@@ -9,7 +9,7 @@ boxes are clipped to the image.
 """
 import xml.etree.ElementTree as ElementTree
 
-from _boxes import bounding_box, link_or_copy, print_summary, write_coco
+from _boxes import bounding_box, link_or_copy, write_coco
 from _preparation import (
     UserError,
     argument_parser,
@@ -34,14 +34,7 @@ XML_FOLDERS = ('Horizontal Bounding Boxes', 'Annotations')
 
 
 def find_lists(folder, wanted):
-    """Names of the images of each list.
-
-    Args:
-        folder (Path): The download.
-        wanted (dict[str, int]): Number of images of each list.
-
-    Returns:
-        dict[str, list[str]]: Names without ending.
+    """Names without ending of the images of each list, ``wanted`` of them.
 
     Raises:
         UserError: A list is missing or has another length, or lists share an image.
@@ -63,18 +56,7 @@ def find_lists(folder, wanted):
 
 
 def find_files(folder, names):
-    """Image and XML file of every name.
-
-    Args:
-        folder (Path): The download.
-        names (list[str]): Names without ending.
-
-    Returns:
-        list[tuple[Path, Path]]: Image and XML file, in the order of the names.
-
-    Raises:
-        UserError: Files are missing.
-    """
+    """Image and XML file of every name; raises UserError where files are missing."""
     images = {file.stem: file for file in folder.rglob('*.jpg')}
     labels = next(filter(None, ({file.stem: file for file in folder.rglob(f'{place}/*.xml')}
                                 for place in XML_FOLDERS)), {})
@@ -84,10 +66,7 @@ def find_files(folder, names):
 
 
 def read_xml(path):
-    """Boxes of an XML file.
-
-    Args:
-        path (Path): A file in the form of PASCAL VOC.
+    """Boxes of an XML file in the form of PASCAL VOC.
 
     Returns:
         list[dict]: ``label`` and ``bbox`` (x, y, width, height), in the file's order,
@@ -118,14 +97,7 @@ def read_xml(path):
 
 
 def read_pair(pair):
-    """Read and check one image.
-
-    Args:
-        pair (tuple[Path, Path]): Image and XML file.
-
-    Returns:
-        dict: Input of :func:`write_coco`.
-    """
+    """Read and check an image and its XML file; an entry of :func:`write_coco`."""
     from cmid_mm.datasets.image_reading import read_image
     image, label = pair
     check_size(image, read_image(str(image)).pixels.shape, (SIZE, SIZE))
@@ -145,14 +117,12 @@ def prepare(args, wanted=IMAGES):
             link_or_copy(image.resolve(), out / 'images' / image.name)
         lists['trainval'] = lists['train'] + lists['val']
         for split, some in lists.items():
-            images = [entries[name] for name in some]
-            write_coco(out / 'annotations' / f'{split}.json', images, CLASSES)
-            print_summary(split, images, 'images')
+            write_coco(out, split, [entries[name] for name in some], CLASSES)
     print(f'written to {args.out}')
 
 
 def main(arguments=None):
-    prepare(parse_args(argument_parser(__doc__, 'data/dior'), arguments))
+    prepare(parse_args(argument_parser(__doc__, 'dior'), arguments))
 
 
 if __name__ == '__main__':

@@ -18,7 +18,7 @@ resampled: the configs resize every tile to 1024.
 from collections import defaultdict
 
 import numpy as np
-from _boxes import bounding_box, link_or_copy, print_summary, share_inside, write_coco
+from _boxes import bounding_box, link_or_copy, share_inside, write_coco
 from _preparation import (
     UserError,
     argument_parser,
@@ -46,7 +46,7 @@ MAX_PIXELS = 2**30
 
 def parse_options(arguments=None):
     """Command line; ``arguments`` replace ``sys.argv[1:]``."""
-    parser = argument_parser(__doc__, 'data/dota')
+    parser = argument_parser(__doc__, 'dota')
     parser.add_argument('--splits', nargs='+', choices=tuple(IMAGES),
                         default=tuple(IMAGES), help='parts to prepare (default: all)')
     parser.add_argument('--size', type=int, default=1024,
@@ -66,15 +66,12 @@ def parse_options(arguments=None):
 
 
 def find_files(folder, splits, wanted):
-    """Images and labels of a download.
+    """Part, image and label file (None in test) of every image of the download.
 
     Args:
         folder (Path): The download.
         splits (Sequence[str]): Parts to look for.
         wanted (dict[str, int]): Number of images of each part.
-
-    Returns:
-        list[tuple[str, Path, Path | None]]: Part, image and label file.
 
     Raises:
         UserError: Files are missing, duplicate, too many, or do not match.
@@ -96,11 +93,7 @@ def find_files(folder, splits, wanted):
 
 
 def by_name(folder, files):
-    """Files by their name without ending.
-
-    Raises:
-        UserError: A name occurs twice.
-    """
+    """Files by their name without ending; raises UserError where a name occurs twice."""
     named = {}
     for file in files:
         if file.stem in named:
@@ -129,9 +122,6 @@ def read_labels(path):
     Returns:
         list[tuple[np.ndarray, int, int]]: Corners (4, 2) in pixels, index in
         ``CLASSES``, difficult 0 or 1.
-
-    Raises:
-        UserError: A line is of another form or has an unknown class.
     """
     boxes = []
     for number, line in enumerate(path.read_text().splitlines(), 1):
@@ -175,11 +165,6 @@ def boxes_of_tile(boxes, window, keep):
 
 def cut(job, args, out):
     """Write the tiles of one image with their labels.
-
-    Args:
-        job (tuple): Of :func:`find_files`.
-        args (argparse.Namespace): Of :func:`parse_options`.
-        out (Path): Folder of the result.
 
     Returns:
         tuple[list[dict], int, int]: Input of :func:`write_coco` for each tile, the number
@@ -230,8 +215,7 @@ def prepare(args, wanted=IMAGES):
             tiles['trainval'] = tiles['train'] + tiles['val']
             link_trainval(out)
         for split, images in tiles.items():
-            write_coco(out / 'annotations' / f'{split}.json', images, CLASSES)
-            print_summary(split, images, 'tiles')
+            write_coco(out, split, images, CLASSES)
     _, boxes, lost = zip(*results)
     print(f'{sum(lost):,} of {sum(boxes):,} boxes have {args.keep:g} of their area in no tile, '
           f'or no area\nwritten to {args.out}')

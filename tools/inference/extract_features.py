@@ -4,7 +4,6 @@ IMAGES is a folder tree, a packed data set or files. The result is an .npz file 
 and `vectors` (a float32 row for each image) and, with --dense, `maps` (images, channels, rows,
 columns). Read it with numpy.load(file).
 """
-import argparse
 import sys
 from pathlib import Path
 
@@ -12,27 +11,25 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import _errors  # noqa: E402
-from _model_options import add_model_options, load_features  # noqa: E402
+from _options import add_model_options, add_size_option, load_features, tool_parser  # noqa: E402
 
 
 def parse_args(arguments=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = tool_parser(__doc__)
     add_model_options(parser)
     parser.add_argument('images', nargs='+', help='folder trees or files')
     parser.add_argument('--out', default='features.npz', help='default: features.npz')
     parser.add_argument('--dense', action='store_true',
                         help='save the feature maps too (all of them in memory)')
     parser.add_argument('--batch-size', type=int, default=32)
-    parser.add_argument('--size', type=int, help='side of the images in pixels (default: as '
-                        'in the test pipeline of the config)')
+    add_size_option(parser)
     return parser.parse_args(arguments)
 
 
 def main(arguments=None):
     args = parse_args(arguments)
     from cmid_mm.checkpoints.files import atomic_write
-    inferencer = load_features(args, args.size, show_progress=True)
+    inferencer = load_features(args, show_progress=True)
     found = inferencer(args.images, args.batch_size, args.dense)
     arrays = dict(paths=np.array(found['paths']), vectors=found['vectors'])
     if args.dense:

@@ -5,22 +5,17 @@ dates (two rasters, or two folders with equal names) and writes a GeoTIFF of cha
 writes the boxes as GeoJSON. Results and a small picture of each go to --out-dir. Several rasters,
 or a folder of them, are processed one after the other.
 """
-import argparse
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import _errors  # noqa: E402
-
-DETECTION = ('mmdet', 'mmrotate')
+from _options import add_model_options, load_config, tool_parser  # noqa: E402
 
 
 def parse_args(arguments=None):
-    from mmengine.config import DictAction
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config of the training')
-    parser.add_argument('checkpoint', help='checkpoint of the training')
+    parser = tool_parser(__doc__)
+    add_model_options(parser, encoder=False)
     parser.add_argument('rasters', nargs='+', metavar='RASTER',
                         help='GeoTIFF, JPEG 2000, PNG or JPEG files, or folders of them; of '
                         'change detection the earlier and the later one')
@@ -32,27 +27,22 @@ def parse_args(arguments=None):
                         help='least overlap of tiles in pixels; objects up to half of it long are '
                         'found whole (default: a quarter of a tile)')
     parser.add_argument('--batch-size', type=int, default=4, help='tiles at a time (default: 4)')
-    parser.add_argument('--device', help='cpu, cuda, cuda:1, ... (default: a GPU if there is one)')
     parser.add_argument('--confidence', action='store_true',
                         help='maps: a second band with the probability of the class in percent')
     parser.add_argument('--min-score', type=float, default=0.3,
                         help='detection: least score of a box (default: 0.3)')
     parser.add_argument('--no-picture', action='store_true', help='no small picture')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
-                        metavar='KEY=VALUE', help='change settings of the config')
     return parser.parse_args(arguments)
 
 
 def main(arguments=None):
     args = parse_args(arguments)
-    from _launch import read_config, require_checkpoint
-    require_checkpoint(args.checkpoint)
-    config = read_config(args.config, args.cfg_options)
+    config = load_config(args)
     from cmid_mm.apis import ChangeInferencer, DetectionInferencer, SegmentationInferencer
     from cmid_mm.apis.pipelines import raster_loading, test_pipeline
     settings = dict(device=args.device, tile=args.tile, overlap=args.overlap,
                     batch_size=args.batch_size)
-    if config.get('default_scope') in DETECTION:
+    if config.get('default_scope') in ('mmdet', 'mmrotate'):
         inferencer = DetectionInferencer(config, args.checkpoint, **settings)
         options = dict(min_score=args.min_score)
     else:

@@ -3,20 +3,18 @@
 The collection is a folder (--collection) or a saved index of it (--index). A picture shows every
 query beside the scenes that were found; the queries themselves are left out.
 """
-import argparse
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import _errors  # noqa: E402
-from _model_options import add_model_options, load_features  # noqa: E402
+from _options import add_model_options, add_size_option, load_features, tool_parser  # noqa: E402
 
 ROWS = 12
 
 
 def parse_args(arguments=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = tool_parser(__doc__)
     add_model_options(parser)
     parser.add_argument('queries', nargs='+', metavar='QUERY', help='images, or folders of them')
     where = parser.add_mutually_exclusive_group(required=True)
@@ -25,8 +23,7 @@ def parse_args(arguments=None):
     parser.add_argument('--save', metavar='FILE', help='save the index of --collection, .npz')
     parser.add_argument('--count', type=int, default=6, help='scenes for each query (default: 6)')
     parser.add_argument('--out', default='retrieval.png', help='picture (default: retrieval.png)')
-    parser.add_argument('--size', type=int, help='side of the images in pixels (default: as '
-                        'in the test pipeline of the config)')
+    add_size_option(parser)
     return parser.parse_args(arguments)
 
 
@@ -59,7 +56,7 @@ def save_retrieval(queries, answers, read, out):
 def main(arguments=None):
     args = parse_args(arguments)
     from cmid_mm.apis import SceneIndex
-    inferencer = load_features(args, args.size, show_progress=True)
+    inferencer = load_features(args, show_progress=True)
     if args.index:
         index = SceneIndex.load(args.index)
     else:

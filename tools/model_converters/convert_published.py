@@ -7,17 +7,16 @@ init_cfg=dict(type='CMIDPretrained', checkpoint=OUT). --to published goes back, 
 
 Files are read as untrusted ones: code in them is never executed.
 """
-import argparse
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import _errors  # noqa: E402
+from _options import tool_parser  # noqa: E402
 
 
 def parse_args(arguments=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = tool_parser(__doc__)
     parser.add_argument('checkpoint', metavar='IN', help='file to convert')
     parser.add_argument('out', metavar='OUT', help='file to write')
     parser.add_argument('--to', choices=['cmid_mm', 'published'], default='cmid_mm',

@@ -8,19 +8,18 @@ normalisation and how raw values became 0..255.
 models (ResNet, Swin, VisionTransformer, ConvNeXt; all but the classifier). An OUT that ends
 in .safetensors becomes a safetensors file.
 """
-import argparse
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import _errors  # noqa: E402
+from _options import tool_parser  # noqa: E402
 
 FORMATS = ('mm', 'torchvision', 'timm', 'published')
 
 
 def parse_args(arguments=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = tool_parser(__doc__)
     parser.add_argument('checkpoint', help='checkpoint of a CMID pre-training, or a '
                         'backbone exported from one')
     parser.add_argument('out', help='file to write, .pth or .safetensors')

@@ -5,17 +5,16 @@ this machine. OUT.pth is written as OUT_YYYYMMDD-xxxxxxxx.pth: today's date
 and the first eight digits of the file's SHA-256, by which downloads are checked. The same
 checkpoint always gives the same digits.
 """
-import argparse
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import _errors  # noqa: E402
+from _options import tool_parser  # noqa: E402
 
 
 def parse_args(arguments=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = tool_parser(__doc__)
     parser.add_argument('checkpoint', metavar='IN', help='checkpoint of any task, or an '
                         'exported backbone')
     parser.add_argument('out', metavar='OUT', help='name to write, without date and digits')

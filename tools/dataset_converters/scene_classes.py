@@ -1,8 +1,26 @@
-"""Prepares a scene classification set: a folder of images for every class."""
+"""Prepares a scene classification set: scene_classes.py SET DOWNLOAD_FOLDER [--out FOLDER]
+
+SET is one of
+
+  aid   AID: 30 classes, 10,000 JPEGs; lists with 20 % and with 50 % of each class to train
+  nwpu  NWPU-RESISC45: 45 classes of 700 JPEGs; 10 % and 20 % to train
+  ucm   UC Merced Land Use: 21 classes of 100 TIFFs; 80 % to train
+
+Takes the unpacked archive, checks that all images are there, and writes the lists; the images
+stay where they are.
+"""
 from hashlib import sha256
 from typing import NamedTuple
 
-from _preparation import UserError, expect, output_folder, run_jobs
+from _preparation import (
+    UserError,
+    argument_parser,
+    expect,
+    output_folder,
+    parse_args,
+    run,
+    run_jobs,
+)
 
 MAX_LEVELS = 3
 
@@ -23,6 +41,31 @@ class SceneSet(NamedTuple):
     ending: str
     sides: tuple
     shares: tuple
+
+
+SETS = dict(
+    # images of each class: Xia et al., arXiv 1608.05167, table 1
+    aid=SceneSet('AID', dict(
+        Airport=360, BareLand=310, BaseballField=220, Beach=400, Bridge=360, Center=260,
+        Church=240, Commercial=350, DenseResidential=410, Desert=300, Farmland=370,
+        Forest=250, Industrial=390, Meadow=280, MediumResidential=290, Mountain=340,
+        Park=350, Parking=390, Playground=370, Pond=420, Port=380, RailwayStation=260,
+        Resort=290, River=410, School=300, SparseResidential=300, Square=330, Stadium=290,
+        StorageTanks=360, Viaduct=420), '.jpg', (600, 600), (20, 50)),
+    nwpu=SceneSet('NWPU-RESISC45', dict.fromkeys(
+        'airplane airport baseball_diamond basketball_court beach bridge chaparral church '
+        'circular_farmland cloud commercial_area dense_residential desert forest freeway '
+        'golf_course ground_track_field harbor industrial_area intersection island lake '
+        'meadow medium_residential mobile_home_park mountain overpass palace parking_lot '
+        'railway railway_station rectangular_farmland river roundabout runway sea_ice ship '
+        'snowberg sparse_residential stadium storage_tank tennis_court terrace '
+        'thermal_power_station wetland'.split(), 700), '.jpg', (256, 256), (10, 20)),
+    # a few images are some pixels short of 256
+    ucm=SceneSet('UC Merced', dict.fromkeys(
+        'agricultural airplane baseballdiamond beach buildings chaparral denseresidential '
+        'forest freeway golfcourse harbor intersection mediumresidential mobilehomepark '
+        'overpass parkinglot river runway sparseresidential storagetanks tenniscourt'.split(),
+        100), '.tif', (240, 260), (80, )))
 
 
 def prepare(scene_set, args):
@@ -126,3 +169,12 @@ def split_lists(files, share):
         for file in found:
             lines['train' if file in train else 'test'].append(f'{file} {number}\n')
     return lines
+
+
+def main(arguments=None):
+    args = parse_args(argument_parser(__doc__, *SETS), arguments)
+    prepare(SETS[args.set], args)
+
+
+if __name__ == '__main__':
+    run(main)

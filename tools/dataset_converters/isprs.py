@@ -1,4 +1,17 @@
-"""Cuts the ISPRS benchmarks into tiles, for potsdam.py and vaihingen.py."""
+"""Cuts an ISPRS benchmark into tiles: isprs.py SET DOWNLOAD_FOLDER [--out FOLDER]
+
+The result has mmseg's tree, with class numbers as labels. SET is one of
+
+  potsdam    38 images of 6000 x 6000 pixels, 24 to train on and 14 to test: the folder holds
+             2_Ortho_RGB (or 3_Ortho_IRRG, 4_Ortho_RGBIR, see --images) and
+             5_Labels_all_noBoundary (or 5_Labels_all, see --train-labels and --test-labels)
+  vaihingen  33 images of near infrared, red and green, 16 to train on and 17 to test: the
+             folder holds ISPRS_semantic_labeling_Vaihingen (images in top/) and
+             ISPRS_semantic_labeling_Vaihingen_ground_truth_eroded_COMPLETE (or
+             ..._ground_truth_COMPLETE, see --train-labels and --test-labels)
+
+They may be folders or zip archives.
+"""
 import warnings
 from collections import Counter
 from typing import NamedTuple
@@ -14,6 +27,7 @@ from _preparation import (
     expect,
     output_folder,
     parse_args,
+    run,
     run_jobs,
     windows,
     write_png,
@@ -52,15 +66,40 @@ class Benchmark(NamedTuple):
     size: tuple | None = None
 
 
-def parse_options(doc, default_out, benchmark, arguments=None):
+SETS = dict(
+    potsdam=Benchmark(
+        name='ISPRS Potsdam',
+        train=('2_10', '2_11', '2_12', '3_10', '3_11', '3_12', '4_10', '4_11', '4_12', '5_10',
+               '5_11', '5_12', '6_7', '6_8', '6_9', '6_10', '6_11', '6_12', '7_7', '7_8', '7_9',
+               '7_10', '7_11', '7_12'),
+        test=('2_13', '2_14', '3_13', '3_14', '4_13', '4_14', '4_15', '5_13', '5_14', '5_15',
+              '6_13', '6_14', '6_15', '7_13'),
+        images={bands: rf'/top_potsdam_(\d+_\d+)_{bands}\.tif$'
+                for bands in ('RGB', 'IRRG', 'RGBIR')},
+        labels=dict(
+            eroded=r'/top_potsdam_(\d+_\d+)_label_noBoundary\.tif$',
+            full=r'/top_potsdam_(\d+_\d+)_label\.tif$'),
+        size=(6000, 6000)),
+    vaihingen=Benchmark(
+        name='ISPRS Vaihingen',
+        train=('1', '3', '5', '7', '11', '13', '15', '17', '21', '23', '26', '28', '30', '32',
+               '34', '37'),
+        test=('2', '4', '6', '8', '10', '12', '14', '16', '20', '22', '24', '27', '29', '31',
+              '33', '35', '38'),
+        images=dict(IRRG=r'/top/top_mosaic_09cm_area(\d+)\.tif$'),
+        # full labels have the images' own names: their folder or archive distinguishes them
+        labels=dict(
+            eroded=r'/top_mosaic_09cm_area(\d+)_noBoundary\.tif$',
+            full=r'(?:gts|ground_truth)[^/]*/(?:[^/]+/)?top_mosaic_09cm_area(\d+)\.tif$')))
+
+
+def parse_options(arguments=None):
     """Command line; ``arguments`` replace ``sys.argv[1:]``."""
-    parser = argument_parser(doc, default_out)
-    parser.add_argument('--images', choices=list(benchmark.images),
-                        default=next(iter(benchmark.images)),
-                        help='band combination (default: %(default)s)')
+    parser = argument_parser(__doc__, *SETS)
+    parser.add_argument('--images', choices=list(SETS['potsdam'].images),
+                        help='band combination (default: the first one that the set has)')
     for split in ('train', 'test'):
-        parser.add_argument(f'--{split}-labels', choices=list(benchmark.labels),
-                            default='eroded',
+        parser.add_argument(f'--{split}-labels', choices=['eroded', 'full'], default='eroded',
                             help='eroded: boundary pixels are ignored; full: they count '
                             '(default: %(default)s)')
     parser.add_argument('--tile', type=int, default=512,
@@ -70,15 +109,15 @@ def parse_options(doc, default_out, benchmark, arguments=None):
                         'of a row and a column is moved inside, so they share more)')
     args = parse_args(parser, arguments)
     check_overlap(args.overlap, args.tile)
+    images = SETS[args.set].images
+    args.images = args.images or next(iter(images))
+    if args.images not in images:
+        raise UserError(f'--images {args.images}: {args.set} has {", ".join(images)} only')
     return args
 
 
 def prepare(benchmark, args):
     """Write img_dir/{train,val} and ann_dir/{train,val}; val is the test set.
-
-    Args:
-        benchmark (Benchmark): The published content.
-        args (argparse.Namespace): Of :func:`parse_options`.
 
     Returns:
         collections.Counter: Pixels by class; 'unknown' for colours of no class.
@@ -103,11 +142,7 @@ def prepare(benchmark, args):
 
 
 def find_jobs(benchmark, args):
-    """Check that all files exist and have the right size.
-
-    Returns:
-        list[tuple[str, str, Entry, Entry]]: Id, split, image and label.
-    """
+    """Id, split, image and label of every image; checks that all have the right size."""
     images, *labels = find(args.folder,
                            [benchmark.images[args.images], *benchmark.labels.values()])
     labels = dict(zip(benchmark.labels, labels))
@@ -122,9 +157,9 @@ def find_jobs(benchmark, args):
             jobs.append((number, split, images.get(key), labels[kind].get(key)))
     expect(counts, wanted, f'{benchmark.name} in {args.folder}')
     for _, _, image, label in jobs:
-        size = benchmark.size or size_of(image)
-        for entry in (image, label):
-            check_size(entry, size_of(entry), size)
+        with open_raster(image) as one, open_raster(label) as other:
+            check_size(image, one.shape, benchmark.size or one.shape)
+            check_size(label, other.shape, one.shape)
     return jobs
 
 
@@ -140,19 +175,8 @@ def open_raster(entry):
                         'again') from error
 
 
-def size_of(entry):
-    """(height, width)."""
-    with open_raster(entry) as raster:
-        return raster.height, raster.width
-
-
 def cut(job, args, out):
     """Write the tiles of one image.
-
-    Args:
-        job (tuple): Of :func:`find_jobs`.
-        args (argparse.Namespace): Of :func:`parse_options`.
-        out (Path): Folder of the result.
 
     Returns:
         collections.Counter: Pixels by class, those of overlapping tiles each time.
@@ -194,3 +218,12 @@ def classes_of(colours):
     known = (high | (colours <= TOLERANCE)).all(axis=0)
     red, green, blue = high.astype(np.uint8)
     return np.where(known, CLASS_OF_COLOUR[4 * red + 2 * green + blue], 255).astype(np.uint8)
+
+
+def main(arguments=None):
+    args = parse_options(arguments)
+    prepare(SETS[args.set], args)
+
+
+if __name__ == '__main__':
+    run(main)

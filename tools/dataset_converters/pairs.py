@@ -1,4 +1,16 @@
-"""Preparation of pairs of two dates with change masks, for levir_cd.py and cdd.py."""
+"""Prepares pairs of two dates with change masks: pairs.py SET DOWNLOAD_FOLDER [--out FOLDER]
+
+The result is a tree {train,val,test}/{A,B,label} with masks as PNGs of 0 and 255. SET is one of
+
+  levir_cd  LEVIR-CD: 445, 64 and 128 pairs of 1024 x 1024 pixels, cut into 16 tiles each; the
+            folder holds {train,val,test}/{A,B,label}, as folders or as train.zip, val.zip and
+            test.zip
+  cdd       CDD (SVCD), the real, season-varying subset: 10,000, 3,000 and 3,000 pairs of 256 x
+            256 pixels (a common copy has 2,998 for validation); the folder holds the archive
+            ChangeDetectionDataset or its tree, or is its folder Real/subset, with
+            {train,val,test}/{A,B,OUT}; in its masks, which are JPEGs, values from 128 on are
+            changed
+"""
 from collections import Counter
 from typing import NamedTuple
 
@@ -6,9 +18,12 @@ import numpy as np
 from _download import find
 from _preparation import (
     UserError,
+    argument_parser,
     check_size,
     expect,
     output_folder,
+    parse_args,
+    run,
     run_jobs,
     windows,
     write_png,
@@ -40,15 +55,27 @@ class PairSet(NamedTuple):
     threshold: int = 0
 
 
+SETS = dict(
+    levir_cd=PairSet(
+        name='LEVIR-CD',
+        counts=dict(train=(445, ), val=(64, ), test=(128, )),
+        pattern=r'/(train|val|test)/(A|B|label)/([^/]+)\.png$',
+        label='label',
+        size=1024,
+        tile=256),
+    cdd=PairSet(
+        name='CDD',
+        counts=dict(train=(10000, ), val=(3000, 2998), test=(3000, )),
+        # the archive also has other sets with similar trees
+        pattern=r'^(?:.*/subset)?/(train|val|test)/(A|B|OUT)/([^/]+)\.jpg$',
+        label='OUT',
+        size=256,
+        tile=256,
+        threshold=127))
+
+
 def prepare(pairs, args):
-    """Write {train,val,test}/{A,B,label}; masks are PNGs of 0 and 255.
-
-    Args:
-        pairs (PairSet): The published content.
-        args (argparse.Namespace): ``folder`` of the download, ``out``, ``workers``.
-
-    Returns:
-        dict[str, int]: Pairs written, by split.
+    """Write the result; returns the number of pairs of each split.
 
     Raises:
         UserError: The download is incomplete, or an image is not as published.
@@ -111,7 +138,11 @@ def write_pair(entries, target, name, pairs):
     images, contents = zip(*(entry.decode() for entry in entries))
     for entry, image in zip(entries, images):
         check_size(entry, image.shape, (pairs.size, pairs.size))
-    mask = change_mask(images[2], entries[2], pairs.threshold)
+    # a mask of three bands has three times the same
+    grey = images[2] if images[2].ndim == 2 else images[2][..., 0]
+    if pairs.threshold == 0 and grey.dtype != bool and not np.isin(grey, (0, 255)).all():
+        raise UserError(f'{entries[2]} has values besides 0 and 255; is it the mask of change?')
+    mask = np.where(grey > pairs.threshold, 255, 0).astype(np.uint8)
     if pairs.tile == pairs.size:
         for date, entry, content in zip('AB', entries, contents):
             ending = entry.place.rpartition('.')[2].lower()
@@ -126,15 +157,10 @@ def write_pair(entries, target, name, pairs):
     return len(tiles)
 
 
-def change_mask(pixels, entry, threshold):
-    """Mask of change, uint8 (H, W) of 0 and 255.
+def main(arguments=None):
+    args = parse_args(argument_parser(__doc__, *SETS), arguments)
+    prepare(SETS[args.set], args)
 
-    Args:
-        pixels (np.ndarray): (H, W), or (H, W, bands) of equal bands.
-        entry (Entry): For messages.
-        threshold (int): See :class:`PairSet`.
-    """
-    grey = pixels if pixels.ndim == 2 else pixels[..., 0]
-    if threshold == 0 and grey.dtype != bool and not np.isin(grey, (0, 255)).all():
-        raise UserError(f'{entry} has values besides 0 and 255; is it the mask of change?')
-    return np.where(grey > threshold, 255, 0).astype(np.uint8)
+
+if __name__ == '__main__':
+    run(main)
