@@ -34,7 +34,7 @@ LOG_LINES = 10
 
 
 def parse_args(arguments=None):
-    from mmengine.config import DictAction
+    from _launch import add_cfg_options
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('study', help='file that names a config, variants and seeds')
@@ -46,8 +46,7 @@ def parse_args(arguments=None):
                         'OMP_NUM_THREADS is set (default: 1)')
     parser.add_argument('--only', nargs='+', metavar='VARIANT', help='run these variants only')
     parser.add_argument('--seeds', nargs='+', type=int, help='in place of those of the study')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
-                        metavar='KEY=VALUE', help='change settings of all configs')
+    add_cfg_options(parser, config='all configs')
     parser.add_argument('--table', action='store_true', help='only write the results again')
     args = parser.parse_args(arguments)
     if args.jobs < 1:
@@ -158,7 +157,7 @@ def set_length(name, settings, cfg, file):
         cfg.train_cfg.max_epochs = known[key]
     elif samples:
         cfg.train_cfg.max_epochs = max(1, round(samples / samples_per_epoch(cfg)))
-    if probes:
+    if probes and cfg.get('probe_evaluator') is not None:
         cfg.merge_from_dict({
             'default_hooks.probe.interval': -(-cfg.train_cfg.max_epochs // probes),
             'default_hooks.probe.before': True})
