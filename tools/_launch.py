@@ -142,7 +142,7 @@ def apply_options(cfg, options):
 def read_checkpoints_safely():
     """Make mmengine read every checkpoint safely, with an error of one line.
 
-    mmengine leaves it to torch whether a file may run code; over http, torch permits it.
+    Otherwise torch decides whether a file may run code, and permits it for downloads.
     """
     from mmengine.runner import CheckpointLoader, checkpoint
 

@@ -129,7 +129,7 @@ class Run:
                             'lines:\n  ' + '\n  '.join(lines[-5:]))
 
     def wait_while(self, condition, pause):
-        """Wait while the run goes on and a condition holds; the pause is in seconds."""
+        """Wait while the run is active and a condition holds; the pause is in seconds."""
         while self.running() and condition():
             time.sleep(pause)
 

@@ -4,16 +4,16 @@
 
 The same arguments give the same files; a second call returns at once.
 """
-import argparse
-
 import _errors
+from _options import tool_parser
 
 TASKS = ('classification', 'segmentation', 'detection', 'change')
 
 
 def parse_args(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('out_dir', help='folder for the scenes: new, empty, or of scenes')
+    parser = tool_parser(__doc__)
+    parser.add_argument('out_dir',
+                        help='folder for the scenes: new, empty, or with generated scenes')
     parser.add_argument('--num', type=int, default=1000,
                         help='scenes of each task (default: 1000)')
     parser.add_argument('--size', type=int, nargs='+', default=[256],

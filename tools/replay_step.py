@@ -22,16 +22,6 @@ def parse_args(arguments=None):
     return parser.parse_args(arguments)
 
 
-def weights_of(args, record):
-    """File with the weights before the step."""
-    if args.checkpoint:
-        return args.checkpoint
-    if not record['state']:
-        raise _errors.UserError(f'the weights before step {record["step"]} were not saved: give '
-                                'a checkpoint of shortly before with --checkpoint')
-    return str(args.record.parent / Path(record['state']).name)
-
-
 def replay(cfg, record, checkpoint):
     """Run forward and backward pass of each batch of a recorded step, without an update.
 
@@ -76,7 +66,15 @@ def replay(cfg, record, checkpoint):
 def run_batch(model, wrapper, data, files):
     """Forward and backward pass of a batch; the results are those of :func:`replay`."""
     found = []
-    handles = [module.register_forward_hook(watch(name, found))
+
+    def watch(name):
+        def hook(module, inputs, output):
+            if not found and hasattr(output, 'isfinite') and not output.isfinite().all():
+                rows = output.detach().reshape(len(output) if output.ndim else 1, -1)
+                found.append((name, (~rows.isfinite()).any(1).tolist()))
+        return hook
+
+    handles = [module.register_forward_hook(watch(name))
                for name, module in model.named_modules() if not list(module.children())]
     model.zero_grad()
     with wrapper.optim_context(model):
@@ -94,15 +92,6 @@ def run_batch(model, wrapper, data, files):
                    if parameter.grad is not None and not parameter.grad.isfinite().all()])
 
 
-def watch(name, found):
-    """A forward hook that keeps the first module whose output is not finite, and the rows."""
-    def hook(module, inputs, output):
-        if not found and hasattr(output, 'isfinite') and not output.isfinite().all():
-            rows = output.detach().reshape(len(output) if output.ndim else 1, -1)
-            found.append((name, (~rows.isfinite()).any(1).tolist()))
-    return hook
-
-
 def main(arguments=None):
     args = parse_args(arguments)
     cfg = read_config(args.config, {})
@@ -111,7 +100,11 @@ def main(arguments=None):
     record = json.loads(args.record.read_text())
     if args.precision:
         cfg.optim_wrapper.precision = args.precision
-    for number, found in enumerate(replay(cfg, record, weights_of(args, record)), 1):
+    if not args.checkpoint and not record['state']:
+        raise _errors.UserError(f'the weights before step {record["step"]} were not saved: give '
+                                'a checkpoint of shortly before with --checkpoint')
+    checkpoint = args.checkpoint or str(args.record.parent / Path(record['state']).name)
+    for number, found in enumerate(replay(cfg, record, checkpoint), 1):
         print(f'batch {number} of step {record["step"]}: '
               f'{len(record["batches"][number - 1]["samples"])} images')
         for name, value in found['losses'].items():

@@ -16,7 +16,7 @@ MIXED_PRECISION = ('AmpOptimWrapper', 'ApexOptimWrapper', 'AutoPrecisionOptimWra
 
 
 def parse_args(arguments=None):
-    """Command line; ``arguments`` stands in for ``sys.argv[1:]``."""
+    """Command line; ``arguments`` replace ``sys.argv[1:]``."""
     parser = argparse.ArgumentParser(description='Train the model of a config.')
     parser.add_argument('config', help='config file')
     parser.add_argument(
@@ -48,7 +48,7 @@ def parse_args(arguments=None):
 
 
 def merge_args(cfg, args):
-    """Brings the command line's switches into the config, in place."""
+    """Applies the options of the command line to the config, in place."""
     require_parts(cfg, 'train')
     if args.labels is not None:
         loader, seed = cfg.train_dataloader, cfg.get('randomness', {}).get('seed') or 0
@@ -83,7 +83,7 @@ def keep_labels(dataset, share, seed):
 
 
 def use_mixed_precision(cfg):
-    """Lets the optimiser wrapper choose the precision, unless the config chose one.
+    """Makes the optimiser wrapper choose the precision, unless the config chose one.
 
     Raises:
         UserError: The config has a wrapper of another kind.

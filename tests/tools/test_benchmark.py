@@ -12,11 +12,11 @@ from torch.nn.functional import scaled_dot_product_attention
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / 'tools'))
 
+import benchmark  # noqa: E402
 from _benchmark import loader, step, timing, training  # noqa: E402
 from _benchmark.published import PUBLISHED, update_in_a_loop  # noqa: E402
 from _benchmark.trainee import MOMENTUM, Trainee, Variant  # noqa: E402
 from _errors import UserError  # noqa: E402
-from conftest import load_tool  # noqa: E402
 
 CPU = torch.device('cpu')
 SPEED = {'images_per_second'}
@@ -45,7 +45,7 @@ def run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     # the rate of the machine is of no interest here
     monkeypatch.setattr(step, 'matrix_rate', lambda device, dtype: 1e12)
-    return load_tool('benchmark').main
+    return benchmark.main
 
 
 def test_two_steps_give_all_numbers(run, capsys, tmp_path):
@@ -70,8 +70,7 @@ def test_two_steps_give_all_numbers(run, capsys, tmp_path):
 
 
 def test_options_of_the_config_and_of_the_baseline(run):
-    tool = load_tool('benchmark')
-    variants = tool.read_variants(tool.parse_args([
+    variants = benchmark.read_variants(benchmark.parse_args([
         'tiny.py', '--published', '--cfg-options', 'model.num_matches=3',
         '--baseline-options', 'optim_wrapper.precision=bfloat16']))
     baseline, config = variants['baseline'], variants['config']
@@ -83,7 +82,7 @@ def test_options_of_the_config_and_of_the_baseline(run):
     expected.merge_from_dict(PUBLISHED | {'optim_wrapper.precision': 'bfloat16'})
     assert baseline.cfg.to_dict() == expected.to_dict()
     assert config.cfg.optim_wrapper.precision == 'float32'
-    assert list(tool.read_variants(tool.parse_args(['tiny.py']))) == ['config']
+    assert list(benchmark.read_variants(benchmark.parse_args(['tiny.py']))) == ['config']
 
 
 @pytest.mark.parametrize('arguments, culprit', [

@@ -64,7 +64,8 @@ def end_of(name, *arguments):
     ('model', 'model', '686 tensors of a pre-training',
      ["not converted: the optimiser's state, logged values, state of hooks"]),
     ('backbone', None, '318 tensors of a backbone', [])])
-def test_published_file_there_and_back(part, field, first, second, tmp_path, monkeypatch, capsys):
+def test_a_published_file_is_converted_and_restored(part, field, first, second, tmp_path,
+                                                    monkeypatch, capsys):
     """Bit by bit, see tests/checkpoints/test_published.py for more."""
     monkeypatch.chdir(tmp_path)
     tensors = thin_tensors(keys_of('resnet50', part))

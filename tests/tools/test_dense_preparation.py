@@ -126,7 +126,7 @@ def test_potsdam_in_archives_gives_the_same(isprs, potsdam, tmp_path):
         lambda source, out: run_isprs(isprs, small, source, out), download, tmp_path, 16)
 
 
-@pytest.mark.parametrize('harm, message', [
+@pytest.mark.parametrize('damage, message', [
     (lambda label: label.unlink(),
      r'ISPRS Potsdam in .* is incomplete: label 7_13 \(eroded\) \(0 of 1\)'),
     (lambda label: label.write_bytes(label.read_bytes()[:-2000]),
@@ -138,9 +138,9 @@ def test_potsdam_in_archives_gives_the_same(isprs, potsdam, tmp_path):
     (lambda label: label.with_name('x.zip').write_bytes(b'PK\3\4 half of an archive'),
      'x.zip is no complete zip archive'),
 ])
-def test_half_of_potsdam_is_refused(isprs, potsdam, tmp_path, user_error, harm, message):
+def test_an_incomplete_potsdam_is_refused(isprs, potsdam, tmp_path, user_error, damage, message):
     small, download, _, _ = potsdam
-    harm(download / LABEL.format('7_13'))
+    damage(download / LABEL.format('7_13'))
     with pytest.raises(user_error, match=message) as error:
         run_isprs(isprs, small, download, tmp_path / 'out')
     assert '\n' not in str(error.value) and not (tmp_path / 'out').exists()
@@ -156,8 +156,12 @@ def test_full_labels_are_another_choice(isprs, potsdam, tmp_path, user_error):
     assert (read(tmp_path / 'out/ann_dir/val/7_13_0000_0000.png') == 1).all()
     train = read(tmp_path / 'out/ann_dir/train/2_10_0000_0000.png')
     assert np.array_equal(train, classes['2_10'][:32, :32])
-    with pytest.raises(user_error, match='--overlap 32'):
-        run_isprs(isprs, small, download, tmp_path / 'out', '--overlap', '32')
+    for options, message in (('--overlap 32', '--overlap 32'),
+                             ('--images IRRG', r'image 2_10 \(IRRG\)')):
+        with pytest.raises(user_error, match=message):
+            run_isprs(isprs, small, download, tmp_path / 'again', *options.split())
+    with pytest.raises(user_error, match='vaihingen has IRRG only'):
+        isprs.parse_options(['vaihingen', str(download), '--images', 'RGB'])
 
 
 def test_vaihingen_distinguishes_images_and_labels_of_the_same_name(isprs, tmp_path):
@@ -237,7 +241,8 @@ def test_levir_in_archives_gives_the_same(run_pairs, levir, tmp_path):
         lambda source, out: run_pairs(small, source, out), download, tmp_path, 48)
 
 
-def test_bombs_in_archives_are_refused(converter, tmp_path, user_error, monkeypatch):
+def test_damaged_and_too_large_files_in_archives_are_refused(converter, tmp_path, user_error,
+                                                             monkeypatch):
     download = converter('_download')
     with zipfile.ZipFile(tmp_path / 'x.zip', 'w', zipfile.ZIP_DEFLATED) as archive:
         archive.writestr('zeros.png', bytes(5000))
@@ -253,7 +258,7 @@ def test_bombs_in_archives_are_refused(converter, tmp_path, user_error, monkeypa
         zeros.read()
 
 
-@pytest.mark.parametrize('harm, message', [
+@pytest.mark.parametrize('damage, message', [
     (lambda train: (train / 'B/train_2.png').rename(train / 'B/train_9.png'),
      'train/train_2 is not in B|train/train_9 is not in A, label'),
     (lambda train: (train / 'B/train_2.png').unlink(),
@@ -265,9 +270,9 @@ def test_bombs_in_archives_are_refused(converter, tmp_path, user_error, monkeypa
     (lambda train: cv2.imwrite(str(train / 'label/train_2.png'), np.full((64, 64), 3)),
      'label/train_2.png has values besides 0 and 255'),
 ])
-def test_half_of_levir_is_refused(run_pairs, levir, tmp_path, user_error, harm, message):
+def test_an_incomplete_levir_is_refused(run_pairs, levir, tmp_path, user_error, damage, message):
     small, download = levir
-    harm(download / 'train')
+    damage(download / 'train')
     with pytest.raises(user_error, match=message) as error:
         run_pairs(small, download, tmp_path / 'out')
     assert '\n' not in str(error.value) and not (tmp_path / 'out').exists()

@@ -116,12 +116,21 @@ def test_wrong_configs_are_refused(trainer, errors, launch, toy, monkeypatch, na
 def test_added_cfg_options_are_printed(launch, capsys):
     cfg = config_of(custom_hooks=[dict(type='A')])
     launch.apply_options(cfg, {'model.backbone.depth': 50, 'custom_hooks.0.type': 'B',
-                               'randomness.seed': 3, 'model.backbone.dpeth': 1})
+                               'randomness.seed': 3, 'model.backbone.dpeth': 1,
+                               'sync_bn': 'torch'})
     assert cfg.model.backbone.depth == 50 and cfg.custom_hooks[0].type == 'B'
     assert cfg.randomness.seed == 3
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[2].rstrip(',') for line in lines] == [
         'randomness.seed', 'model.backbone.dpeth']
+
+
+@pytest.mark.parametrize('key, there', [
+    ('a.b', True), ('a.b.0.c', True), ('a.b.1', True), ('a.b.2', False), ('a.b.x', False),
+    ('a.b.1.c', False), ('b', False)])
+def test_a_key_leads_through_dicts_and_lists(launch, key, there):
+    from _config_keys import has_key
+    assert has_key(Config(dict(a=dict(b=[dict(c=1), 2]))), key) is there
 
 
 def test_resume(trainer, tmp_path):

@@ -73,15 +73,6 @@ def test_jobs_return_in_order(preparation, user_error, errors, capsys, workers):
         preparation.run_jobs(lambda job: 1 / job, [1, 0], 'dividing', workers)
 
 
-def test_an_unreadable_image_in_a_process_is_one_line(preparation, errors, tmp_path):
-    from cmid_mm.datasets.image_reading import read_image
-    (tmp_path / 'bad.png').write_bytes(b'')
-    with pytest.raises(Exception, match=r'bad\.png is empty') as error:
-        preparation.run_jobs(read_image, [str(tmp_path / 'bad.png')] * 4, 'reading', 2)
-    line = errors.clear_line(error.value)
-    assert line.startswith(f'{tmp_path}/bad.png is empty') and '\n' not in line
-
-
 def test_a_killed_process_is_reported(preparation, user_error):
     with pytest.raises(user_error, match='a process was killed.*--workers 1'):
         preparation.run_jobs(lambda job: os.kill(os.getpid(), signal.SIGKILL), range(4),

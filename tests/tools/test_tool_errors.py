@@ -68,7 +68,7 @@ def test_which_errors_are_one_line(errors):
 
 
 # what the packages of the onedl family print when they are imported
-CHATTER = {'Could not import OneDL'}
+IMPORT_MESSAGES = {'Could not import OneDL'}
 # what a tool needs to get as far as its missing input
 ARGUMENTS = {
     'test.py': ['gone.py', 'gone.pth'], 'train.py': ['gone.py'],
@@ -127,7 +127,7 @@ def test_every_tool_ends_in_one_line(script, end_of):
     (line, ) = error.splitlines()
     name = Path(script).name
     assert line.startswith(f'{name}: error: ') and ('gone' in line or 'file is a file' in line)
-    assert status == 1 and set(out.splitlines()) <= CHATTER
+    assert status == 1 and set(out.splitlines()) <= IMPORT_MESSAGES
 
 
 def test_scenes_are_offered_for_every_task():

@@ -30,7 +30,7 @@ def seconds(begin, end) -> float:
 
 
 def take_turns(calls: Sequence[Callable], rounds: int, clock: Callable) -> list[list[float]]:
-    """Time several calls in turn (A B A B), so that a disturbance meets all of them.
+    """Time several calls in turn (A B A B), so that a disturbance affects all of them.
 
     Args:
         calls (Sequence[Callable]): Without arguments.

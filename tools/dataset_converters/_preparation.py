@@ -1,7 +1,7 @@
 """Functions for the tools of this folder.
 
-Importing this module makes ``_errors`` and the package importable from a clone; tools import
-``UserError`` and ``run`` from here.
+It makes the modules of tools/ importable, so tools import ``UserError``, ``run`` and
+``tool_parser`` from here.
 """
 import os
 import shutil
@@ -176,8 +176,7 @@ def run_jobs(function, jobs, label, workers):
 def output_folder(out):
     """Context manager: a temporary folder, which is renamed to ``out`` at the end.
 
-    It is a sibling of ``out``, renamed at the end, and removed where the block fails. The
-    next call removes the folder of a killed one.
+    It is removed where the block fails; the next call removes the folder of a killed one.
 
     Args:
         out (Path | str): The folder to create.

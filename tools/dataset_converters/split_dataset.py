@@ -10,7 +10,6 @@ The content of the folder decides what is written (into the folder, or to --out)
 Every class has its share in val; in a COCO file, so have images with and without objects.
 The same data, seed and shares give the same lists on every machine.
 """
-import argparse
 import json
 import os
 import re
@@ -18,7 +17,7 @@ from collections import Counter, defaultdict
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
-from _preparation import UserError, run
+from _preparation import UserError, run, tool_parser
 
 PAIRS = ('A', 'B', 'label')
 MASKS = ('images', 'masks')
@@ -26,8 +25,7 @@ MASKS = ('images', 'masks')
 
 def parse_args(arguments=None):
     """Command line; ``arguments`` replace ``sys.argv[1:]``."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = tool_parser(__doc__)
     parser.add_argument('data', type=Path, help='folder or COCO file, as above')
     parser.add_argument('--val-share', type=float, default=0.2,
                         help='share of the images for validation (default: 0.2)')
@@ -52,12 +50,12 @@ def main(arguments=None):
     if args.test_share:
         shares['test'] = args.test_share
     options = dict(shares=shares, seed=args.seed, group=args.group)
+    partners = next((names for names in (PAIRS, MASKS)
+                     if all((args.data / name).is_dir() for name in names)), None)
     if args.data.is_file():
         texts = split_coco(args.data, options)
-    elif all((args.data / name).is_dir() for name in PAIRS):
-        texts = split_stems(args.data, PAIRS, options)
-    elif all((args.data / name).is_dir() for name in MASKS):
-        texts = split_stems(args.data, MASKS, options)
+    elif partners:
+        texts = split_stems(args.data, partners, options)
     else:
         texts = split_classes(args.data, options)
     write(args.out or (args.data.parent if args.data.is_file() else args.data), texts)
@@ -71,17 +69,16 @@ def split(files, strata, shares, seed=0, group=None):
 
     Args:
         files (list[str]): Paths, ``/`` between the parts.
-        strata (list): Kind of each file, such as a class; every part gets its share of each
-            kind.
-        shares (dict[str, float]): Share of each part but train, in the order of filling.
+        strata (list): Kind of each file, such as a class.
+        shares (dict[str, float]): Share of each part but train of every kind, in the order of
+            filling.
         seed (int): Seed of the split.
-        group (str, optional): Regular expression that finds the name of the group in a
-            path: its first group, or the whole match. Defaults to None: every file is
-            its own group.
+        group (str, optional): Regular expression whose first group or whole match is the name
+            of the group of a path. Defaults to None: every file is its own group.
 
     Returns:
-        dict[str, list[int]]: Indices in ``files``, in ascending order, of 'train' and of
-        each key of ``shares``.
+        dict[str, list[int]]: Ascending indices in ``files`` of 'train' and of each key of
+        ``shares``.
 
     Raises:
         UserError: The expression is wrong or does not fit a file, the shares leave
