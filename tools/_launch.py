@@ -13,7 +13,7 @@ FRAMEWORKS = ('mmpretrain', 'mmseg', 'mmdet', 'mmrotate', 'opencd')
 def add_common_options(parser):
     """Adds the options that both tools have to an ``argparse.ArgumentParser``."""
     parser.add_argument('--work-dir', help='folder of logs, checkpoints and results')
-    add_cfg_options(parser)
+    parser.add_argument('--cfg-options', **config_settings())
     parser.add_argument(
         '--no-pin-memory', action='store_true', help='data loaders do not pin memory')
     parser.add_argument(
@@ -25,11 +25,11 @@ def add_common_options(parser):
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
 
 
-def add_cfg_options(parser, name='--cfg-options', config='the config'):
-    """Adds an option that changes settings of a config."""
+def config_settings(config='the config'):
+    """Arguments of ``add_argument`` for an option that changes settings of a config."""
     from mmengine.config import DictAction
-    parser.add_argument(
-        name, nargs='+', action=DictAction, default={}, metavar='KEY=VALUE',
+    return dict(
+        nargs='+', action=DictAction, default={}, metavar='KEY=VALUE',
         help=f'change settings of {config}: model.backbone.depth=50, list="[a,b]", '
         'custom_hooks.0.priority=LOW (no white space in a value)')
 

@@ -1,7 +1,7 @@
 """Options that several tools have."""
 import argparse
 
-from _launch import add_cfg_options, read_config, require_checkpoint
+from _launch import config_settings, read_config, require_checkpoint
 
 
 def tool_parser(doc):
@@ -39,7 +39,7 @@ def add_model_options(parser, encoder=True):
         parser.add_argument('--encoder', choices=['student', 'teacher'],
                             help='encoder of a training checkpoint (default: student)')
     parser.add_argument('--device', help='cpu, cuda, ... (default: a GPU where there is one)')
-    add_cfg_options(parser)
+    parser.add_argument('--cfg-options', **config_settings())
 
 
 def load_config(args):

@@ -28,7 +28,7 @@ from pathlib import Path
 
 import _errors
 from _errors import UserError
-from _launch import add_cfg_options, apply_options, read_config, set_loader_defaults
+from _launch import apply_options, config_settings, read_config, set_loader_defaults
 from _options import tool_parser
 
 PARTS = dict(
@@ -50,8 +50,8 @@ def parse_args(arguments=None):
                         help='steps or batches before these (default: 5)')
     parser.add_argument('--batch', type=int, help='images per step (default: as in the config)')
     parser.add_argument('--out', type=Path, help='JSON file for all numbers')
-    add_cfg_options(parser)
-    add_cfg_options(parser, '--baseline-options', 'the baseline only')
+    parser.add_argument('--cfg-options', **config_settings())
+    parser.add_argument('--baseline-options', **config_settings('the baseline only'))
     args = parser.parse_args(arguments)
     for name, least in (('steps', 1), ('warmup', 0), ('batch', 1)):
         value = getattr(args, name)

@@ -34,7 +34,7 @@ LOG_LINES = 10
 
 
 def parse_args(arguments=None):
-    from _launch import add_cfg_options
+    from _launch import config_settings
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('study', help='file that names a config, variants and seeds')
@@ -46,7 +46,7 @@ def parse_args(arguments=None):
                         'OMP_NUM_THREADS is set (default: 1)')
     parser.add_argument('--only', nargs='+', metavar='VARIANT', help='run these variants only')
     parser.add_argument('--seeds', nargs='+', type=int, help='in place of those of the study')
-    add_cfg_options(parser, config='all configs')
+    parser.add_argument('--cfg-options', **config_settings('all configs'))
     parser.add_argument('--table', action='store_true', help='only write the results again')
     args = parser.parse_args(arguments)
     if args.jobs < 1:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import _errors
 from _errors import UserError
-from _launch import add_cfg_options, read_config
+from _launch import config_settings, read_config
 from _options import add_model_options, add_size_option, load_config, load_features, tool_parser
 
 
@@ -44,7 +44,7 @@ def views_options(parser):
                         help='mark matched cells in both views, in one colour')
     parser.add_argument('--seed', type=int, default=0, help='of the run (default: 0)')
     parser.add_argument('--epoch', type=int, default=0, help='of the run (default: 0)')
-    add_cfg_options(parser)
+    parser.add_argument('--cfg-options', **config_settings())
 
 
 def reconstruction(args):
