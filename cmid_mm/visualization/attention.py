@@ -42,7 +42,7 @@ def attention_maps(model: nn.Module, images: Tensor, query: str | None = None) -
         return _of_tokens(model, last, images, query)
     raise CMIDError(
         f'{type(model).__name__} has no attention like VisionTransformer or Swin: use '
-        'tools/visualize.py features to show its features')
+        'tools/visualization/feature_pca.py to show its features')
 
 
 def attention_weights(attention: nn.Module, tokens: Tensor, mask: Tensor | None = None) -> Tensor:

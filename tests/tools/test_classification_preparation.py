@@ -12,7 +12,7 @@ DATASETS = Path(__file__).resolve().parents[2] / 'configs/classification/_base_/
 
 @pytest.fixture
 def scenes(converter):
-    return converter('scene_classes')
+    return converter('_scene_classes')
 
 
 @pytest.fixture
@@ -128,8 +128,8 @@ def test_tools_and_recipes_agree_about_the_set(scenes, monkeypatch, tmp_path, ca
     write_images(tmp_path / 'download',
                  [f'{label}/{i}{few.ending}' for label in few.classes for i in range(10)])
     monkeypatch.setitem(scenes.SETS, name, few)
-    scenes.main([name, str(tmp_path / 'download'), '--out', str(tmp_path / 'out'),
-                 '--workers', '1'])
+    scenes.main('', name, [str(tmp_path / 'download'), '--out', str(tmp_path / 'out'),
+                           '--workers', '1'])
     train = lines_of(tmp_path / 'out' / 'splits' / f'train_{shares[0]}.txt')
     assert len(train) == classes * shares[0] // 10
     assert f'{10 * classes} images in {classes} classes' in capsys.readouterr().out

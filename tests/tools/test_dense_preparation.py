@@ -19,7 +19,7 @@ LABEL = '5_Labels_all_noBoundary/top_potsdam_{}_label_noBoundary.tif'
 
 @pytest.fixture
 def isprs(converter):
-    return converter('isprs')
+    return converter('_isprs')
 
 
 def write_tiff(path, pixels):
@@ -73,7 +73,7 @@ def potsdam(isprs, tmp_path):
 def run_isprs(isprs, benchmark, download, out, *options):
     name = 'potsdam' if 'Potsdam' in benchmark.name else 'vaihingen'
     return isprs.prepare(benchmark, isprs.parse_options(
-        [name, str(download), '--out', str(out), '--workers', '1', '--tile', '32', *options]))
+        '', name, [str(download), '--out', str(out), '--workers', '1', '--tile', '32', *options]))
 
 
 def test_potsdam_becomes_tiles_of_class_numbers(isprs, potsdam, tmp_path):
@@ -184,7 +184,7 @@ def test_vaihingen_distinguishes_images_and_labels_of_the_same_name(isprs, tmp_p
 
 
 def test_the_real_sets_have_their_published_counts(converter):
-    potsdam, vaihingen = converter('isprs').SETS.values()
+    potsdam, vaihingen = converter('_isprs').SETS.values()
     assert (len(potsdam.train), len(potsdam.test)) == (24, 14)
     assert (len(vaihingen.train), len(vaihingen.test)) == (16, 17)
     for benchmark in (potsdam, vaihingen):
@@ -192,7 +192,7 @@ def test_the_real_sets_have_their_published_counts(converter):
     # 3,456 and 2,016 tiles, as in the published protocol
     tiles = len(converter('_preparation').windows(6000, 6000, 512))
     assert (24 * tiles, 14 * tiles) == (3456, 2016)
-    assert converter('pairs').SETS['cdd'].counts == dict(
+    assert converter('_pairs').SETS['cdd'].counts == dict(
         train=(10000, ), val=(3000, 2998), test=(3000, ))
 
 
@@ -202,7 +202,7 @@ def test_the_real_sets_have_their_published_counts(converter):
 @pytest.fixture
 def levir(converter, tmp_path):
     """A LEVIR-CD of 2, 1 and 1 pairs of 64 x 64, tiles of 32."""
-    small = converter('pairs').SETS['levir_cd']._replace(
+    small = converter('_pairs').SETS['levir_cd']._replace(
         counts=dict(train=(2, ), val=(1, ), test=(1, )), size=64, tile=32)
     download = tmp_path / 'download'
     for split, (number, ) in small.counts.items():
@@ -220,7 +220,7 @@ def levir(converter, tmp_path):
 
 @pytest.fixture
 def run_pairs(converter):
-    return lambda pairs, download, out: converter('pairs').prepare(
+    return lambda pairs, download, out: converter('_pairs').prepare(
         pairs, SimpleNamespace(folder=download, out=out, workers=1))
 
 
@@ -280,7 +280,7 @@ def test_an_incomplete_levir_is_refused(run_pairs, levir, tmp_path, user_error, 
 
 @pytest.mark.parametrize('place', ['.', 'ChangeDetectionDataset/Real/subset'])
 def test_cdd_has_masks_of_two_values(run_pairs, converter, tmp_path, place, user_error):
-    small = converter('pairs').SETS['cdd']._replace(
+    small = converter('_pairs').SETS['cdd']._replace(
         counts=dict(train=(2, ), val=(2, 1), test=(1, )), size=32, tile=32)
     download = tmp_path / 'download'
     mask = np.zeros((32, 32), np.uint8)

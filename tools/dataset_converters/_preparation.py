@@ -20,20 +20,17 @@ MAX_NAMES_IN_ERROR = 4
 MAX_WORKERS = 16
 
 
-def argument_parser(doc, *sets):
-    """Parser of a tool: the data set, the download folder, ``--out`` and ``--workers``.
+def argument_parser(doc, name):
+    """Parser of a tool: the download folder, ``--out`` and ``--workers``.
 
     Args:
         doc (str): The tool's docstring, shown as its help.
-        sets (str): Names of the data sets that the tool prepares; a single one is no option.
+        name (str): Name of the data set, whose folder in data/ is the default of ``--out``.
     """
     parser = tool_parser(doc)
-    if len(sets) > 1:
-        parser.add_argument('set', choices=sets, help='data set')
-    parser.set_defaults(set=sets[0])
     parser.add_argument('folder', type=Path, help='folder of the download')
-    parser.add_argument('--out', type=Path,
-                        help='folder for the result (default: data/ and the name of the set)')
+    parser.add_argument('--out', type=Path, default=Path('data', name),
+                        help='folder for the result (default: %(default)s)')
     parser.add_argument('--workers', type=int,
                         default=min(MAX_WORKERS, len(os.sched_getaffinity(0))),
                         help=f'processes (default: one per core, at most {MAX_WORKERS})')
@@ -51,7 +48,6 @@ def parse_args(parser, arguments=None):
         UserError: The folder does not exist, or there is no process.
     """
     args = parser.parse_args(arguments)
-    args.out = args.out or Path('data', args.set)
     if not args.folder.is_dir():
         raise UserError(f'the folder {args.folder} does not exist; give the folder of the '
                         'download')

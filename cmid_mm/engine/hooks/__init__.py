@@ -15,8 +15,8 @@ from .teacher_momentum_hook import CMIDTeacherMomentumHook
 from .teacher_temperature_hook import CMIDTeacherTemperatureHook
 
 __all__ = [
-    'BrokenImagesHook', 'CalibrateBatchNormHook', 'CMIDTeacherMomentumHook',
-    'CMIDTeacherTemperatureHook', 'CollapseWatchHook', 'FiniteStepHook', 'FreezeBackboneHook', 'FusedAttentionHook',
-    'MeasureStatisticsHook', 'PicturesHook', 'PreflightHook', 'ProbeHook', 'ProgressHook',
-    'SafeCheckpointHook', 'StepSeedHook'
+    'BrokenImagesHook', 'CMIDTeacherMomentumHook', 'CMIDTeacherTemperatureHook',
+    'CalibrateBatchNormHook', 'CollapseWatchHook', 'FiniteStepHook', 'FreezeBackboneHook',
+    'FusedAttentionHook', 'MeasureStatisticsHook', 'PicturesHook', 'PreflightHook',
+    'ProbeHook', 'ProgressHook', 'SafeCheckpointHook', 'StepSeedHook'
 ]

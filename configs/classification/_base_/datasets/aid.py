@@ -1,4 +1,4 @@
-# AID (Xia et al., arXiv 1608.05167), as tools/dataset_converters/scene_classes.py
+# AID (Xia et al., arXiv 1608.05167), as tools/dataset_converters/aid.py
 # prepares it; the number is the percentage of each class used for training.
 num_classes = 30
 folder = dict(

@@ -1,4 +1,4 @@
-# NWPU-RESISC45 (Cheng et al., arXiv 1703.00121), as tools/dataset_converters/scene_classes.py
+# NWPU-RESISC45 (Cheng et al., arXiv 1703.00121), as tools/dataset_converters/nwpu.py
 # prepares it; the number is the percentage of each class used for training.
 num_classes = 45
 folder = dict(

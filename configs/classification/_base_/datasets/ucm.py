@@ -1,4 +1,4 @@
-# UC Merced Land Use (Yang and Newsam, 2010), as tools/dataset_converters/scene_classes.py
+# UC Merced Land Use (Yang and Newsam, 2010), as tools/dataset_converters/ucm.py
 # prepares it; the number is the percentage of each class used for training.
 num_classes = 21
 folder = dict(

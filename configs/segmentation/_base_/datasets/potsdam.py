@@ -1,4 +1,4 @@
-# ISPRS Potsdam as tools/dataset_converters/isprs.py writes it: 24 images for training, 14
+# ISPRS Potsdam as tools/dataset_converters/potsdam.py writes it: 24 images for training, 14
 # for testing, in tiles of 512. In the label images 0 is the boundary, which
 # reduce_zero_label (mmseg's default for this set) turns into 255, and 6 is clutter, which is
 # not among the classes and becomes 255 too: 5 classes are trained and scored.

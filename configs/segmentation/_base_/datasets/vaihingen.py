@@ -1,4 +1,4 @@
-# ISPRS Vaihingen as tools/dataset_converters/isprs.py writes it: 16 images for training,
+# ISPRS Vaihingen as tools/dataset_converters/vaihingen.py writes it: 16 images for training,
 # 17 for testing; labels as in Potsdam. The bands are near infrared, red and green.
 _base_ = './potsdam.py'
 

@@ -1,4 +1,4 @@
-# CDD as tools/dataset_converters/pairs.py writes it: pairs are JPEGs, masks PNGs.
+# CDD as tools/dataset_converters/cdd.py writes it: pairs are JPEGs, masks PNGs.
 _base_ = './levir_cd.py'
 
 dataset = dict(

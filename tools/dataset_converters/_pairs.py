@@ -1,16 +1,4 @@
-"""Prepares pairs of two dates with change masks: pairs.py SET DOWNLOAD_FOLDER [--out FOLDER]
-
-The result is a tree {train,val,test}/{A,B,label} with masks as PNGs of 0 and 255. SET is one of
-
-  levir_cd  LEVIR-CD: 445, 64 and 128 pairs of 1024 x 1024 pixels, cut into 16 tiles each; the
-            folder holds {train,val,test}/{A,B,label}, as folders or as train.zip, val.zip and
-            test.zip
-  cdd       CDD (SVCD), the real, season-varying subset: 10,000, 3,000 and 3,000 pairs of 256 x
-            256 pixels (a common copy has 2,998 for validation); the folder holds the archive
-            ChangeDetectionDataset or its tree, or is its folder Real/subset, with
-            {train,val,test}/{A,B,OUT}; in its masks, which are JPEGs, values from 128 on are
-            changed
-"""
+"""Prepares pairs of two dates with change masks: {train,val,test}/{A,B,label}, masks 0 and 255."""
 from collections import Counter
 from typing import NamedTuple
 
@@ -23,7 +11,6 @@ from _preparation import (
     expect,
     output_folder,
     parse_args,
-    run,
     run_jobs,
     windows,
     write_png,
@@ -157,10 +144,6 @@ def write_pair(entries, target, name, pairs):
     return len(tiles)
 
 
-def main(arguments=None):
-    args = parse_args(argument_parser(__doc__, *SETS), arguments)
-    prepare(SETS[args.set], args)
-
-
-if __name__ == '__main__':
-    run(main)
+def main(doc, name, arguments=None):
+    """The tool of a set; ``doc`` is its help."""
+    prepare(SETS[name], parse_args(argument_parser(doc, name), arguments))

@@ -1,14 +1,4 @@
-"""Prepares a scene classification set: scene_classes.py SET DOWNLOAD_FOLDER [--out FOLDER]
-
-SET is one of
-
-  aid   AID: 30 classes, 10,000 JPEGs; lists with 20 % and with 50 % of each class to train
-  nwpu  NWPU-RESISC45: 45 classes of 700 JPEGs; 10 % and 20 % to train
-  ucm   UC Merced Land Use: 21 classes of 100 TIFFs; 80 % to train
-
-Takes the unpacked archive, checks that all images are there, and writes the lists; the images
-stay where they are.
-"""
+"""Checks the class folders of a scene classification set and writes lists of its splits."""
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -18,7 +8,6 @@ from _preparation import (
     expect,
     output_folder,
     parse_args,
-    run,
     run_jobs,
 )
 
@@ -171,10 +160,6 @@ def split_lists(files, share):
     return lines
 
 
-def main(arguments=None):
-    args = parse_args(argument_parser(__doc__, *SETS), arguments)
-    prepare(SETS[args.set], args)
-
-
-if __name__ == '__main__':
-    run(main)
+def main(doc, name, arguments=None):
+    """The tool of a set; ``doc`` is its help."""
+    prepare(SETS[name], parse_args(argument_parser(doc, name), arguments))

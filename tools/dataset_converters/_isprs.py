@@ -1,17 +1,4 @@
-"""Cuts an ISPRS benchmark into tiles: isprs.py SET DOWNLOAD_FOLDER [--out FOLDER]
-
-The result has mmseg's tree, with class numbers as labels. SET is one of
-
-  potsdam    38 images of 6000 x 6000 pixels, 24 to train on and 14 to test: the folder holds
-             2_Ortho_RGB (or 3_Ortho_IRRG, 4_Ortho_RGBIR, see --images) and
-             5_Labels_all_noBoundary (or 5_Labels_all, see --train-labels and --test-labels)
-  vaihingen  33 images of near infrared, red and green, 16 to train on and 17 to test: the
-             folder holds ISPRS_semantic_labeling_Vaihingen (images in top/) and
-             ISPRS_semantic_labeling_Vaihingen_ground_truth_eroded_COMPLETE (or
-             ..._ground_truth_COMPLETE, see --train-labels and --test-labels)
-
-They may be folders or zip archives.
-"""
+"""Cuts the ISPRS benchmarks into tiles with class numbers, in mmseg's tree."""
 import warnings
 from collections import Counter
 from typing import NamedTuple
@@ -27,7 +14,6 @@ from _preparation import (
     expect,
     output_folder,
     parse_args,
-    run,
     run_jobs,
     windows,
     write_png,
@@ -93,10 +79,10 @@ SETS = dict(
             full=r'(?:gts|ground_truth)[^/]*/(?:[^/]+/)?top_mosaic_09cm_area(\d+)\.tif$')))
 
 
-def parse_options(arguments=None):
-    """Command line; ``arguments`` replace ``sys.argv[1:]``."""
-    parser = argument_parser(__doc__, *SETS)
-    parser.add_argument('--images', choices=list(SETS['potsdam'].images),
+def parse_options(doc, name, arguments=None):
+    """Command line of a benchmark; ``arguments`` replace ``sys.argv[1:]``."""
+    parser = argument_parser(doc, name)
+    parser.add_argument('--images', choices=list(SETS[name].images),
                         help='band combination (default: the first one that the set has)')
     for split in ('train', 'test'):
         parser.add_argument(f'--{split}-labels', choices=['eroded', 'full'], default='eroded',
@@ -109,10 +95,10 @@ def parse_options(arguments=None):
                         'of a row and a column is moved inside, so they share more)')
     args = parse_args(parser, arguments)
     check_overlap(args.overlap, args.tile)
-    images = SETS[args.set].images
+    images = SETS[name].images
     args.images = args.images or next(iter(images))
     if args.images not in images:
-        raise UserError(f'--images {args.images}: {args.set} has {", ".join(images)} only')
+        raise UserError(f'--images {args.images}: {name} has {", ".join(images)} only')
     return args
 
 
@@ -220,10 +206,6 @@ def classes_of(colours):
     return np.where(known, CLASS_OF_COLOUR[4 * red + 2 * green + blue], 255).astype(np.uint8)
 
 
-def main(arguments=None):
-    args = parse_options(arguments)
-    prepare(SETS[args.set], args)
-
-
-if __name__ == '__main__':
-    run(main)
+def main(doc, name, arguments=None):
+    """The tool of a benchmark; ``doc`` is its help."""
+    prepare(SETS[name], parse_options(doc, name, arguments))
