@@ -37,7 +37,7 @@ def commands(text):
 def options_of(tool):
     """Options that a Python tool, or a module beside it that it imports, adds."""
     source = tool.read_text()
-    own = set(re.findall(r"""(?:add_argument\(\s*|name=)['"](--[\w-]+)['"]""", source)) | {'--help'}
+    own = set(re.findall(r"""add_argument\(\s*['"](--[\w-]+)['"]""", source)) | {'--help'}
     imported = set(re.findall(r'^\s*(?:from|import) (_\w+)', source, flags=re.M))
     files = [folder / f'{name}.py' for name in imported for folder in (tool.parent, TOOLS)]
     return own.union(*(options_of(file) for file in files if file.is_file()))

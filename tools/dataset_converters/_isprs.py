@@ -82,8 +82,9 @@ SETS = dict(
 def parse_options(doc, name, arguments=None):
     """Command line of a benchmark; ``arguments`` replace ``sys.argv[1:]``."""
     parser = argument_parser(doc, name)
-    parser.add_argument('--images', choices=list(SETS[name].images),
-                        help='band combination (default: the first one that the set has)')
+    images = list(SETS[name].images)
+    parser.add_argument('--images', choices=images, default=images[0],
+                        help='band combination (default: %(default)s)')
     for split in ('train', 'test'):
         parser.add_argument(f'--{split}-labels', choices=['eroded', 'full'], default='eroded',
                             help='eroded: boundary pixels are ignored; full: they count '
@@ -95,10 +96,6 @@ def parse_options(doc, name, arguments=None):
                         'of a row and a column is moved inside, so they share more)')
     args = parse_args(parser, arguments)
     check_overlap(args.overlap, args.tile)
-    images = SETS[name].images
-    args.images = args.images or next(iter(images))
-    if args.images not in images:
-        raise UserError(f'--images {args.images}: {name} has {", ".join(images)} only')
     return args
 
 
