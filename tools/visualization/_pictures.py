@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from _errors import UserError, run  # noqa: E402, F401
-from _launch import add_cfg_options, read_config  # noqa: E402, F401
+from _launch import config_settings, read_config  # noqa: E402, F401
 from _options import (  # noqa: E402, F401
     add_model_options,
     add_size_option,

@@ -6,7 +6,7 @@ checkpoint and trains nothing.
 """
 from pathlib import Path
 
-from _pictures import UserError, add_cfg_options, evenly, read_config, run, tool_parser
+from _pictures import UserError, config_settings, evenly, read_config, run, tool_parser
 
 
 def parse_args(arguments=None):
@@ -21,7 +21,7 @@ def parse_args(arguments=None):
                         help='mark matched cells in both views, in one colour')
     parser.add_argument('--seed', type=int, default=0, help='of the run (default: 0)')
     parser.add_argument('--epoch', type=int, default=0, help='of the run (default: 0)')
-    add_cfg_options(parser)
+    parser.add_argument('--cfg-options', **config_settings())
     return parser.parse_args(arguments)
 
 
