@@ -10,7 +10,7 @@ _base_ = [
 classes = ('vehicle', 'ship', 'plane', 'storage_tank', 'building')
 
 model = dict(
-    # the student of configs/cmid/cmid_resnet18_toy.py
+    # the student of configs/cmid/cmid_resnet18_toy.py, with the strides of a feature pyramid
     backbone=dict(
         depth=18, stem_channels=32, base_channels=32, frozen_stages=-1, norm_eval=False),
     neck=dict(in_channels=[32, 64, 128, 256], out_channels=64, num_outs=4),

@@ -1,4 +1,5 @@
 """Studies: runs that are resumed, not repeated and independent; their means and tables."""
+import importlib
 import json
 import math
 import os
@@ -10,7 +11,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import load_tool
 from labelled_run import labelled_config, write_classes, write_places
 from mmengine.logging import HistoryBuffer
 from mmpretrain.registry import MODELS
@@ -58,7 +58,7 @@ variants = dict(
 @pytest.fixture
 def study(monkeypatch):
     monkeypatch.setenv('OMP_NUM_THREADS', '1')
-    return load_tool('study')
+    return importlib.import_module('study')
 
 
 @pytest.fixture
