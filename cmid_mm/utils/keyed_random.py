@@ -137,16 +137,16 @@ def normal(keys: Tensor, stream: int, *shape: int) -> Tensor:
     # 1 - u lies in (0, 1], so its logarithm is finite.
     radius = torch.sub(1, numbers[:, :pairs]).log_().mul_(-2).sqrt_()
     angle = numbers[:, pairs:].mul_(2 * math.pi)
-    values = torch.cat([angle.cos().mul_(radius), angle.sin_().mul_(radius)], dim=1)
-    return values[:, :count].reshape(len(keys), *shape)
+    torch.cos(angle, out=numbers[:, :pairs]).mul_(radius)
+    angle.sin_().mul_(radius)
+    return numbers[:, :count].reshape(len(keys), *shape)
 
 
 def _random_bits(keys: Tensor, stream: int, count: int) -> Tensor:
     """int32 (B, count): hash of (key, stream, element), all 32 bits random."""
-    low, high = keys.to(torch.int32), (keys >> 32).to(torch.int32)
-    step = _signed(stream * _STREAM_STEP)
-    start = _mix_(_mix_(low + step) ^ high)
-    twist = _mix_(_mix_(high + step) ^ low)
+    halves = torch.stack([keys, keys >> 32]).to(torch.int32)
+    mixed = _mix_(halves + _signed(stream * _STREAM_STEP))
+    start, twist = _mix_(mixed ^ halves.flip(0))
     # The rotation between the two rounds prevents two views whose starts are a few elements
     # apart from having the same shifted sequence.
     bits = torch.arange(count, dtype=torch.int32, device=keys.device)

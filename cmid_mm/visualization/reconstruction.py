@@ -3,6 +3,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cmid_mm.models.preprocessing.block_mask import fill_masked
+
 #: Titles of the columns of ``reconstruction_panels``.
 RECONSTRUCTION_HEADS = 'image', 'masked image', 'reconstruction'
 
@@ -23,7 +25,8 @@ def reconstruction_panels(model, images: Tensor, keys: Tensor) -> list:
     preprocessor, training = model.data_preprocessor, model.training
     model.eval()
     normalized = preprocessor.normalize(images)
-    mask, masked = preprocessor.mask_images(normalized, keys)
+    mask = preprocessor.sample_masks(keys, images.shape[-1])
+    masked = fill_masked(normalized, mask, preprocessor.mask_fill)
     made = torch.where(mask[:, None], model.reconstruct(masked, mask), normalized)
     model.train(training)
     levels = [x * preprocessor.std[:, None, None] + preprocessor.mean[:, None, None]

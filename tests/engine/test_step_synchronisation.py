@@ -7,6 +7,8 @@ import torch
 from tiny_run import tiny_runner
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from cmid_mm.models.preprocessing import photometric
+
 aten = torch.ops.aten
 # the host must know their result, or its size
 WAITING = {
@@ -34,8 +36,9 @@ class Waits(TorchDispatchMode):
 
 
 @pytest.fixture
-def step(tmp_path):
-    """One iteration with the hooks that run after each of them."""
+def step(tmp_path, monkeypatch):
+    """One iteration with the hooks that run after each of them, in the form for a GPU."""
+    monkeypatch.setattr(photometric, 'SELECTIVE_DEVICES', ())
     runner = tiny_runner(tmp_path, options={
         'model.data_preprocessor.mean': [100.] * 3, 'model.data_preprocessor.std': [50.] * 3})
     batch = next(iter(runner.build_dataloader(runner.cfg.train_dataloader)))

@@ -6,6 +6,8 @@ from torch import Tensor
 
 from cmid_mm.utils.keyed_random import Stream, uniform
 
+from .photometric_functional import select
+
 
 def block_mask(keys: Tensor, grid: tuple[int, int], ratio: float) -> Tensor:
     """Mask ``ceil(ratio * rows * columns)`` cells of every view, all sets equally likely.
@@ -58,6 +60,5 @@ def fill_masked(images: Tensor, mask: Tensor, fill: str | None = 'mean') -> Tens
     """
     if fill is None:
         return images
-    if fill == 'zero':
-        return images.masked_fill(mask[:, None], 0)
-    return torch.where(mask[:, None], images.mean(dim=(2, 3), keepdim=True), images)
+    value = images.mean(dim=(2, 3), keepdim=True) if fill == 'mean' else images.new_zeros(1)
+    return select(mask[:, None], value, images)

@@ -122,32 +122,30 @@ class CMIDDataPreprocessor(BaseDataPreprocessor):
 
     def prepare_views(self, inputs: Tensor, view_boxes: Tensor, view_keys: Tensor) -> dict:
         """Two views of every sample; see ``forward`` for shapes."""
-        views = dict(images=[], masked_images=[], masks=[], boxes=list(view_boxes.unbind(1)))
+        masks = self.sample_masks(view_keys.T.flatten(), inputs.shape[-1]).chunk(2)
+        views = dict(images=[], masked_images=[], masks=list(masks),
+                     boxes=list(view_boxes.unbind(1)))
         for number, (image, key) in enumerate(zip(inputs.unbind(1), view_keys.unbind(1))):
             image = image.contiguous()
             for transform in self.photometric:
                 image = transform(image, key, number)
             image = self.normalize(image)
-            mask, masked_image = self.mask_images(image, key)
             views['images'].append(image)
-            views['masks'].append(mask)
-            views['masked_images'].append(masked_image)
+            views['masked_images'].append(fill_masked(image, masks[number], self.mask_fill))
         return views
 
-    def mask_images(self, images: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
-        """Sample a block mask per view and fill the masked pixels.
+    def sample_masks(self, keys: Tensor, size: int) -> Tensor:
+        """Block masks of views of ``size`` pixels.
 
         Args:
-            images (Tensor): (B, C, S, S), normalised.
             keys (Tensor): (B,) int64, of the views.
+            size (int): Side of the views in pixels.
 
         Returns:
-            tuple[Tensor, Tensor]: Masks (B, S, S) bool, true = masked, and the images
-            with their masked pixels filled.
+            Tensor: (B, size, size) bool, true = masked.
         """
-        mask = block_mask(keys, self.mask_grid(images.shape[-1]), self.mask_ratio)
-        mask = upsample_mask(mask, self.mask_cell)
-        return mask, fill_masked(images, mask, self.mask_fill)
+        mask = block_mask(keys, self.mask_grid(size), self.mask_ratio)
+        return upsample_mask(mask, self.mask_cell)
 
     def normalize(self, images: Tensor) -> Tensor:
         """(B, C, H, W) of grey levels to zero mean and unit deviation, float32."""

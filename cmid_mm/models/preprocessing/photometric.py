@@ -4,12 +4,13 @@ Order, probabilities and ranges are those of the published pipeline (Muhtar et a
 arXiv 2304.09670, code at 6e1de74): colour jitter, blur, noise, solarise, gray, all on
 uint8. Every random choice is a pure function of the view's key.
 """
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from mmengine.logging import print_log
 from mmpretrain.registry import BATCH_AUGMENTS
 from torch import Tensor
@@ -25,6 +26,12 @@ JITTER_OPERATIONS = ('brightness', 'contrast', 'saturation', 'hue')
 # end. One number per jitter operation follows, for its position in the random order.
 _CHOICES = ('jitter', 'blur', 'noise', 'solarize', 'gray', *JITTER_OPERATIONS,
             'blur_size', 'blur_sigma', 'noise_variance')
+# Every order of the four operations is a subsequence. The cheapest operation occurs most often,
+# and hue, the most expensive one, once.
+_SCHEDULE = (0, 1, 0, 2, 0, 1, 0, 3, 0, 1, 0, 2, 0, 1, 0)
+# devices from which the host reads a choice without waiting
+SELECTIVE_DEVICES = ('cpu', )
+_LEVELS_AT_A_TIME = 2**19
 
 
 class PhotometricParameters(NamedTuple):
@@ -149,20 +156,28 @@ class PhotometricDistortion(ViewTransform):
     @torch.no_grad()
     def apply(self, images: Tensor, keys: Tensor,
               parameters: PhotometricParameters) -> Tensor:
-        """Change the images by given choices; the keys decide the noise alone."""
-        coloured = images.shape[1] == 3
-        if not coloured:
-            _report_missing_colour(images.shape[1])
+        """Change the images by given choices; the keys decide the noise alone.
+
+        Raises:
+            CMIDError: The images are too small to mirror the border for the blur.
+        """
+        largest = max(self.blur_sizes)
+        if min(images.shape[-2:]) <= largest // 2:
+            raise CMIDError(
+                f'a blur kernel of {largest} pixels needs images of at least '
+                f'{largest // 2 + 1} pixels, these are {tuple(images.shape[-2:])}: enlarge '
+                'the crop or leave out the larger kernels')
         images = jitter(images, parameters)
-        size = torch.where(parameters.blur, parameters.blur_size, 1)
-        images = functional.gaussian_blur(
-            images, size, parameters.blur_sigma, max(self.blur_sizes))
-        deviation = (parameters.noise_variance * parameters.noise).sqrt()
-        noise = normal(keys, Stream.PHOTOMETRIC_NOISE, *images.shape[1:])
-        images = functional.add_noise(images, noise.mul_(deviation.view(-1, 1, 1, 1)))
-        images = _where(parameters.solarize, functional.solarize(images), images)
-        if coloured:
-            images = _where(parameters.gray, functional.to_gray(images), images)
+        weights = functional.gaussian_weights(
+            parameters.blur_size, parameters.blur_sigma, largest)
+        images = _change(images, parameters.blur, functional.gaussian_blur, weights)
+        images = _change(
+            images, parameters.noise, _add_noise, keys, parameters.noise_variance.sqrt())
+        images = _change(images, parameters.solarize, functional.solarize)
+        if images.shape[1] == 3:
+            images = _change(images, parameters.gray, functional.to_gray)
+        else:
+            _report_missing_colour(images.shape[1])
         return images
 
 
@@ -177,48 +192,57 @@ def jitter(images: Tensor, parameters: PhotometricParameters) -> Tensor:
     Returns:
         Tensor: uint8 (B, C, H, W).
     """
-    on = parameters.jitter
-    factors = [torch.where(on, factor, 1).double() for factor in (
-        parameters.brightness, parameters.contrast, parameters.saturation)]
-    # rank[b, o]: position of operation o in the order of image b
-    rank = parameters.order.argsort(dim=1)
-    if images.shape[1] != 3:
-        slot = (rank[:, :2] > rank[:, :2].flip(1)).long()
-        for i in range(2):
-            images = _tone_slot(images, *_active(factors[:2], slot == i))
-        return images
-    # Hue is the most expensive operation and is applied once, between three slots for the
-    # operations before and three for those after it; a factor of 1 leaves a slot unused.
-    hue_rank = rank[:, 3:]
-    slot = rank[:, :3] + 2 * (rank[:, :3] > hue_rank)
-    for i in range(3):
-        images = _tone_slot(images, *_active(factors, slot == i))
-    images = functional.adjust_hue(images, torch.where(on, parameters.hue, 0))
-    for i in range(3, 6):
-        images = _tone_slot(images, *_active(factors, slot == i))
+    images = images.clone()
+    brightness = parameters.brightness
+    changes = (
+        (functional.look_up, functional.linear_table(brightness, torch.zeros_like(brightness))),
+        (functional.adjust_contrast, parameters.contrast),
+        (functional.adjust_saturation, parameters.saturation),
+        (functional.adjust_hue, parameters.hue))
+    # -1: no operation, as after the last one
+    order = F.pad(parameters.order, (0, 1), value=-1)
+    order = order.masked_fill_(~parameters.jitter[:, None], -1)
+    done = torch.zeros_like(order[:, :1])
+    for number in _SCHEDULE:
+        chosen = order.gather(1, done) == number
+        done += chosen
+        if JITTER_OPERATIONS[number] == 'hue':
+            chosen &= parameters.hue[:, None] != 0
+        if images.shape[1] == 3 or JITTER_OPERATIONS[number] in ('brightness', 'contrast'):
+            images = _change(images, chosen[:, 0], *changes[number])
+    return images.byte()
+
+
+def _change(images: Tensor, chosen: Tensor, operation: Callable, *values: Tensor) -> Tensor:
+    """``operation(images, *values)`` of the chosen images; the others stay as they are.
+
+    On a CPU only the chosen images are computed, few at a time, because intermediate results
+    shall fit its cache, and ``images`` are changed in place. The host would have to wait for
+    another device to read the choice; there all images are computed.
+
+    Args:
+        images (Tensor): uint8 (B, C, H, W).
+        chosen (Tensor): bool (B,).
+        operation (Callable): Returns changed images of the same shape.
+        *values (Tensor): Parameters of the images, (B, ...).
+    """
+    if images.device.type not in SELECTIVE_DEVICES:
+        return torch.where(chosen.view(-1, 1, 1, 1), operation(images, *values), images)
+    index = [i for i, one in enumerate(chosen.tolist()) if one]
+    few = max(1, _LEVELS_AT_A_TIME // images.shape[1:].numel())
+    for start in range(0, len(index), few):
+        part = index[start:start + few]
+        rows = torch.tensor(part)
+        changed = operation(*(value.index_select(0, rows) for value in (images, *values)))
+        # as fast as copying memory, which indexing is not
+        for i, image in zip(part, changed):
+            images[i] = image
     return images
 
 
-def _active(factors: list[Tensor], chosen: Tensor) -> list[Tensor]:
-    """Factors (B,) where their column of ``chosen`` (B, n) holds, else 1."""
-    return [torch.where(column, factor, 1)
-            for factor, column in zip(factors, chosen.unbind(1), strict=True)]
-
-
-def _tone_slot(images: Tensor, brightness: Tensor, contrast: Tensor,
-               saturation: Tensor | None = None) -> Tensor:
-    """The one operation of each image whose factor is not 1, sharing the gray image."""
-    gray = images if saturation is None else functional.gray_image(images)
-    offset = functional.mean_level(gray) * (1 - contrast)
-    table = functional.linear_table(brightness * contrast, offset)
-    images = functional.look_up(images, table)
-    if saturation is None:
-        return images
-    return functional.blend_with_gray(images, gray, saturation)
-
-
-def _where(condition: Tensor, changed: Tensor, images: Tensor) -> Tensor:
-    return torch.where(condition.view(-1, 1, 1, 1), changed, images)
+def _add_noise(images: Tensor, keys: Tensor, deviation: Tensor) -> Tensor:
+    noise = normal(keys, Stream.PHOTOMETRIC_NOISE, *images.shape[1:])
+    return functional.add_noise(images, noise.mul_(deviation.view(-1, 1, 1, 1)))
 
 
 @cache

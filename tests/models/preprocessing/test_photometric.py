@@ -94,7 +94,8 @@ def test_blur_equals_opencv(golden):
         images, expected = pair(golden, key)
         sizes, sigmas = torch.tensor([1, int(match[1])]), torch.tensor(
             [0.3, float(match[2])], dtype=torch.float64)
-        result = functional.gaussian_blur(images, sizes, sigmas, largest)
+        result = functional.gaussian_blur(
+            images, functional.gaussian_weights(sizes, sigmas, largest))
         assert torch.equal(result[1], expected), key
         assert torch.equal(result[0], images[0])
 
@@ -217,11 +218,25 @@ def test_whole_change_is_the_published_sequence():
     assert len(set(zip(drawn.solarize.tolist(), drawn.gray.tolist(), strict=True))) == 4
     result = distort(images, keys, 1)
     for b, image in enumerate(jitter(images, drawn).split(1)):
-        image = functional.gaussian_blur(
-            image, drawn.blur_size[b:b + 1], drawn.blur_sigma[b:b + 1], 7)
+        image = functional.gaussian_blur(image, functional.gaussian_weights(
+            drawn.blur_size[b:b + 1], drawn.blur_sigma[b:b + 1], 7))
         image = functional.solarize(image) if drawn.solarize[b] else image
         image = functional.to_gray(image) if drawn.gray[b] else image
         assert torch.equal(result[b], image[0])
+
+
+@pytest.mark.parametrize('bands', [1, 3, 4])
+def test_all_images_at_once_are_changed_as_the_chosen_ones_alone(bands, monkeypatch):
+    """As on a GPU, where the host would have to wait for the choice."""
+    images, keys = random_images(24, bands=bands), keys_of(24)
+    before = images.clone()
+    chosen = PhotometricDistortion()(images, keys, 1)
+    monkeypatch.setattr(photometric, 'SELECTIVE_DEVICES', ())
+    assert torch.equal(PhotometricDistortion()(images, keys, 1), chosen)
+    monkeypatch.setattr(photometric, 'SELECTIVE_DEVICES', ('cpu', ))
+    monkeypatch.setattr(photometric, '_LEVELS_AT_A_TIME', 1)
+    assert torch.equal(PhotometricDistortion()(images, keys, 1), chosen)
+    assert torch.equal(images, before) and not torch.equal(chosen, before)
 
 
 def test_noise_has_the_drawn_variance():
@@ -271,6 +286,32 @@ def test_result_is_a_function_of_the_key():
     assert (other != result).flatten(1).any(1).all()
     same = distort(images[:1].expand(6, -1, -1, -1), keys, 1)
     assert len({image.numpy().tobytes() for image in same}) == 6
+
+
+def test_a_cpu_computes_only_what_was_drawn(monkeypatch):
+    computed = Counter()
+    for name in ('adjust_contrast', 'adjust_saturation', 'adjust_hue', 'gaussian_blur',
+                 'add_noise', 'solarize', 'to_gray'):
+        def count(images, *values, name=name, operation=getattr(functional, name)):
+            computed[name] += len(images)
+            return operation(images, *values)
+
+        monkeypatch.setattr(functional, name, count)
+    distort, keys = PhotometricDistortion(blur_prob=0.5), keys_of(32)
+    drawn = distort.draw(keys)
+    distort(random_images(32), keys, 1)
+    jittered = drawn.jitter.sum().item()
+    assert computed == dict(
+        adjust_contrast=jittered, adjust_saturation=jittered, adjust_hue=jittered,
+        gaussian_blur=drawn.blur.sum().item(), add_noise=drawn.noise.sum().item(),
+        solarize=drawn.solarize.sum().item(), to_gray=drawn.gray.sum().item())
+
+
+def test_levels_may_be_floating_point_numbers():
+    """Another transform may have changed the images before."""
+    images, keys = random_images(24), keys_of(24)
+    distort = PhotometricDistortion()
+    assert torch.equal(distort(images.float(), keys, 1), distort(images, keys, 1))
 
 
 def test_memory_format_and_autocast_change_nothing():
