@@ -292,7 +292,9 @@ def test_a_cpu_computes_only_what_was_drawn(monkeypatch):
     computed = Counter()
     for name in ('adjust_contrast', 'adjust_saturation', 'adjust_hue', 'gaussian_blur',
                  'add_noise', 'solarize', 'to_gray'):
-        def count(images, *values, name=name, operation=getattr(functional, name)):
+        operation = getattr(functional, name)
+
+        def count(images, *values, name=name, operation=operation):
             computed[name] += len(images)
             return operation(images, *values)
 
