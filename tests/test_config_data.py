@@ -13,7 +13,7 @@ from small_configs import CONFIGS, build_runner, load, on_data, small, thin
 from cmid_mm.evaluation.metrics.weighted_knn import weighted_knn
 
 KNN = 'classification/resnet18_knn_scenes.py'
-FINETUNE = 'classification/resnet18_finetune_1xb32-adamw-10e_scenes.py'
+FINETUNE = 'classification/resnet18_finetune_1xb16-adamw-10e_scenes.py'
 CHANGE = [str(path.relative_to(CONFIGS)) for key in ('cdd', 'levir-cd')
           for path in CONFIGS.glob(f'change_detection/**/*_r50_*_{key}.py')]
 QUADS = 'oriented_detection/oriented-rcnn-le90_r50_fpn_1xb2-sgd-12e_folder.py'

@@ -295,7 +295,7 @@ def test_lists_are_those_of_the_name(name):
 
 def test_generated_scenes_have_the_classes_of_the_generator():
     from cmid_mm.datasets.scenes import SEGMENTATION_CLASSES, SEGMENTATION_PALETTE
-    for dataset in datasets_of(parse('segmentation/upernet_r18_1xb16-adamw-10e_scenes.py')):
+    for dataset in datasets_of(parse('segmentation/upernet_r18_1xb8-adamw-10e_scenes.py')):
         assert tuple(dataset.metainfo.classes) == SEGMENTATION_CLASSES
         assert tuple(map(tuple, dataset.metainfo.palette)) == SEGMENTATION_PALETTE
 

@@ -25,16 +25,16 @@ class Task(NamedTuple):
 
 TASKS = dict(
     classification=Task(
-        'classification/resnet18_finetune_1xb32-adamw-10e_scenes.py', 'classification',
+        'classification/resnet18_finetune_1xb16-adamw-10e_scenes.py', 'classification',
         'mmpretrain', 'accuracy/top1', 'accuracy, %'),
     segmentation=Task(
-        'segmentation/upernet_r18_1xb16-adamw-10e_scenes.py', 'segmentation',
+        'segmentation/upernet_r18_1xb8-adamw-10e_scenes.py', 'segmentation',
         'mmseg', 'mIoU', 'mean IoU, %'),
     detection=Task(
-        'detection/faster-rcnn_r18_fpn_1xb8-adamw-10e_scenes.py', 'detection',
+        'detection/faster-rcnn_r18_fpn_1xb4-adamw-10e_scenes.py', 'detection',
         'mmdet', 'coco/bbox_mAP_50', 'mAP at IoU 0.5, %'),
     change_detection=Task(
-        'change_detection/siamese-upernet_r18_1xb16-adamw-10e_scenes.py', 'change',
+        'change_detection/siamese-upernet_r18_1xb8-adamw-10e_scenes.py', 'change',
         'mmseg', 'change/f1', 'F1 of changed pixels, %'))
 # few labelled scenes, as in practice, and enough validation scenes for a stable number
 SCENES, VAL_SHARE, SIZE = 400, 0.4, 128

@@ -27,10 +27,10 @@ variants = dict(
         }))
 
 tasks = dict(
-    classification='classification/resnet18_finetune_1xb32-adamw-10e_scenes.py',
-    segmentation='segmentation/upernet_r18_1xb16-adamw-10e_scenes.py',
-    detection='detection/faster-rcnn_r18_fpn_1xb8-adamw-10e_scenes.py',
-    change='change_detection/siamese-upernet_r18_1xb16-adamw-10e_scenes.py')
+    classification='classification/resnet18_finetune_1xb16-adamw-10e_scenes.py',
+    segmentation='segmentation/upernet_r18_1xb8-adamw-10e_scenes.py',
+    detection='detection/faster-rcnn_r18_fpn_1xb4-adamw-10e_scenes.py',
+    change='change_detection/siamese-upernet_r18_1xb8-adamw-10e_scenes.py')
 starts = dict(
     random={'model.backbone.init_cfg': None},
     cmid={'model.backbone.init_cfg.checkpoint': '{work_dir}/cmid/seed{seed}/backbone.pth'})

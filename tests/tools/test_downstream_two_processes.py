@@ -7,7 +7,7 @@ import pytest
 from processes import run_tool
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIG = ROOT / 'configs/change_detection/siamese-upernet_r18_1xb16-adamw-10e_scenes.py'
+CONFIG = ROOT / 'configs/change_detection/siamese-upernet_r18_1xb8-adamw-10e_scenes.py'
 
 
 def test_scores_do_not_depend_on_the_number_of_processes(tmp_path, tester, monkeypatch):

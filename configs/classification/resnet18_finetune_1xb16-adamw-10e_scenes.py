@@ -7,7 +7,7 @@ _base_ = [
 model = dict(head=dict(num_classes=12), data_preprocessor=dict(num_classes=12))
 train_pipeline = _base_.scenes_train.pipeline
 test_pipeline = _base_.scenes_val.pipeline
-train_dataloader = dict(batch_size=32, num_workers=2, dataset=_base_.scenes_train)
+train_dataloader = dict(batch_size=16, num_workers=2, dataset=_base_.scenes_train)
 val_dataloader = dict(num_workers=2, dataset=_base_.scenes_val)
 test_dataloader = val_dataloader
 
@@ -16,8 +16,8 @@ optim_wrapper = dict(
     _delete_=True,
     type='AutoPrecisionOptimWrapper',
     precision='auto',
-    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05))
-auto_scale_lr = dict(base_batch_size=32)
+    optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.05))
+auto_scale_lr = dict(base_batch_size=16)
 train_cfg = dict(max_epochs=10)
 param_scheduler = [
     dict(type='CMIDCosineLR', warmup=1, by_epoch=True, convert_to_iter_based=True)

@@ -18,7 +18,7 @@ model = dict(
     auxiliary_head=dict(in_channels=128, channels=32))
 
 dataset = dict(data_root='data/scenes/change')
-train_dataloader = dict(batch_size=16, num_workers=2, dataset=dataset)
+train_dataloader = dict(batch_size=8, num_workers=2, dataset=dataset)
 val_dataloader = dict(batch_size=16, num_workers=2, dataset=dataset)
 val_files = dict(img_path='val/A', img_path2='val/B', seg_map_path='val/label')
 test_dataloader = dict(

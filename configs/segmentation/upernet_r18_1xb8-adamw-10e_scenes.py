@@ -28,7 +28,7 @@ train_pipeline = [
 dataset = dict(
     data_root='data/scenes/segmentation', metainfo=dict(classes=classes, palette=palette))
 train_dataloader = dict(
-    batch_size=16, num_workers=2, dataset=dict(pipeline=train_pipeline, **dataset))
+    batch_size=8, num_workers=2, dataset=dict(pipeline=train_pipeline, **dataset))
 val_dataloader = dict(batch_size=16, num_workers=2, dataset=dataset)
 test_dataloader = val_dataloader
 
