@@ -3,8 +3,9 @@
 Parts (--parts):
   step    the training step on synthetic input: images/s, memory, operations, utilisation
           (relative to a matrix product measured in the same run), breakdown into phases
-  loader  the loader alone, on the images of the config: images/s on one core and with the
-          config's workers, bytes that a worker sends
+  loader  the input alone, on the images of the config: images/s on one core of the CPU, of
+          the workers' part and of the batch's part (colours, noise, masks, normalisation);
+          images/s of the config's workers, bytes that a worker sends
   train   loader, loop and hooks together: images/s, share of the time waiting for data
 
 Speeds are medians with quartiles, after a warm-up. It runs on the GPU where there is
@@ -33,7 +34,7 @@ from _options import tool_parser
 
 PARTS = dict(
     step='step on synthetic input',
-    loader='loader alone; one core: images per second of processor time',
+    loader='input alone; one core: images per second of processor time',
     train='training with loader and hooks')
 
 
@@ -140,8 +141,9 @@ def report(results):
                 first = speed(numbers['images_per_second'])
                 if 'ratio' in numbers:
                     first += f', {speed(numbers["ratio"], "times the baseline")}'
-                for head, line in zip((name, '', ''), (first, *details(part, numbers))):
-                    yield f'  {head:<9} {line}'
+                yield f'  {name:<9} {first}'
+                for line in details(part, numbers):
+                    yield f'            {line}'
 
 
 def speed(numbers, unit='images/s'):
@@ -151,7 +153,7 @@ def speed(numbers, unit='images/s'):
 
 
 def details(part, numbers):
-    """At most two lines below the speed of a variant."""
+    """Lines below the speed of a variant."""
     if part == 'step':
         peak = numbers['peak_bytes']
         yield (f'{numbers["precision"]}, {numbers["flops_per_image"] / 1e9:.1f} GFLOP an image, '
@@ -161,6 +163,9 @@ def details(part, numbers):
         yield ', '.join(f'{phase} {share:.1%}' for phase, share in numbers['phases'].items())
     elif part == 'loader':
         many = numbers['with_workers']
+        if numbers['batch_part']:
+            yield f'workers\' part {speed(numbers["workers_part"])}'
+            yield f'batch\'s part {speed(numbers["batch_part"])}'
         yield (f'{numbers["bytes_per_sample"] / 1e6:.3f} MB a sample'
                + (f'; {numbers["workers"]} workers: {speed(many)}' if many else ''))
     else:

