@@ -14,11 +14,10 @@ class CalibrateBatchNormHook(Hook):
     """Measures the student's batch-norm statistics on unmasked views after every epoch.
 
     The student sees masked views only, so its running statistics are those of masked views,
-    and frozen features of whole images suffer (docs/results.md). The statistics are
-    measured before the epoch's checkpoint is saved, on first views of evenly spaced images
-    of the training; every process measures the same ones. Steps do not depend on running
-    statistics, so all weights are the same without this hook. Without batch norm there is
-    nothing to do.
+    which do not suit whole images. The statistics are measured before the epoch's checkpoint
+    is saved, on first views of evenly spaced images of the training; every process measures
+    the same ones. Steps do not depend on running statistics, so all weights are the same
+    without this hook. Without batch norm there is nothing to do.
 
     Args:
         images (int): Largest number of images to read. Defaults to 512.
