@@ -209,8 +209,11 @@ def _suggest(own: Mapping, file: BackboneFile, match: Match) -> str:
     if not match.tensors and not match.misfits and not (here and there):
         return _suggest_prefix(own, file)
     if here and there and here != there:
-        return (f'the file is a {here}, the model a {there}: give the backbone the '
-                "file's type and settings, or use another file")
+        kinds = [name.split('-')[0].split('/')[0] for name in (here, there)]
+        use = "give the backbone the file's type and settings"
+        if kinds[0] != kinds[1] and all(kind.startswith('ResNet') for kind in kinds):
+            use = f"use type={kinds[0]!r} with the file's settings"
+        return f'the file is a {here}, the model a {there}: {use}, or use another file'
     if match.unexpected == ['patch_embed.projection.bias']:
         return 'set patch_bias=True in the backbone'
     return ('use a file of this architecture, or name what may stay fresh in '
