@@ -262,7 +262,7 @@ def execute(run, tools):
 
     from cmid_mm.checkpoints.export import export_backbone
     from cmid_mm.checkpoints.files import atomic_write, latest_checkpoint
-    from cmid_mm.engine.hooks.probe_hook import read_probes
+    from cmid_mm.evaluation.probes import read_probes
     for other in run.needs:
         if other.future is not None and other.future.exception() is not None:
             raise UserError(f'it needs {other.folder}, which failed')

@@ -78,7 +78,8 @@ def better_encoder(probes: dict[str, dict]) -> str:
 
     Top-5 and pixel accuracies are left out: they repeat the others.
     """
-    means = {encoder: sum(value for name, value in metrics.items()
-                          if name.endswith(('/top1', '/miou')))
-             for encoder, metrics in probes.items()}
-    return max(means, key=means.get)
+    # both have the same metrics, so the larger sum is the larger mean
+    sums = {encoder: sum(value for name, value in metrics.items()
+                         if name.endswith(('/top1', '/miou')))
+            for encoder, metrics in probes.items()}
+    return max(sums, key=sums.get)
