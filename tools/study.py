@@ -327,6 +327,8 @@ def run_all(runs, jobs, finish):
     done = [json.loads(file.read_text()) for file in files.values() if file.is_file()]
     print_timed(f'{len(done)} of {len(runs)} runs are finished')
     tools, futures, failed = Tools(), {}, 0
+    handlers = {number: signal.signal(number, interrupt)
+                for number in (signal.SIGINT, signal.SIGTERM)}
     with ThreadPoolExecutor(jobs) as pool:
         try:
             for run in runs:
@@ -348,6 +350,8 @@ def run_all(runs, jobs, finish):
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
             tools.stop()
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
     return not failed
 
 
@@ -386,6 +390,4 @@ def main(arguments=None):
 
 
 if __name__ == '__main__':
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, interrupt)
     _errors.run(main)
