@@ -114,7 +114,9 @@ def run(args):
     images = fit_batch(cfg)
     print_timed(f'{images:,} images of {statistics["bands"]} bands to train on, '
                + (f'{len(classes)} classes for k-NN' if classes else 'no class folders'))
-    epochs = args.epochs or fit_epochs(cfg, images, 60 * args.minutes)
+    # measured in any case, for the number of threads
+    epochs = fit_epochs(cfg, images, 60 * args.minutes)
+    epochs = args.epochs or epochs
     set_length(cfg, images, epochs)
     cfg.dump(str(work_dir / 'config.py'))
     print_timed(f'{epochs} epochs of {images // cfg.train_dataloader.batch_size} steps; '

@@ -15,7 +15,8 @@ class TwoGroupOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     multi-tensor path, and logs a line for every parameter of a frozen teacher. The
     rule is the published one: weight decay for tensors of at least two dimensions that are
     not biases, including mask tokens, position embeddings and bias tables. Frozen parameters
-    are in no group.
+    are in no group. On a CPU, Adan updates one tensor after the other: its multi-tensor path
+    passes through memory a dozen times with copies of the whole model.
 
     Raises:
         CMIDError: ``paramwise_cfg`` is given, which this rule replaces.
@@ -31,8 +32,11 @@ class TwoGroupOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         model = getattr(model, 'module', model)
         groups = split_by_decay(model)
         wrapper_cfg = dict(type='OptimWrapper') | self.optim_wrapper_cfg
+        optimizer_cfg = dict(self.optimizer_cfg)
+        if optimizer_cfg['type'] == 'Adan' and next(model.parameters()).device.type == 'cpu':
+            optimizer_cfg.setdefault('foreach', False)
         optimizer = OPTIMIZERS.build(
-            self.optimizer_cfg | dict(params=[
+            optimizer_cfg | dict(params=[
                 dict(params=list(groups[0].values()), weight_decay=0.),
                 dict(params=list(groups[1].values()))
             ]))
