@@ -68,7 +68,7 @@ def parse_args(arguments=None):
     if BATCH % args.processes:
         raise UserError(f'{args.processes} processes do not divide the batch of {BATCH}')
     # a run proceeds by about six steps between two kills
-    args.epochs = args.epochs or args.kills + 4
+    args.epochs = args.epochs or 2 * args.kills + 4
     return args
 
 
