@@ -1,7 +1,9 @@
-"""Dotted keys of a config: whether they exist, and suggestions where they do not.
+"""Dotted keys of a config and their values on the command line.
 
-mmengine merges every key, so a misspelt one would have no effect.
+mmengine merges every key, so a misspelt one would have no effect. It also reads ``2021`` as a
+number and drops white space, which changes the path of a folder.
 """
+import argparse
 import difflib
 import inspect
 
@@ -17,6 +19,51 @@ RUNNER_OPTIONS = {
     'tta_model',
     'tta_pipeline',
 }
+ABSENT = object()
+# settings that are paths, for a config that does not have them yet
+PATHS = ('ann_file', 'checkpoint', 'experiment_name', 'data_prefix', 'data_root', 'filename', 'list', 'load_from',
+         'out_dir', 'work_dir')
+
+
+class Text(str):
+    """Value of a setting as it was typed; :func:`read_value` gives it a type."""
+
+
+class SettingsAction(argparse.Action):
+    """Collects ``KEY=VALUE`` as a dict of ``Text``, also over several uses of the option."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        options = dict(getattr(namespace, self.dest) or {})
+        for word in values:
+            key, equals, text = word.partition('=')
+            if not equals:
+                parser.error(f'{option_string} {word}: expected KEY=VALUE')
+            options[key] = Text(text)
+        setattr(namespace, self.dest, options)
+
+
+def read_value(key, text, present):
+    """Value of a setting.
+
+    Args:
+        key (str): Dotted key.
+        text (Text): As it was typed.
+        present (object): Value in the config, None where it has none.
+
+    Returns:
+        object: The text itself where it is a path, by the key or by a / in the present value;
+        otherwise what mmengine reads, numbers and lists among others, with the white space of
+        a text.
+    """
+    from mmengine.config import DictAction
+    plain = str(text).strip('\'"')
+    names = key.split('.')
+    is_path = (not {*names[-2:]}.isdisjoint(PATHS)
+               or isinstance(present, str) and '/' in present)
+    if is_path and plain != 'None' and plain[:1] not in ('[', '('):
+        return plain
+    value = DictAction._parse_iterable(str(text))
+    return plain if isinstance(value, str) else value
 
 
 def suggestion(word, known):
@@ -27,6 +74,11 @@ def suggestion(word, known):
 
 def has_key(cfg, key):
     """Whether a dotted key leads to a value of the config."""
+    return find_value(cfg, key) is not ABSENT
+
+
+def find_value(cfg, key):
+    """Value of a dotted key, ``ABSENT`` where the config has none."""
     place = cfg
     for part in key.split('.'):
         if isinstance(place, (list, tuple)) and part.isdigit() and int(part) < len(place):
@@ -34,8 +86,8 @@ def has_key(cfg, key):
         elif hasattr(place, 'keys') and part in place:
             place = place[part]
         else:
-            return False
-    return True
+            return ABSENT
+    return place
 
 
 def check_top_level(cfg, key):

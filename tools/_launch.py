@@ -27,11 +27,11 @@ def add_common_options(parser):
 
 def config_settings(config='the config'):
     """Arguments of ``add_argument`` for an option that changes settings of a config."""
-    from mmengine.config import DictAction
+    from _config_keys import SettingsAction
     return dict(
-        nargs='+', action=DictAction, default={}, metavar='KEY=VALUE',
+        nargs='+', action=SettingsAction, default={}, metavar='KEY=VALUE',
         help=f'change settings of {config}: model.backbone.depth=50, list="[a,b]", '
-        'custom_hooks.0.priority=LOW (no white space in a value)')
+        'custom_hooks.0.priority=LOW; paths are used as they are written')
 
 
 def load_config(args):
@@ -120,12 +120,14 @@ def apply_options(cfg, options):
 
     Args:
         cfg (mmengine.config.Config): Changed in place.
-        options (dict[str, object]): Dotted key -> value.
+        options (dict[str, object]): Dotted key -> value, or ``Text`` of the command line.
 
     Raises:
         UserError: An unknown top-level key, or an index beyond the end of a list.
     """
-    from _config_keys import check_top_level, has_key
+    from _config_keys import Text, check_top_level, find_value, has_key, read_value
+    options = {key: read_value(key, value, find_value(cfg, key)) if isinstance(value, Text)
+               else value for key, value in options.items()}
     for key in options:
         try:
             check_top_level(cfg, key)

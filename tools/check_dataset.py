@@ -9,6 +9,7 @@ used, and with 1 if some cannot or an error prevented the check.
 """
 import json
 import os
+import shlex
 import sys
 
 import _errors
@@ -102,8 +103,8 @@ def main():
             path.write_text(''.join(f'{file}\n' for file in good if is_listable(file)),
                             encoding='utf-8', errors='surrogateescape')
         print(f'train on the usable images with --cfg-options '
-              f'train_dataloader.dataset.data_root={args.folder} '
-              f'train_dataloader.dataset.ann_file={os.path.abspath(args.good)}')
+              f'train_dataloader.dataset.data_root={shlex.quote(args.folder)} '
+              f'train_dataloader.dataset.ann_file={shlex.quote(os.path.abspath(args.good))}')
     sys.exit(1 if report['unusable'] else 0)
 
 

@@ -10,6 +10,7 @@ packing; in that case OUT.lmdb is not written.
     python tools/pack_dataset.py FOLDER OUT.lmdb --shortest-side 473      # large ones shrunk
     python tools/pack_dataset.py FOLDER OUT.lmdb --shortest-side 473 --raw    # and uncompressed
 """
+import shlex
 import sys
 import time
 
@@ -54,7 +55,7 @@ def table(report, args, seconds):
         rest = len(report['unusable']) - NAMES_SHOWN
         if rest > 0:
             lines += [f'  ... and {rest:,} more (tools/check_dataset.py has all)']
-    lines += [f'train on it with --cfg-options train_dataloader.dataset.data_root={args.out}']
+    lines += [f'train on it with --cfg-options train_dataloader.dataset.data_root={shlex.quote(args.out)}']
     return '\n'.join(lines)
 
 

@@ -38,7 +38,7 @@ def config_to_evaluate(tester, tmp_path, *arguments, **settings):
 
 def test_values_of_options(trainer, tester):
     args = trainer.parse_args(['c.py', '--local-rank=1', '--cfg-options', 'a.b=[1,2]', 'c=x'])
-    assert (args.local_rank, args.cfg_options) == (1, {'a.b': [1, 2], 'c': 'x'})
+    assert (args.local_rank, args.cfg_options) == (1, {'a.b': '[1,2]', 'c': 'x'})
     assert trainer.parse_args(['c.py', '--local_rank', '2']).local_rank == 2
     for arguments, resume in ((['c.py'], None), (['--resume', 'x.pth', 'c.py'], 'x.pth'),
                               (['c.py', '--resume'], 'auto')):
@@ -123,6 +123,22 @@ def test_added_cfg_options_are_printed(launch, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[2].rstrip(',') for line in lines] == [
         'randomness.seed', 'model.backbone.dpeth']
+
+
+@pytest.mark.parametrize('setting, value', [
+    # paths stay as they are written
+    ('train_dataloader.dataset.data_root=my images', 'my images'), ('load_from=2021', '2021'),
+    ('data.ann_file=a,2021', 'a,2021'), ('x.data_prefix.img=1e5', '1e5'), ('place=12', '12'),
+    ('work_dir=None', None), ('data_root="2021=a"', '2021=a'),
+    # others have the type that they look like
+    ('model.size=12', 12), ('model.size=[1, 2]', [1, 2]), ('model.name=a b', 'a b'),
+    ('model.queue=64', 64), ('model.name=1,2', [1, 2])])
+def test_paths_are_text_and_other_settings_have_types(launch, trainer, setting, value):
+    cfg = config_of(model=dict(size=1, name='x', queue='auto'), place='a/b', data={}, x={},
+                    data_root='', train_dataloader=dict(dataset=dict(data_root='data/images')))
+    launch.apply_options(cfg, trainer.parse_args(['c.py', '--cfg-options', setting]).cfg_options)
+    from _config_keys import find_value
+    assert find_value(cfg, setting.partition('=')[0]) == value
 
 
 @pytest.mark.parametrize('key, there', [
