@@ -1,5 +1,6 @@
 """Folders of images and masks, of one date or two."""
 import os
+from collections.abc import Sequence
 from colorsys import hsv_to_rgb
 
 from mmengine.dataset import BaseDataset
@@ -18,7 +19,8 @@ class MaskFolder(BaseDataset):
     ``images/a/1.tif`` belongs to ``masks/a/1.png``; with ``img_path2``, a second date is
     found in the same way. Missing files are an error before training starts. The data
     info of an image has ``img_path``, ``img_path2`` with two dates, ``seg_map_path``,
-    ``num_classes`` and ``reduce_zero_label``, for ``LoadMask`` or ``LoadChangeMask``.
+    ``num_classes``, ``reduce_zero_label`` and ``values``, for ``LoadMask`` or
+    ``LoadChangeMask``.
 
     Args:
         data_root (str): The folder.
@@ -31,24 +33,32 @@ class MaskFolder(BaseDataset):
             each; without it, the hues are evenly spaced.
         reduce_zero_label (bool): Whether 0 in the masks is ignored and the classes count
             from 1. Defaults to False.
+        values (dict | Sequence, optional): Value in the masks -> class, or 255 for ignored
+            pixels, as a dict or pairs: ``{0: 0, 255: 1}``. Other values are then an error.
+            Defaults to None: the values are the classes.
         **kwargs: Passed to mmengine's ``BaseDataset``: ``pipeline``, ``indices``, ...
 
     Raises:
         MissingFileError: A folder, the list, or a mask or image of a pair does not exist.
-        CMIDError: There is no image, two files share a name, or classes and colours
-            do not agree.
+        CMIDError: There is no image, two files share a name, classes and colours
+            do not agree, or ``values`` names a class that does not exist.
     """
 
     def __init__(self, data_root: str = '',
                  data_prefix: dict = dict(img_path='images', seg_map_path='masks'),
                  ann_file: str = '', metainfo: dict | None = None,
-                 reduce_zero_label: bool = False, **kwargs) -> None:
+                 reduce_zero_label: bool = False, values: dict | Sequence | None = None,
+                 **kwargs) -> None:
         classes = (metainfo or {}).get('classes') or ()
         palette = (metainfo or {}).get('palette') or _even_hues(len(classes))
         if not classes or len(classes) != len(palette):
             raise CMIDError(f'{len(classes)} classes and {len(palette)} colours: metainfo '
                             'needs classes=(...); palette=[...] may be absent')
         self.reduce_zero_label = reduce_zero_label
+        self.values = None if values is None else _checked(values, len(classes))
+        if values is not None and reduce_zero_label:
+            raise CMIDError('values and reduce_zero_label both say what 0 means: leave out '
+                            'reduce_zero_label, and map 0 to 255 in values')
         metainfo = dict(metainfo, palette=palette, reduce_zero_label=reduce_zero_label)
         super().__init__(ann_file=ann_file, metainfo=metainfo, data_root=data_root,
                          data_prefix=dict(data_prefix), **kwargs)
@@ -70,8 +80,20 @@ class MaskFolder(BaseDataset):
                     f'{first_names(missing)} ({part} in data_prefix; names must agree up to '
                     'the ending)')
         return [dict(zip(paths, found), num_classes=len(self.metainfo['classes']),
-                     reduce_zero_label=self.reduce_zero_label, label_map=None, seg_fields=[])
+                     reduce_zero_label=self.reduce_zero_label, values=self.values,
+                     label_map=None, seg_fields=[])
                 for found in zip(*paths.values())]
+
+
+def _checked(values: dict | Sequence, classes: int) -> dict[int, int]:
+    """Value -> class as a dict; CMIDError for a class that does not exist."""
+    values = {int(value): int(number) for value, number in dict(values).items()}
+    wrong = {value: number for value, number in values.items()
+             if number != 255 and not 0 <= number < classes}
+    if wrong or not values:
+        raise CMIDError(f'values={values}: a value of the masks belongs to one of {classes} '
+                        'classes, counted from 0, or to 255, which is ignored')
+    return values
 
 
 def _even_hues(count: int) -> list[tuple]:

@@ -7,19 +7,23 @@ from .file_limits import MAX_PIXELS, file_format, open_file, open_picture
 from .image_reading import image_errors
 from .raster_reading import check_memory, open_tiff
 
+# Bits and colour type (grey) of a PNG -> factor by which Pillow multiplies the levels.
+_SCALED = {b'\2\0': 85, b'\4\0': 17}
+
 
 class LabelImage(NamedTuple):
     """Labels of a file."""
     labels: np.ndarray  # (H, W), of an integer type
     nodata: int | None  # value that marks missing pixels in a GeoTIFF
-    lossy: bool  # JPEG compression: the values differ slightly from those that were saved
+    lossy: bool  # compressed with loss: the values differ slightly from those that were saved
 
 
 def read_labels(path: str, max_pixels: int = MAX_PIXELS) -> LabelImage:
     """Read a PNG, TIFF, BMP, WebP or JPEG of labels, recognised by content, not by name.
 
     The indices of a palette image are its labels; its colours are ignored. Three equal
-    bands are read as one.
+    bands are read as one. Grey levels of 1, 2 or 4 bits are the numbers in the file, which
+    other readers scale to 0..255.
 
     Args:
         path (str): The file.
@@ -34,12 +38,19 @@ def read_labels(path: str, max_pixels: int = MAX_PIXELS) -> LabelImage:
         if name == 'TIFF':
             with open_tiff(path, max_pixels) as tiff:
                 check_memory(tiff, tiff.count, max_pixels)
-                lossy = str(tiff.compression).lower().endswith('jpeg')
+                structure = tiff.tags(ns='IMAGE_STRUCTURE')
+                lossy = (structure.get('COMPRESSION', '').endswith('JPEG')
+                         or structure.get('COMPRESSION_REVERSIBILITY', '').startswith('LOSSY'))
                 return LabelImage(_one_band(tiff.read()), tiff.nodata, lossy)
         file.seek(0)
+        start = file.read(32)
         with open_picture(file, name, max_pixels) as picture:
             pixels = np.moveaxis(np.atleast_3d(np.asarray(picture)), 2, 0)
-        return LabelImage(_one_band(pixels), None, name == 'JPEG')
+        if name == 'PNG' and start[24:26] in _SCALED:
+            pixels = pixels // _SCALED[start[24:26]]
+        # VP8L is the chunk of a WebP without loss, VP8X announces further chunks
+        lossy = name == 'JPEG' or name == 'WEBP' and start[12:16] == b'VP8 '
+        return LabelImage(_one_band(pixels), None, lossy)
 
 
 def _one_band(bands: np.ndarray) -> np.ndarray:

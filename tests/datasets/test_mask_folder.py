@@ -2,7 +2,7 @@
 import pytest
 from mmpretrain.registry import DATASETS
 
-from cmid_mm.utils.errors import MissingFileError
+from cmid_mm.utils.errors import CMIDError, MissingFileError
 
 METAINFO = dict(classes=('field', 'wood'), palette=[(0, 0, 0), (9, 9, 9)])
 SEGMENTATION = dict(img_path='images', seg_map_path='masks')
@@ -59,3 +59,14 @@ def test_a_list_names_nothing_outside(tree, name):
     (root / 'train.txt').write_text(name.format(root=root) + '\n')
     with pytest.raises(MissingFileError, match='/images lacks 1 of 1 files'):
         build(root, ann_file='train.txt')
+
+
+def test_values_belong_to_classes(tree):
+    root = tree(['images/a.png', 'masks/a.png'])
+    for values in ({0: 0, 255: 1}, [(0, 0), [255, 1]]):
+        assert build(root, values=values).get_data_info(0)['values'] == {0: 0, 255: 1}
+    for values in ({0: 2}, {0: -1}, {}):
+        with pytest.raises(CMIDError, match='one of 2 classes'):
+            build(root, values=values)
+    with pytest.raises(CMIDError, match='both say what 0 means'):
+        build(root, values={1: 0}, reduce_zero_label=True)

@@ -42,29 +42,43 @@ class LoadMask(_LoadLabels):
     ``results['num_classes']`` is the number of classes, as ``MaskFolder`` writes it.
     255 is ignored, and so is a GeoTIFF's nodata value where it is no class. With
     ``results['reduce_zero_label']``, 0 is ignored and the classes count from 1 in the
-    file. ``max_pixels`` is that of ``LoadRSImage``.
+    file. With ``results['values']``, a dict, each value of the file is first replaced by the
+    class, or 255, that belongs to it. A file compressed with loss is refused.
+    ``max_pixels`` is that of ``LoadRSImage``.
     """
 
     def convert(self, image: LabelImage, path: str, results: dict) -> np.ndarray:
         """uint8 (H, W): 0 to ``num_classes`` - 1, and 255 where the mask is ignored."""
-        labels, first = image.labels, int(results.get('reduce_zero_label', False))
-        last = results['num_classes'] + first - 1
-        ignored = labels == IGNORED
-        if image.nodata is not None and not 0 <= image.nodata <= last:
-            ignored |= labels == image.nodata
-        wrong = ~ignored & ((labels < 0) | (labels > last))
+        if image.lossy:
+            raise ImageError(f'{path} is compressed with loss, which changes the numbers of the '
+                             'classes: save masks as PNG, from their source')
+        labels, classes = image.labels, class_of_value(results)
+        # NaN and values beyond the integers mark no pixel of a mask; a class stays a class
+        nodata = image.nodata is not None and abs(image.nodata) < 2**53
+        table = {int(image.nodata): IGNORED} | classes if nodata else classes
+        values = np.array(sorted(table))
+        places = np.searchsorted(values, labels).clip(max=len(values) - 1)
+        wrong = values[places] != labels
         if wrong.any():
-            values = np.unique(labels[wrong])
-            shown = ', '.join(str(value) for value in values[:_VALUES_IN_ERROR])
-            more = ', ...' if len(values) > _VALUES_IN_ERROR else ''
+            found = np.unique(labels[wrong])
+            shown = ', '.join(str(value) for value in found[:_VALUES_IN_ERROR])
+            more = ', ...' if len(found) > _VALUES_IN_ERROR else ''
+            meant = sorted(value for value, number in classes.items() if number != IGNORED)
             raise ImageError(
                 f'{path} holds {shown}{more} in {int(wrong.sum())} of {labels.size} '
-                f'pixels, but there are {results["num_classes"]} classes, {first} to '
-                f'{last}, and 255 for ignored pixels: correct the mask, or classes in '
-                'the config')
-        if first:
-            ignored |= labels == 0
-        return np.where(ignored, IGNORED, labels.astype(np.int64) - first).astype(np.uint8)
+                f'pixels, but there are {results["num_classes"]} classes, {meant[0]} to '
+                f'{meant[-1]}, and 255 for ignored pixels: correct the mask, or classes in '
+                'the config, or map the values to classes with values={...} in MaskFolder')
+        return np.array([table[value] for value in values.tolist()], np.uint8)[places]
+
+
+def class_of_value(results: dict) -> dict[int, int]:
+    """Class, or 255, of every value that a mask may hold; see ``LoadMask``."""
+    if results.get('values') is not None:
+        return dict(results['values'])
+    first = int(results.get('reduce_zero_label', False))
+    numbers = {first + number: number for number in range(results['num_classes'])}
+    return {0: IGNORED, IGNORED: IGNORED} | numbers
 
 
 @TRANSFORMS.register_module()
@@ -72,8 +86,8 @@ class LoadChangeMask(_LoadLabels):
     """Read a mask of change: 0 is unchanged, every other value is changed.
 
     Args:
-        threshold (int): Larger values mean change; JPEGs, whose values are inexact, need
-            for example 127. Defaults to 0.
+        threshold (int): Larger values mean change; files compressed with loss (JPEG), whose
+            values are inexact, need for example 127. Defaults to 0.
         ignore_value (int, optional): Value in the file of pixels that are ignored in the loss
             and the metrics. Defaults to None.
         max_pixels (int): As in ``LoadRSImage``. Defaults to 2**28.
@@ -88,8 +102,8 @@ class LoadChangeMask(_LoadLabels):
     def convert(self, image: LabelImage, path: str, results: dict) -> np.ndarray:
         """uint8 (H, W): 0 unchanged, 1 changed, 255 ignored."""
         if image.lossy and self.threshold < 1:
-            raise ImageError(f'{path} is a JPEG, which does not keep 0 exact: set threshold='
-                             '127 in LoadChangeMask, or save masks as PNG')
+            raise ImageError(f'{path} is compressed with loss, which does not keep 0 exact: set '
+                             'threshold=127 in LoadChangeMask, or save masks as PNG')
         changed = (image.labels > self.threshold).astype(np.uint8)
         if self.ignore_value is not None:
             changed[image.labels == self.ignore_value] = IGNORED

@@ -1,4 +1,7 @@
 """Masks of classes and of change: every file type, and numbers that are no class."""
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from damaged_images import refused as one_line
@@ -59,11 +62,47 @@ def test_zero_is_ignored_where_classes_count_from_one(save):
     refused(path, 'holds 3 in 1 of 6 pixels, but there are 3 classes, 0 to 2')
 
 
+def test_values_are_mapped_to_classes(save):
+    path = save(np.array([[0, 128, 255]], np.uint8))
+    values = {0: 0, 128: 255, 255: 1}
+    assert load(path, results=dict(values=values)) == [[0, 255, 1]]
+    # without a map 255 is ignored, and with one nothing but its values is known
+    assert load(save(np.array([[0, 255]], np.uint8))) == [[0, 255]]
+    refused(save(np.array([[0, 1]], np.uint8)), 'holds 1 in 1 of 2 pixels',
+            results=dict(values=values))
+
+
+@pytest.mark.parametrize('bits', [1, 2, 4])
+def test_grey_levels_of_few_bits_are_the_numbers_in_the_file(tmp_path, bits):
+    rows = bytes([0, 0b01000000 if bits == 2 else 0x12 if bits == 4 else 0b10100000])
+    def chunk(kind, data):
+        return struct.pack('>I', len(data)) + kind + data + struct.pack(
+            '>I', zlib.crc32(kind + data))
+    header = struct.pack('>IIBBBBB', 2, 1, bits, 0, 0, 0, 0)
+    (tmp_path / 'm.png').write_bytes(b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', header) + chunk(
+        b'IDAT', zlib.compress(rows)) + chunk(b'IEND', b''))
+    assert load(tmp_path / 'm.png') == [[1, {1: 0, 2: 0, 4: 2}[bits]]]
+
+
+@pytest.mark.parametrize('ending, options', [
+    ('jpg', {}), ('webp', {}), ('tif', dict(compression='jpeg'))])
+def test_masks_compressed_with_loss_are_refused(save, ending, options):
+    refused(save(np.zeros((32, 32), np.uint8), f'm.{ending}', **options), 'compressed with loss')
+
+
+def test_webp_without_loss_keeps_the_numbers(save):
+    pixels = np.dstack([LABELS] * 3)
+    assert load(save(pixels, 'm.webp', lossless=True, exact=True)) == LABELS.tolist()
+
+
 def test_nodata_is_ignored_unless_it_is_a_class(write_tiff):
     labels = np.array([[0, -9999], [2, 1]], np.int16)[..., None]
     assert load(write_tiff('a.tif', labels, nodata=-9999)) == [[0, 255], [2, 1]]
     assert load(write_tiff('b.tif', np.abs(labels) % 3, nodata=0)) == [[0, 0], [2, 1]]
     refused(write_tiff('c.tif', labels), 'holds -9999 in 1 of 4')
+    for nodata in (np.nan, -3.4e38):
+        path = write_tiff('d.tif', np.abs(labels).astype(np.float32) % 3, nodata=nodata)
+        assert load(path) == [[0, 0], [2, 1]]
 
 
 def test_files_that_are_no_masks(save, write_tiff, tmp_path):
