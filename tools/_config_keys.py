@@ -21,8 +21,8 @@ RUNNER_OPTIONS = {
 }
 ABSENT = object()
 # settings that are paths, for a config that does not have them yet
-PATHS = ('ann_file', 'checkpoint', 'experiment_name', 'data_prefix', 'data_root', 'filename', 'list', 'load_from',
-         'out_dir', 'work_dir')
+PATHS = ('ann_file', 'checkpoint', 'data_prefix', 'data_root', 'experiment_name', 'filename',
+         'list', 'load_from', 'out_dir', 'work_dir')
 
 
 class Text(str):

@@ -10,10 +10,11 @@ def tool_parser(doc):
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
-def image_parser(doc):
-    """:func:`tool_parser` with a folder of images and how they are read."""
+def image_parser(doc, config=False):
+    """:func:`tool_parser` with a folder of images, or a config, and how they are read."""
     parser = tool_parser(doc)
-    parser.add_argument('folder', help='folder tree of JPEG, PNG, TIFF, BMP, WebP images')
+    parser.add_argument('folder', help='folder tree of JPEG, PNG, TIFF, BMP, WebP images'
+                        + (', or a config file' if config else ''))
     parser.add_argument('--max-pixels', type=int, default=2**28,
                         help='images with more pixels are refused (default: 2^28)')
     parser.add_argument('--workers', type=int, help='processes (default: one per core)')

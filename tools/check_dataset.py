@@ -1,4 +1,4 @@
-"""Checks every image of a data set before training: check_dataset.py FOLDER
+"""Checks a data set of any task before training: check_dataset.py FOLDER | CONFIG
 
 Reads all images in parallel and prints their number, formats, bands, number types and sizes;
 which of them cannot be used, and why; and which deserve attention: equal files, images of one
@@ -6,6 +6,11 @@ colour, without a valid pixel, or smaller than a view. Ends with status 0 if all
 used, and with 1 if some cannot or an error prevented the check.
 
     python tools/check_dataset.py FOLDER --out report.json --good good.txt
+
+With a config, it checks what this config trains, validates and tests on: images as its
+pipeline reads them, masks (sizes, values, the share of every class), boxes, lists and pairs.
+
+    python tools/check_dataset.py configs/segmentation/upernet_r50_1xb8-amp-sgd-50e_folder.py
 """
 import json
 import os
@@ -19,8 +24,10 @@ NAMES_SHOWN = 10
 
 
 def parse_args(arguments=None):
-    parser = image_parser(__doc__)
+    from _launch import config_settings
+    parser = image_parser(__doc__, config=True)
     add_band_options(parser)
+    parser.add_argument('--cfg-options', **config_settings())
     parser.add_argument('--list', default='', metavar='FILE',
                         help='check only the images of this list; like ann_file of a data set, '
                         'its path is relative to FOLDER')
@@ -75,9 +82,64 @@ def names(title, entries):
             *([f'  ... and {rest:,} more (--out has all)'] if rest > 0 else [])]
 
 
+def check_config(args):
+    """Check the data sets of a config; returns their reports and whether all can be used."""
+    from _launch import LOADERS, read_config
+    cfg = read_config(args.folder, args.cfg_options)
+    from mmengine.registry import DATASETS, DefaultScope
+    settings, reports, usable = [], {}, True
+    for name in LOADERS:
+        setting = (cfg.get(name) or {}).get('dataset')
+        if setting is None or setting in settings:
+            continue
+        settings.append(setting)
+        print(f'{name}:')
+        try:
+            with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmengine')):
+                dataset = DATASETS.build(setting)
+                parts = getattr(dataset, 'datasets', None) or [dataset]
+                reports[name] = [check_part(part, args) for part in parts]
+        except (OSError, ValueError) as error:
+            print(f'  {error}')
+            reports[name], usable = str(error), False
+        else:
+            usable &= all(report['usable'] for report in reports[name])
+    return reports, usable
+
+
+def check_part(dataset, args):
+    """Print what there is to say about a data set; returns its report."""
+    from cmid_mm.datasets.inspection import (
+        describe_masks,
+        inspect_dataset_images,
+        inspect_masks,
+        mask_loaders,
+        refuse_masks,
+    )
+    from cmid_mm.utils.errors import CMIDError
+    images = inspect_dataset_images(dataset, args.size, args.max_pixels, args.workers)
+    report = dict(images=images, usable=not images['unusable'])
+    print(table(images))
+    if mask_loaders(dataset):
+        report['masks'] = inspect_masks(dataset, workers=args.workers)
+        print(f'  {describe_masks(report["masks"])}')
+        try:
+            refuse_masks(report['masks'])
+        except CMIDError as error:
+            report['usable'] = False
+            print(f'  {error}')
+    return report
+
+
 def main():
     args = parse_args()
+    # file names may contain characters that the terminal's encoding lacks
+    sys.stdout.reconfigure(errors='backslashreplace')
     from cmid_mm.checkpoints.files import atomic_write, check_output
+    if args.folder.endswith('.py'):
+        report, usable = check_config(args)
+        write_report(report, args.out)
+        sys.exit(0 if usable else 1)
     from cmid_mm.datasets.folder_scan import IMAGE_EXTENSIONS
     from cmid_mm.datasets.inspection import inspect_images
     from cmid_mm.datasets.list_file import is_listable, read_list
@@ -91,13 +153,8 @@ def main():
     report, good = inspect_images(
         args.folder, files, args.bands, args.band_indices, args.value_range, args.size,
         args.max_pixels, workers=args.workers)
-    # file names may contain characters that the terminal's encoding lacks
-    sys.stdout.reconfigure(errors='backslashreplace')
     print(table(report))
-    if args.out:
-        with atomic_write(args.out) as path:
-            path.write_text(json.dumps(report, indent=1) + '\n')
-        print(f'report written to {args.out}')
+    write_report(report, args.out)
     if args.good:
         with atomic_write(args.good) as path:
             path.write_text(''.join(f'{file}\n' for file in good if is_listable(file)),
@@ -106,6 +163,15 @@ def main():
               f'train_dataloader.dataset.data_root={shlex.quote(args.folder)} '
               f'train_dataloader.dataset.ann_file={shlex.quote(os.path.abspath(args.good))}')
     sys.exit(1 if report['unusable'] else 0)
+
+
+def write_report(report, out):
+    """Write a report as JSON where ``--out`` names a file."""
+    from cmid_mm.checkpoints.files import atomic_write
+    if out:
+        with atomic_write(out) as path:
+            path.write_text(json.dumps(report, indent=1) + '\n')
+        print(f'report written to {out}')
 
 
 if __name__ == '__main__':

@@ -55,7 +55,8 @@ def table(report, args, seconds):
         rest = len(report['unusable']) - NAMES_SHOWN
         if rest > 0:
             lines += [f'  ... and {rest:,} more (tools/check_dataset.py has all)']
-    lines += [f'train on it with --cfg-options train_dataloader.dataset.data_root={shlex.quote(args.out)}']
+    lines += ['train on it with --cfg-options train_dataloader.dataset.data_root='
+              + shlex.quote(args.out)]
     return '\n'.join(lines)
 
 

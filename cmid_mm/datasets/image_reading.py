@@ -10,7 +10,7 @@ from rasterio.errors import RasterioError
 
 from .file_limits import MAX_PIXELS, ImageError, file_format, open_file, open_picture
 from .packed_images import find_packed, read_bytes
-from .raster_reading import ChooseBands, Raster, read_tiff
+from .raster_reading import ChooseBands, Raster, open_tiff, read_tiff
 
 _TO_RGB = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}
 # OpenCV 4.10 lacks this flag; newer versions need no second pass over the pixels.
@@ -66,6 +66,25 @@ def read_image(path: str,
         if file_format(data) == 'TIFF':
             return read_tiff(source, choose, max_pixels)
         return _decode(data, choose, max_pixels, shortest_side)
+
+
+def read_size(path: str, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+    """Height and width of an image from its header, in pixels as they are stored.
+
+    Raises:
+        ImageError: As of :func:`read_image`, without decoding the pixels.
+    """
+    with image_errors(path):
+        packed = find_packed(path) is not None
+        source = read_bytes(path, max_pixels) if packed else path
+        with io.BytesIO(source) if packed else open_file(path, max_pixels) as file:
+            name = file_format(file.read(32))
+            if name == 'TIFF':
+                with open_tiff(source, max_pixels) as tiff:
+                    return tiff.height, tiff.width
+            file.seek(0)
+            with open_picture(file, name, max_pixels) as picture:
+                return picture.height, picture.width
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import cv2
+import numpy as np
 from mmengine.utils import ProgressBar
 from torch.utils.data import DataLoader, Dataset
 
@@ -33,6 +34,11 @@ def read_in_parallel(items: Dataset, workers: int | None = None,
     results = DataLoader(items, batch_size=None, num_workers=workers,
                          collate_fn=_identity, worker_init_fn=_use_one_thread)
     return with_progress(results, len(items)) if show_progress else iter(results)
+
+
+def spread_places(count: int, most: int) -> list[int]:
+    """At most ``most`` of 0 .. ``count`` - 1, evenly spaced."""
+    return np.linspace(0, count - 1, min(most, count)).round().astype(int).tolist()
 
 
 @dataclass

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from damaged_images import agree, damage, write_images
+from PIL import Image
 
 from cmid_mm.datasets import ImageFolder
 
@@ -148,3 +149,32 @@ def test_one_line_on_bad_input(call, tmp_path, tool, arguments, reason):
     assert line.startswith(f'{tool}.py: error: ') and reason in line and '\n' not in line
     assert not list(tmp_path.rglob('*.lmdb*'))
     assert (tmp_path / 'data' / 'list.txt').read_text() == '000.jpg\n'
+
+
+def test_a_config_is_checked_as_it_would_be_trained(call, tmp_path):
+    """Every data set of it, each once; what a training would refuse sets the status."""
+    for number in range(3):
+        for part, value in (('images', 9), ('masks', 255 * (number % 2))):
+            (tmp_path / 'data' / part).mkdir(parents=True, exist_ok=True)
+            mask = np.zeros((40, 40), np.uint8)
+            mask[:20] = value
+            Image.fromarray(mask).save(tmp_path / 'data' / part / f'{number}.png')
+    dataset = dict(
+        type='mmpretrain.MaskFolder', data_root='data', metainfo=dict(classes=['a', 'b']),
+        data_prefix=dict(img_path='images', seg_map_path='masks'),
+        pipeline=[dict(type='mmpretrain.LoadRSImage'), dict(type='mmpretrain.LoadMask')])
+    Path('c.py').write_text(f'train_dataloader = dict(dataset={dataset!r})\n'
+                            'test_dataloader = val_dataloader = train_dataloader\n')
+    status, printed = call('check_dataset', 'c.py', '--size', 40)
+    assert status == 1 and printed.out.count('3 masks: ') == 1
+    assert '3 masks: a 100 %; 16.7 % ignored; never: b' in printed.out
+    assert 'hold one class, a, and 16.7 % ignored pixels' in printed.out
+    status, printed = call('check_dataset', 'c.py', '--out', 'r.json',
+                           '--cfg-options', *(f'{use}_dataloader.dataset.values=[(0,0),(255,1)]'
+                                              for use in ('train', 'val', 'test')))
+    assert status == 0 and 'a 83.3 %, b 16.7 %; 0 % ignored' in printed.out
+    report, = json.loads(Path('r.json').read_text())['train_dataloader']
+    assert report['images']['usable'] == report['masks']['read'] == 3
+    Path('data/masks/2.png').unlink()
+    status, printed = call('check_dataset', 'c.py')
+    assert status == 1 and 'data/masks lacks 1 of 3 files' in printed.out

@@ -1,10 +1,14 @@
 """Inspection of data sets before a training; one file per kind of data.
 
-``images`` inspects folders of images. Add inspections of masks, boxes and pairs as further files:
-an item that is read in parallel gives a record or the reason why it cannot be used, and a
-function creates a report of all items.
+``images`` inspects folders of images, ``masks`` the masks of a data set. An item that is read in
+parallel gives a record or the reason why it cannot be used, and a function creates a report of
+all items.
 """
 from .band_statistics import mean_and_std, view_moments
-from .images import folder_statistics, inspect_images
+from .images import folder_statistics, inspect_dataset_images, inspect_images
+from .masks import describe_masks, inspect_masks, mask_loaders, refuse_masks
 
-__all__ = ['folder_statistics', 'inspect_images', 'mean_and_std', 'view_moments']
+__all__ = [
+    'describe_masks', 'folder_statistics', 'inspect_dataset_images', 'inspect_images',
+    'inspect_masks', 'mask_loaders', 'mean_and_std', 'refuse_masks', 'view_moments'
+]

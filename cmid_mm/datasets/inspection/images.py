@@ -1,4 +1,5 @@
 """Report and band statistics of a folder or list of images, each read once."""
+import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -6,6 +7,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import numpy as np
+from mmengine.dataset import BaseDataset
 
 from cmid_mm.utils.errors import CMIDError
 
@@ -14,7 +16,7 @@ from ..folder_scan import list_images
 from ..image_reading import all_bands, read_image
 from ..list_file import is_listable
 from ..packed_images import read_bytes
-from ..parallel_reading import FolderItems, read_in_parallel
+from ..parallel_reading import FolderItems, read_in_parallel, spread_places
 from ..raster_reading import ChooseBands, Raster
 from ..transforms.loading import LoadRSImage, map_to_255
 from .band_statistics import BandSample, sample_bands, summarise
@@ -92,9 +94,9 @@ def inspect_images(root: str, files: Sequence[str] | None = None, bands: int | N
         bands = len(band_indices)
     loader = LoadRSImage(bands or 1, band_indices, value_range, max_pixels)
     found = list_images(root) if files is None else files
-    files = [found[place] for place in _spread_places(len(found), max_images or len(found))]
+    files = [found[place] for place in spread_places(len(found), max_images or len(found))]
     items = _Items(root, files, all_bands if bands is None else loader.choose_bands,
-                   loader.value_range, max_pixels, set(_spread_places(len(files), max_measured)))
+                   loader.value_range, max_pixels, set(spread_places(len(files), max_measured)))
     records, reasons, samples = {}, {}, {}
     for place, item in enumerate(read_in_parallel(items, workers, show_progress)):
         if isinstance(item, str):
@@ -148,6 +150,25 @@ def inspect_images(root: str, files: Sequence[str] | None = None, bands: int | N
         statistics=dict(bands=bands, **summarise(samples, bands, value_range))
         if samples else None)
     return report, names()
+
+
+def inspect_dataset_images(dataset: BaseDataset, min_side: int = 224,
+                           max_pixels: int = MAX_PIXELS, workers: int | None = None,
+                           show_progress: bool = True) -> dict[str, Any]:
+    """Report of :func:`inspect_images` on the images of a data set, of all dates.
+
+    Bands and range are those of the ``LoadRSImage`` in its pipeline; other loaders read any.
+    """
+    infos = [dataset.get_data_info(place) for place in range(len(dataset))]
+    paths = [info[key] for key in ('img_path', 'img_path2') for info in infos if key in info]
+    files = dict.fromkeys(path for entry in paths
+                          for path in (entry if isinstance(entry, (list, tuple)) else [entry]))
+    steps = getattr(getattr(dataset, 'pipeline', None), 'transforms', [])
+    settings = next((step.settings() for step in steps if isinstance(step, LoadRSImage)), {})
+    report, _ = inspect_images(
+        dataset.data_root or '', [os.path.abspath(file) for file in files], **settings,
+        min_side=min_side, max_pixels=max_pixels, workers=workers, show_progress=show_progress)
+    return report
 
 
 def folder_statistics(root: str, **options) -> dict[str, Any]:
@@ -222,11 +243,6 @@ def _refusal(loader: LoadRSImage, kind: Kind) -> str | None:
         loader.choose_bands(kind.bands, kind.alpha)
     except ValueError as error:
         return str(error)
-
-
-def _spread_places(count: int, most: int) -> list[int]:
-    """At most ``most`` of 0 .. ``count`` - 1, evenly spaced."""
-    return np.linspace(0, count - 1, min(most, count)).round().astype(int).tolist()
 
 
 def _spread(values: list[int]) -> list[int] | None:

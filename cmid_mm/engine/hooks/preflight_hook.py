@@ -6,11 +6,19 @@ import torch
 from mmengine.dataset import default_collate
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
 from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 from torch import nn
 
 from cmid_mm.checkpoints.state import compare_states
+from cmid_mm.datasets.folder_scan import on_first_process
+from cmid_mm.datasets.inspection import (
+    describe_masks,
+    inspect_masks,
+    mask_loaders,
+    refuse_masks,
+)
 from cmid_mm.datasets.list_file import refuse_outside
 from cmid_mm.utils.errors import CMIDError
 from cmid_mm.utils.keyed_random import SampleIndex
@@ -34,6 +42,8 @@ class PreflightHook(Hook):
     - Lists: the paths in lists of other packages' data sets are inside the data folder; mmseg
       and open-cd join any path of a list to it. The data sets of this package check their own
       lists.
+    - Masks: they have the sizes of their images, their values are classes, and there is
+      something to learn; one line of the log reports the share of every class.
 
     After a checkpoint is read (``--resume``, ``load_from``, ``tools/test.py``):
 
@@ -49,13 +59,16 @@ class PreflightHook(Hook):
     Args:
         allow_outside (bool): Whether lists may name files outside of the data folder.
             Defaults to False.
+        max_masks (int): Largest number of masks of a data set to read, evenly spaced;
+            tools/check_dataset.py reads all. Defaults to 500.
 
     Raises:
         CMIDError: A check failed.
     """
 
-    def __init__(self, allow_outside: bool = False):
+    def __init__(self, allow_outside: bool = False, max_masks: int = 500):
         self.allow_outside = allow_outside
+        self.max_masks = max_masks
 
     def before_run(self, runner) -> None:
         loops = dict(train=runner._train_loop, val=runner._val_loop, test=runner._test_loop)
@@ -66,6 +79,9 @@ class PreflightHook(Hook):
         if not self.allow_outside:
             for dataset in datasets.values():
                 check_lists(dataset)
+        for use, dataset in datasets.items():
+            if mask_loaders(dataset):
+                on_first_process(check_masks, use, dataset, self.max_masks)
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         model = get_ori_model(runner.model)
@@ -120,6 +136,16 @@ def check_classes(model: nn.Module, datasets: dict) -> None:
         raise CMIDError(
             f'the data of {first}_dataloader have {len(names)} classes ({_some(names)}), but '
             f'the config has {found}: set num_classes in the config, or add --cfg-options {fix}')
+
+
+def check_masks(use: str, dataset, max_masks: int) -> None:
+    """Report the masks of a data set; CMIDError where they cannot be used."""
+    report = inspect_masks(dataset, max_masks, show_progress=False)
+    print_log(f'{use}: {describe_masks(report)}', 'current')
+    try:
+        refuse_masks(report, use == 'train')
+    except CMIDError as error:
+        raise CMIDError(f'{use}_dataloader: {error}') from None
 
 
 def _some(names) -> str:
