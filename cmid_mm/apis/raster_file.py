@@ -11,7 +11,14 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
 from ..datasets.file_limits import ImageError
-from ..datasets.raster_reading import Raster, bytes_per_value, is_mask, palette_colours
+from ..datasets.raster_reading import (
+    Raster,
+    bytes_per_value,
+    has_alpha,
+    is_mask,
+    palette_colours,
+    sample_last_band,
+)
 from ..datasets.transforms.loading import LoadRSImage
 
 # First bytes -> GDAL driver, for formats whose files contain their own pixels. Without a driver,
@@ -60,11 +67,14 @@ class RasterFile:
         self._file = file
         self._loading = loading
         self._palette = file.colorinterp[0] == ColorInterp.palette
-        alpha = self._has_alpha()
+        alpha = not self._palette and has_alpha(file)
         self._chosen = list(loading.choose_bands(3 if self._palette else file.count, alpha))
         flags = file.mask_flag_enums[0]
-        self._masked = alpha or (MaskFlags.per_dataset in flags
-                                 and MaskFlags.alpha not in flags)
+        # near infrared, which is often marked as alpha, hides nothing
+        hides = (alpha and file.count - 1 not in self._chosen
+                 and is_mask(sample_last_band(file)))
+        self._alpha = file.count if hides and MaskFlags.alpha not in flags else None
+        self._masked = MaskFlags.per_dataset in flags and (hides or MaskFlags.alpha not in flags)
 
     def read(self, window: Window, size: tuple | None = None) -> tuple:
         """Pixels of a part of the raster.
@@ -87,6 +97,8 @@ class RasterFile:
             raw, valid = self._read_bands(how)
             if self._masked:
                 valid = valid & (self._file.dataset_mask(**how) > 0)
+            if self._alpha:
+                valid = valid & (self._file.read(self._alpha, **how) > 0)
         except RasterioError as error:
             raise ImageError(f'{self.path} is damaged or cut off near row '
                              f'{int(window.row_off)}, column {int(window.col_off)} '
@@ -109,19 +121,6 @@ class RasterFile:
         shrink = max(1, max(self.width, self.height) / longest)
         size = tuple(max(1, round(side / shrink)) for side in (self.height, self.width))
         return self.read(Window(0, 0, self.width, self.height), size)[0], shrink
-
-    def _has_alpha(self) -> bool:
-        """Whether the last band is marked as alpha and has the values of a mask.
-
-        GDAL marks the fourth band of every 8-bit TIFF as alpha, although it is often near
-        infrared (see ``is_mask``). A few thousand pixels suffice to distinguish them.
-        """
-        file = self._file
-        if file.count < 2 or file.colorinterp[-1] != ColorInterp.alpha:
-            return False
-        size = tuple(min(side, 256) for side in file.shape)
-        band = file.read(file.count, out_shape=size, resampling=Resampling.nearest)
-        return is_mask(band)
 
     def _nodata(self) -> tuple:
         return tuple(None if self._palette else self._file.nodatavals[band]
@@ -156,7 +155,7 @@ def open_raster(path: str, loading: LoadRSImage) -> Iterator[RasterFile]:
             no ``value_range``.
     """
     with warnings.catch_warnings(), rasterio.Env(
-            GDAL_DISABLE_READDIR_ON_OPEN='EMPTY_DIR', GDAL_CACHEMAX=_CACHE_BYTES):
+            GDAL_DISABLE_READDIR_ON_OPEN='TRUE', GDAL_CACHEMAX=_CACHE_BYTES):
         warnings.simplefilter('ignore', NotGeoreferencedWarning)
         try:
             file = rasterio.open(path, driver=_driver(path))

@@ -36,8 +36,7 @@ def read_image(path: str,
                shortest_side: int | None = None) -> Raster:
     """Read a JPEG, PNG, BMP, WebP or TIFF file, recognised by content and not by name.
 
-    Palettes are resolved to colours. In a TIFF, a band that is marked as alpha but does not
-    have the values of a mask is an ordinary band. The orientation tag of cameras is not applied.
+    Palettes are resolved to colours. The orientation tag of cameras is not applied.
 
     Args:
         path (str): The file; ``images.lmdb/field/1.jpg`` is one of a packed data set.

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import rasterio
-from rasterio.enums import ColorInterp, Interleaving
+from rasterio.enums import ColorInterp, Interleaving, Resampling
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import MemoryFile
 
@@ -14,6 +14,8 @@ from .file_limits import BYTES_PER_PIXEL, FIX_PIXELS, check_pixels
 
 # No sensor has more, and GDAL needs hours for a TIFF of some kilobytes with 65,535 bands.
 _MAX_BANDS = 4096
+_COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+_SIDE_OF_SAMPLE = 256
 
 ChooseBands = Callable[[int, bool], Sequence[int]]
 
@@ -34,11 +36,12 @@ def open_tiff(source: str | bytes, max_pixels: int) -> Iterator[rasterio.Dataset
         RasterioError: The file cannot be read.
         ValueError: It has no pixels, or too many pixels or bands.
     """
-    # By default GDAL lists the file's whole folder to find sidecar files, which takes
-    # seconds in a folder of a million images. The given driver refuses other formats with
-    # a TIFF's name; some of them, for example VRT, refer to further files.
+    # By default GDAL lists the file's whole folder to find sidecar files (.aux.xml, .msk, ...),
+    # which takes seconds in a folder of a million images; now it tries their names. The given
+    # driver refuses other formats with a TIFF's name; some of them, for example VRT, refer to
+    # further files.
     with warnings.catch_warnings(), \
-            rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN='EMPTY_DIR'), ExitStack() as stack:
+            rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN='TRUE'), ExitStack() as stack:
         warnings.simplefilter('ignore', NotGeoreferencedWarning)
         if isinstance(source, str):
             file = stack.enter_context(rasterio.open(source, driver='GTiff'))
@@ -61,9 +64,7 @@ def read_tiff(source: str | bytes, choose: ChooseBands, max_pixels: int) -> Rast
             colours = palette_colours(file)[:, chosen]
             return Raster(colours[file.read(1)], (None, ) * len(chosen))
         check_memory(file, 1, max_pixels)
-        alpha = (file.count > 1 and file.colorinterp[-1] == ColorInterp.alpha
-                 and is_mask(file.read(file.count)))
-        chosen = list(choose(file.count, alpha))
+        chosen = list(choose(file.count, has_alpha(file)))
         check_memory(file, len(chosen), max_pixels)
         pixels = file.read([band + 1 for band in chosen])
         nodata = tuple(file.nodatavals[band] for band in chosen)
@@ -93,13 +94,37 @@ def bytes_per_value(file: rasterio.DatasetReader) -> int:
     return np.dtype({'complex_int16': 'complex64'}.get(file.dtypes[0], file.dtypes[0])).itemsize
 
 
+def has_alpha(file: rasterio.DatasetReader) -> bool:
+    """Whether the last band of a TIFF is alpha.
+
+    It is where the file marks it so. A fourth band behind red, green and blue that has no mark is
+    alpha if it holds one level, or two of which one is 0; a few thousand pixels decide.
+    """
+    if file.count < 2 or file.colorinterp[-1] == ColorInterp.alpha:
+        return file.count > 1
+    if file.colorinterp[:3] != _COLOURS or file.colorinterp[3:] != (ColorInterp.undefined, ):
+        return False
+    band = sample_last_band(file)
+    return bool(np.all((band == 0) | (band == band.max())))
+
+
+def sample_last_band(file: rasterio.DatasetReader) -> np.ndarray:
+    """At most 256 x 256 evenly spaced pixels of the last band."""
+    size = tuple(min(side, _SIDE_OF_SAMPLE) for side in file.shape)
+    return file.read(file.count, out_shape=size, resampling=Resampling.nearest)
+
+
 def is_mask(band: np.ndarray) -> bool:
-    """Whether a band marked as alpha is a mask: one level, or two levels, one of them 0.
+    """Whether the values of a band marked as alpha are those of a mask.
 
     GDAL marks the fourth band of every 8-bit TIFF as alpha unless the writer sets another
-    meaning, although that band is often near infrared.
+    meaning, although that band is often near infrared. Nine tenths of a mask are near nothing or
+    everything, with soft borders and compression too.
     """
-    return bool(np.all((band == 0) | (band == band.max())))
+    full = np.iinfo(band.dtype).max if band.dtype.kind in 'iu' else max(band.max(), 1)
+    near = full / 16
+    return bool(np.mean((band <= near) | (band >= full - near)) >= 0.9
+                or np.all((band == 0) | (band == band.max())))
 
 
 def palette_colours(file: rasterio.DatasetReader) -> np.ndarray:

@@ -12,6 +12,7 @@ from rasters import (
     CRS,
     MEAN,
     STD,
+    TRANSFORM,
     landscape,
     save_segmentor,
     segmentation_config,
@@ -111,6 +112,40 @@ def test_the_place_is_kept(model, tmp_path):
     with Image.open(raster) as before, Image.open(found['map']) as after:
         for tag in GEOTIFF_TAGS:
             assert before.tag_v2[tag] == after.tag_v2[tag]
+
+
+WORLD_FILE = '0.5\n0\n0\n-0.5\n500000.25\n5399999.75\n'
+
+
+@pytest.mark.parametrize('image, sidecar', [
+    ('scene.tif', 'scene.tfw'), ('scene.png', 'scene.pgw'), ('scene.jpg', 'scene.jgw')])
+def test_the_place_may_stand_in_a_file_beside_the_raster(model, tmp_path, image, sidecar):
+    """A world file for the place, an .aux.xml for the system of coordinates."""
+    Image.fromarray(landscape(50, 60)).save(tmp_path / image)
+    (tmp_path / sidecar).write_text(WORLD_FILE)
+    (tmp_path / f'{image}.aux.xml').write_text(f'<PAMDataset><SRS>{CRS}</SRS></PAMDataset>')
+    found, = infer(model, str(tmp_path / image), tmp_path / 'out')
+    with rasterio.open(found['map']) as file:
+        assert (file.crs, file.transform) == (CRS, TRANSFORM)
+
+
+def test_pixels_may_be_hidden_by_files_beside_the_raster(model, tmp_path):
+    """A mask (.msk) or a nodata value (.aux.xml) hides a part of the raster."""
+    pixels = landscape(50, 60)
+    pixels[:10] = 7
+    path = write_raster(tmp_path / 'scene.tif', pixels)
+    nodata = ''.join(f'<PAMRasterBand band="{band}"><NoDataValue>7</NoDataValue></PAMRasterBand>'
+                     for band in (1, 2, 3))
+    (tmp_path / 'scene.tif.aux.xml').write_text(f'<PAMDataset>{nodata}</PAMDataset>')
+    found, = infer(model, path, tmp_path / 'nodata')
+    first = read(found['map'])
+    (tmp_path / 'scene.tif.aux.xml').unlink()
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), rasterio.open(path, 'r+') as file:
+        file.write_mask(np.arange(50)[:, None] >= np.full((1, 60), 10))
+    assert (tmp_path / 'scene.tif.msk').is_file()
+    found, = infer(model, path, tmp_path / 'mask')
+    for labels in (first, read(found['map'])):
+        assert (labels[:10] == 255).all() and not (labels[10:] == 255).any()
 
 
 def test_ground_control_points_are_kept(model, tmp_path):

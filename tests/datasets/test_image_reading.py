@@ -96,3 +96,12 @@ def test_nodata_is_reported_for_the_chosen_bands(scene, write_tiff):
     path = write_tiff('x.tif', scene.astype(np.float32), nodata=-1)
     raster = read_image(path, lambda bands, alpha: (2, 0))
     assert raster.nodata == (-1, -1) and np.array_equal(raster.pixels, scene[..., [2, 0]])
+
+
+def test_nodata_may_stand_in_a_file_beside_a_tiff(write_tiff, tmp_path):
+    path = write_tiff('x.tif', np.arange(12, dtype=np.uint16).reshape(3, 4, 1))
+    assert read_image(path).nodata == (None, )
+    (tmp_path / 'x.tif.aux.xml').write_text(
+        '<PAMDataset><PAMRasterBand band="1"><NoDataValue>5</NoDataValue></PAMRasterBand>'
+        '</PAMDataset>')
+    assert read_image(path).nodata == (5, )

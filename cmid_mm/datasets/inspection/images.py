@@ -13,11 +13,11 @@ from cmid_mm.utils.errors import CMIDError
 
 from ..file_limits import MAX_PIXELS, ImageError, file_format
 from ..folder_scan import list_images
-from ..image_reading import all_bands, read_image
+from ..image_reading import read_image
 from ..list_file import is_listable
 from ..packed_images import read_bytes
 from ..parallel_reading import FolderItems, read_in_parallel, spread_places
-from ..raster_reading import ChooseBands, Raster
+from ..raster_reading import ChooseBands, Raster, is_mask
 from ..transforms.loading import LoadRSImage, map_to_255
 from .band_statistics import BandSample, sample_bands, summarise
 
@@ -95,7 +95,7 @@ def inspect_images(root: str, files: Sequence[str] | None = None, bands: int | N
     loader = LoadRSImage(bands or 1, band_indices, value_range, max_pixels)
     found = list_images(root) if files is None else files
     files = [found[place] for place in spread_places(len(found), max_images or len(found))]
-    items = _Items(root, files, all_bands if bands is None else loader.choose_bands,
+    items = _Items(root, files, every_band if bands is None else loader.choose_bands,
                    loader.value_range, max_pixels, set(spread_places(len(files), max_measured)))
     records, reasons, samples = {}, {}, {}
     for place, item in enumerate(read_in_parallel(items, workers, show_progress)):
@@ -189,6 +189,11 @@ def common_bands(bands: Iterable[int]) -> int:
     return 3 if set(counts) == {1, 3} else counts.most_common(1)[0][0]
 
 
+def every_band(bands: int, alpha: bool) -> range:
+    """Choose every band, alpha too."""
+    return range(bands)
+
+
 @dataclass
 class _Items(FolderItems):
     """Item i is the record of image i and its sample, or the reason why it cannot be used."""
@@ -202,11 +207,16 @@ class _Items(FolderItems):
         kinds = []
         raster = read_image(path, lambda *kind: kinds.append(kind) or self.choose(*kind),
                             self.max_pixels)
-        data, pixels = read_bytes(path, self.max_pixels), raster.pixels
+        data, (bands, alpha) = read_bytes(path, self.max_pixels), kinds[0]
+        if alpha and self.choose is every_band:
+            # a band of a TIFF may be marked as alpha without being it
+            alpha = file_format(data) != 'TIFF' or is_mask(raster.pixels[..., -1])
+            raster = Raster(raster.pixels[..., :bands - alpha], raster.nodata[:bands - alpha])
+        pixels = raster.pixels
         if pixels.dtype.kind == 'c':
             raise ImageError(f'{path} holds complex numbers: save their magnitude')
         constant, empty = _constant_and_empty(raster, self.value_range)
-        record = ImageRecord(Kind(*kinds[0], str(pixels.dtype)), file_format(data),
+        record = ImageRecord(Kind(bands, alpha, str(pixels.dtype)), file_format(data),
                              *pixels.shape[:2], len(data),
                              blake2b(data, digest_size=16).digest(), constant, empty)
         measure = index in self.measured and not empty

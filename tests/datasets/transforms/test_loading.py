@@ -63,12 +63,14 @@ def test_alpha_is_dropped(scene, tmp_path, ending):
     assert np.array_equal(load(path, bands=4), rgba)
 
 
-@pytest.mark.parametrize('writer', ['rasterio', 'pillow'])
-def test_fourth_band_of_a_tiff_is_alpha_only_as_a_mask(scene, write_tiff, tmp_path, writer):
+@pytest.mark.parametrize('mark', ['unspecified', 'alpha', 'pillow'])
+def test_fourth_band_of_a_tiff_is_alpha_where_it_is_marked_or_a_mask(scene, write_tiff, tmp_path,
+                                                                     mark):
     def write(last):
         pixels = np.dstack([scene, np.broadcast_to(last, scene.shape[:2])]).astype(np.uint8)
-        if writer == 'rasterio':
-            return write_tiff('x.tif', pixels), pixels
+        if mark != 'pillow':
+            options = dict(ALPHA='YES' if mark == 'alpha' else 'UNSPECIFIED')
+            return write_tiff('x.tif', pixels, photometric='rgb', **options), pixels
         Image.fromarray(pixels).save(tmp_path / 'x.tif')
         return str(tmp_path / 'x.tif'), pixels
 
@@ -77,9 +79,13 @@ def test_fourth_band_of_a_tiff_is_alpha_only_as_a_mask(scene, write_tiff, tmp_pa
         path, pixels = write(last)
         assert np.array_equal(load(path), scene), name
         assert np.array_equal(load(path, bands=4), pixels), name
-    for last in (scene[..., 1], 1 + cut // 2):  # infrared, and two levels without 0
+    # infrared or a soft border, and two levels without 0
+    for last in (scene[..., 1], 1 + cut // 2):
         path, pixels = write(last)
-        refused(path, 'has 4 band.*set bands=4 .*band_indices')
+        if mark == 'unspecified':
+            refused(path, 'has 4 band.*set bands=4 .*band_indices')
+        else:
+            assert np.array_equal(load(path), scene)
         assert np.array_equal(load(path, bands=4), pixels)
         assert np.array_equal(load(path, band_indices=(3, 0, 1)), pixels[..., [3, 0, 1]])
 
