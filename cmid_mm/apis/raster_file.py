@@ -14,6 +14,7 @@ from ..datasets.file_limits import ImageError
 from ..datasets.raster_reading import (
     Raster,
     bytes_per_value,
+    check_pages,
     has_alpha,
     is_mask,
     palette_colours,
@@ -164,6 +165,7 @@ def open_raster(path: str, loading: LoadRSImage) -> Iterator[RasterFile]:
         with file:
             try:
                 _check_blocks(file)
+                check_pages(file)
                 raster = RasterFile(path, file, loading)
             except ValueError as error:
                 raise ImageError(f'{path} {error}') from error

@@ -1,4 +1,5 @@
 """Reading of TIFF files with GDAL: any bands and number type, pixels as stored."""
+import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -34,7 +35,7 @@ def open_tiff(source: str | bytes, max_pixels: int) -> Iterator[rasterio.Dataset
 
     Raises:
         RasterioError: The file cannot be read.
-        ValueError: It has no pixels, or too many pixels or bands.
+        ValueError: It has no pixels, too many pixels or bands, or several pages.
     """
     # By default GDAL lists the file's whole folder to find sidecar files (.aux.xml, .msk, ...),
     # which takes seconds in a folder of a million images; now it tries their names. The given
@@ -52,7 +53,23 @@ def open_tiff(source: str | bytes, max_pixels: int) -> Iterator[rasterio.Dataset
         if file.count > _MAX_BANDS:
             raise ValueError(f'has {file.count} bands, more than {_MAX_BANDS}: save only the '
                              'bands that you need')
+        check_pages(file)
         yield file
+
+
+def check_pages(file: rasterio.DatasetReader) -> None:
+    """Raise ValueError where further pages of a TIFF have the size of the first one.
+
+    GDAL would read the first alone. Previews of another size, overviews and masks are no pages.
+    """
+    sizes = [re.search(r'\((\d+)P x (\d+)L', value) for name, value in file.tags(
+        ns='SUBDATASETS').items() if name.endswith('DESC')]
+    pages = sum(size is not None and tuple(map(int, size.groups())) == (file.width, file.height)
+                for size in sizes)
+    if pages > 1:
+        raise ValueError(
+            f'has {pages} pages of {file.width} x {file.height} pixels, of which only the first '
+            'would be read: save each as a file (tiffsplit), or all as the bands of one page')
 
 
 def read_tiff(source: str | bytes, choose: ChooseBands, max_pixels: int) -> Raster:

@@ -3,6 +3,7 @@ import struct
 import cv2
 import numpy as np
 import pytest
+import rasterio
 from damaged_images import refused
 from PIL import Image
 
@@ -105,3 +106,16 @@ def test_nodata_may_stand_in_a_file_beside_a_tiff(write_tiff, tmp_path):
         '<PAMDataset><PAMRasterBand band="1"><NoDataValue>5</NoDataValue></PAMRasterBand>'
         '</PAMDataset>')
     assert read_image(path).nodata == (5, )
+
+
+def test_pages_are_refused_and_previews_are_not(scene, tmp_path):
+    first, path = Image.fromarray(scene), tmp_path / 'x.tif'
+    first.save(path, save_all=True, append_images=[first] * 12)
+    refused(lambda: read_image(str(path)), ImageError, 'has 13 pages of 56 x 40 pixels', path)
+    first.save(path, save_all=True, append_images=[first.resize((28, 20))])
+    assert np.array_equal(read_image(str(path)).pixels, scene)
+    first.resize((600, 600)).save(path)
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, 'r+') as file:
+        file.write_mask(np.ones((600, 600), bool))
+        file.build_overviews([2, 4])
+    assert read_image(str(path)).pixels.shape == (600, 600, 3)

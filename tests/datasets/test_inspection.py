@@ -207,10 +207,30 @@ def test_deep_rasters_get_a_range_that_loading_confirms(root, write_tiff):
     assert found['value_range'] == found['percentiles'] and found['min'] == valid.min(0).tolist()
     loaded = ImageFolder(str(root), pipeline=[dict(
         type='LoadRSImage', bands=4, value_range=found['value_range'])])
-    assert_moments(found, moments([loaded[i]['img'] for i in range(4)]), rtol=1e-6)
+    # without the missing pixel, the first one of an image
+    assert_moments(found, moments([loaded[i]['img'].reshape(-1, 1, 4)[1:] for i in range(4)]),
+                   rtol=1e-6)
     given = statistics(root, value_range=(0, 4000), band_indices=(2, 0))
     assert given['bands'] == 2 and given['value_range'] == [0, 4000]
     np.testing.assert_allclose(given['mean'], valid.mean(0)[[2, 0]] * 255 / 4000, atol=1)
+
+
+@pytest.mark.parametrize('nodata', [None, 0])
+def test_borders_and_missing_pixels_do_not_decide_the_range(root, write_tiff, nodata):
+    """A regular sample of 1,024 x 1,024 pixels is one column of them: the black border."""
+    random = np.random.default_rng(0)
+    image = np.zeros((1024, 1024, 2), np.uint16)
+    image[:, 100:] = random.normal((1000, 500), (100, 5), (1024, 924, 2)).round()
+    image[:1000, :, 1] = 0
+    write_tiff('data/x.tif', image, nodata=nodata)
+    found = statistics(root)
+    for band, (low, high) in enumerate(found['percentiles']):
+        values = image[..., band][image[..., band] > 0] if nodata == 0 else image[..., band]
+        expected = np.percentile(values, (0.1, 99.9))
+        # three deviations of such a percentile of 4,096 values
+        assert abs(low - expected[0]) <= 60 and abs(high - expected[1]) <= 60
+        if nodata == 0:
+            assert low > 480 and found['mean'][band] == pytest.approx(127, abs=12)
 
 
 def test_infrared_counts_though_gdal_marks_it_as_alpha(root, scene, write_tiff):

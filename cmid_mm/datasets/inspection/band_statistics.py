@@ -16,7 +16,7 @@ from cmid_mm.utils.keyed_random import SampleIndex
 from ..raster_reading import Raster
 from ..transforms.loading import LoadRSImage, map_to_255
 
-# Number of evenly spaced pixels to keep of an image that is not 8-bit.
+# Number of valid pixels to keep of an image that is not 8-bit, spread over it.
 _PIXELS_PER_IMAGE = 4096
 _PERCENTILES = (0.1, 99.9)
 # OpenCV counts in float32, which is exact up to this number.
@@ -73,7 +73,8 @@ class BandSample(NamedTuple):
     min: np.ndarray  # (bands,), in the file's units
     max: np.ndarray
     moments: np.ndarray | None  # of an 8-bit image: exact mean and mean square, (2, bands)
-    pixels: np.ndarray | None  # of other images: float32 (n, bands), missing pixels NaN
+    # of other images: float32 (n, bands), valid values of each band, not of the same pixels
+    pixels: np.ndarray | None
 
 
 def sample_bands(raster: Raster) -> BandSample:
@@ -82,15 +83,18 @@ def sample_bands(raster: Raster) -> BandSample:
         counts = histograms(raster.pixels)
         return BandSample((counts > 0).argmax(1), 255 - (counts[:, ::-1] > 0).argmax(1),
                           _moments(counts), None)
-    pixels = raster.pixels.reshape(-1, raster.pixels.shape[2])
-    every = max(1, len(pixels) // _PIXELS_PER_IMAGE)
-    pixels = pixels.astype(np.result_type(pixels, np.float32))
+    bands = []
     for band, nodata in enumerate(raster.nodata):
-        if nodata is not None:
-            pixels[pixels[:, band] == nodata, band] = np.nan
-    pixels[~np.isfinite(pixels)] = np.nan
-    return BandSample(np.nanmin(pixels, 0), np.nanmax(pixels, 0), None,
-                      pixels[::every].astype(np.float32))
+        values = raster.pixels[..., band].ravel()
+        values = values[np.isfinite(values) & (True if nodata is None else values != nodata)]
+        bands.append(values)
+    count = min(_PIXELS_PER_IMAGE, max(map(len, bands)))
+    # one place in each of equal parts, not at regular distances: those may follow a column
+    places = np.arange(count) + np.random.default_rng(0).random(count)
+    pixels = [values[(places * (len(values) / count)).astype(int)] for values in bands]
+    return BandSample(np.array([values.min() for values in bands]),
+                      np.array([values.max() for values in bands]), None,
+                      np.stack(pixels, 1).astype(np.float32))
 
 
 def summarise(samples: Sequence[BandSample], bands: int,
@@ -114,7 +118,7 @@ def summarise(samples: Sequence[BandSample], bands: int,
     moments = [sample.moments for sample in samples if sample.moments is not None]
     if deep:
         values = np.concatenate([_repeat(sample.pixels, bands) for sample in deep])
-        percentiles = np.nanpercentile(values, _PERCENTILES, axis=0).T.tolist()
+        percentiles = np.percentile(values, _PERCENTILES, axis=0).T.tolist()
         if value_range is None:
             # A constant band still needs a range that can be divided by.
             value_range = [[low, high if high > low else low + 1] for low, high in percentiles]
