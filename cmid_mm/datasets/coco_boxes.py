@@ -1,5 +1,7 @@
 """mmdet's COCO data set with a check of its annotation file."""
 import json
+import logging
+import math
 import os
 from collections import Counter
 
@@ -9,7 +11,10 @@ from mmpretrain.registry import DATASETS
 
 from cmid_mm.utils.errors import CMIDError
 
+from .folder_scan import on_first_process
+from .image_reading import read_header
 from .list_file import leaves_root
+from .parallel_reading import FolderItems, read_in_parallel
 
 _NEEDED = dict(
     images=('id', 'file_name', 'height', 'width'),
@@ -25,7 +30,9 @@ def CheckedCocoDataset(ann_file: str, metainfo: dict | None = None, data_root: s
 
     Category ids are free. mmdet numbers the classes in the order of the file, so the
     order in ``metainfo`` must be the same. mmdet leaves out boxes smaller than a pixel and
-    boxes outside of their image; the log gives their number.
+    boxes outside of their image, and ignores those with ``iscrowd`` or ``ignore``; the log
+    gives their number. The size of an image must be that of its entry: boxes of a photograph
+    that its orientation tag turns would be elsewhere.
 
     Args:
         ann_file (str): COCO JSON file, relative to ``data_root`` or absolute.
@@ -40,18 +47,20 @@ def CheckedCocoDataset(ann_file: str, metainfo: dict | None = None, data_root: s
 
     Raises:
         CMIDError: The file is absent or not a COCO file, has no images or no usable boxes,
-            or names images that do not exist or are outside the folder; its categories are
-            not the classes; or an annotation has no image or category or, where
-            ``oriented``, no quadrilateral with an area.
+            or names images that do not exist, are outside the folder or have another size; its
+            categories are not the classes; a number has another type; or an annotation has no
+            image or category or, where ``oriented``, no quadrilateral with an area.
     """
     path = os.path.join(data_root, ann_file)
     content = _read(path)
     classes = (metainfo or {}).get('classes') or ()
     classes = (classes, ) if isinstance(classes, str) else tuple(classes)
     _check_classes(path, classes, [entry['name'] for entry in content['categories']])
-    _check_files(path, content['images'], os.path.join(data_root, data_prefix['img']),
-                 allow_outside)
+    folder = os.path.join(data_root, data_prefix['img'])
+    _check_numbers(path, content)
+    _check_files(path, content['images'], folder, allow_outside)
     _check_annotations(path, content, classes, oriented)
+    on_first_process(_check_sizes, path, content['images'], folder)
     return DATASETS.build(dict(
         type='mmdet.CocoDataset', ann_file=ann_file, metainfo=metainfo,
         data_root=data_root, data_prefix=data_prefix, **kwargs))
@@ -83,6 +92,57 @@ def _read(path):
     if not content['images']:
         raise CMIDError(f'{path} lists no images')
     return content
+
+
+def _check_numbers(path, content):
+    for image in content['images']:
+        for key in ('width', 'height'):
+            if not _is_number(image[key]) or image[key] < 1:
+                raise CMIDError(f'{path}: image {image["id"]} has {key}='
+                                f'{json.dumps(image[key])[:200]} and no number of pixels')
+    for annotation in content['annotations']:
+        where = f'{path}: annotation {annotation["id"]} has'
+        bbox = annotation['bbox']
+        if not isinstance(bbox, list) or len(bbox) != 4 or not all(map(_is_number, bbox)):
+            raise CMIDError(f'{where} bbox={json.dumps(bbox)[:200]} and not the four numbers x, '
+                            'y, width, height')
+        if not _is_number(annotation['area']):
+            raise CMIDError(f'{where} area={json.dumps(annotation["area"])[:200]} and no number: '
+                            'set it to width times height of the box')
+
+
+def _is_number(value):
+    return (isinstance(value, (int, float)) and not isinstance(value, bool)
+            and math.isfinite(value))
+
+
+def _check_sizes(path, images, folder):
+    """Compare the size of every image with its entry."""
+    turned = 0
+    headers = read_in_parallel(_Headers(folder, [image['file_name'] for image in images]))
+    for image, header in zip(images, headers):
+        file = os.path.join(folder, image['file_name'])
+        if isinstance(header, str):
+            raise CMIDError(f'{file} {header}')
+        listed = image['height'], image['width']
+        if header[:2] != listed:
+            quarter = header.orientation > 4 and header[1::-1] == listed
+            raise CMIDError(
+                f'{file} has {header.width} x {header.height} pixels, but {path} lists '
+                f'{image["width"]} x {image["height"]}' + (
+                    ': its orientation tag turns it, which is not applied here; save the turned '
+                    'pixels, for example with mogrify -auto-orient' if quarter else
+                    ': are its boxes those of another version of the image?'))
+        turned += header.orientation != 1
+    if turned:
+        print_log(f'{path}: {turned:,} images have an orientation tag, which is not applied: '
+                  'their boxes must be those of the pixels as stored', 'current', logging.WARNING)
+
+
+class _Headers(FolderItems):
+
+    def read_item(self, index, path):
+        return read_header(path)
 
 
 def _check_classes(path, classes, names):
@@ -117,7 +177,7 @@ def _check_files(path, images, folder, allow_outside):
 def _check_annotations(path, content, classes, oriented):
     images = {image['id']: image for image in content['images']}
     names = {category['id']: category['name'] for category in content['categories']}
-    left_out, other, used = 0, 0, Counter()
+    ignored, left_out, other, used = 0, 0, 0, Counter()
     for annotation in content['annotations']:
         where = f'{path}: annotation {annotation["id"]}'
         image = images.get(annotation['image_id'])
@@ -125,12 +185,11 @@ def _check_annotations(path, content, classes, oriented):
             key = 'category_id' if image else 'image_id'
             raise CMIDError(f'{where} has {key}={annotation[key]}, which the file does '
                             'not list')
-        if len(annotation['bbox']) != 4:
-            raise CMIDError(f'{where} has a bbox of {len(annotation["bbox"])} numbers '
-                            'instead of x, y, width, height')
         if names[annotation['category_id']] not in classes:
             other += 1
-        elif annotation.get('ignore') or not _usable(annotation, image):
+        elif annotation.get('ignore') or annotation.get('iscrowd'):
+            ignored += 1
+        elif not _usable(annotation, image):
             left_out += 1
         elif oriented and not _has_area(annotation.get('segmentation')):
             raise CMIDError(f'{where} ({image["file_name"]}) has no quadrilateral with an '
@@ -140,10 +199,12 @@ def _check_annotations(path, content, classes, oriented):
     if not used:
         raise CMIDError(f'{path} holds no usable box of the classes {classes} '
                         f'({len(content["annotations"]):,} annotations, {left_out:,} '
-                        'without area or outside of their image)')
+                        f'without area or outside of their image, {ignored:,} with iscrowd or '
+                        'ignore, which are no objects to learn: set these to 0 where each '
+                        'annotation is one object)')
     print_log(f'{path}: {len(images):,} images, {len(images) - len(used):,} of them without '
-              f'boxes; {used.total():,} boxes; {left_out:,} left out (ignored, below one pixel or '
-              f'outside); {other:,} of other categories', 'current')
+              f'boxes; {used.total():,} boxes; {left_out:,} left out (below one pixel or outside); '
+              f'{ignored:,} ignored (iscrowd or ignore); {other:,} of other categories', 'current')
 
 
 def _usable(annotation, image):

@@ -3,9 +3,11 @@ import io
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import cv2
 import numpy as np
+from PIL import ExifTags
 from rasterio.errors import RasterioError
 
 from .file_limits import MAX_PIXELS, ImageError, file_format, open_file, open_picture
@@ -67,11 +69,18 @@ def read_image(path: str,
         return _decode(data, choose, max_pixels, shortest_side)
 
 
-def read_size(path: str, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
-    """Height and width of an image from its header, in pixels as they are stored.
+class Header(NamedTuple):
+    """What the start of an image file states."""
+    height: int  # in pixels, as they are stored
+    width: int
+    orientation: int  # EXIF tag of cameras: 1 as stored, 5 to 8 turned by a quarter
+
+
+def read_header(path: str, max_pixels: int = MAX_PIXELS) -> Header:
+    """Size of an image without decoding its pixels.
 
     Raises:
-        ImageError: As of :func:`read_image`, without decoding the pixels.
+        ImageError: As of :func:`read_image`.
     """
     with image_errors(path):
         packed = find_packed(path) is not None
@@ -80,10 +89,11 @@ def read_size(path: str, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
             name = file_format(file.read(32))
             if name == 'TIFF':
                 with open_tiff(source, max_pixels) as tiff:
-                    return tiff.height, tiff.width
+                    return Header(tiff.height, tiff.width, 1)
             file.seek(0)
             with open_picture(file, name, max_pixels) as picture:
-                return picture.height, picture.width
+                orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
+                return Header(picture.height, picture.width, orientation)
 
 
 @contextmanager

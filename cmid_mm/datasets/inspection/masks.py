@@ -8,7 +8,7 @@ from torch.utils.data import Dataset
 
 from cmid_mm.utils.errors import CMIDError
 
-from ..image_reading import read_size
+from ..image_reading import read_header
 from ..parallel_reading import read_in_parallel, spread_places
 from ..transforms.loading_masks import IGNORED
 
@@ -128,7 +128,7 @@ def _size_of_images(info: dict) -> tuple[int, int]:
     paths = [info[key] for key in ('img_path', 'img_path2') if key in info]
     paths = [path for entry in paths
              for path in (entry if isinstance(entry, (list, tuple)) else [entry])]
-    sizes = [read_size(path) for path in paths]
+    sizes = [read_header(path)[:2] for path in paths]
     for path, size in zip(paths, sizes):
         if size != sizes[0]:
             raise CMIDError(f'{path} has {size[1]} x {size[0]} pixels, but {paths[0]}, of the '
