@@ -1,14 +1,21 @@
 """Images, metrics and results of the probes of a pre-training: scenes and, with masks, places."""
 import copy
 import json
+import logging
 from pathlib import Path
 
 from mmengine.config import ConfigDict
+from mmengine.dataset import BaseDataset, ConcatDataset
+from mmengine.logging import print_log
+from torch.utils.data import Dataset
 
+from ..datasets.folder_scan import on_first_process
+from ..datasets.parallel_reading import read_in_parallel
 from ..utils.errors import CMIDError
 
 PROBES_FILE = 'probes.json'
 _ENCODERS = ('student', 'teacher')
+_MOST_BROKEN = 0.1
 # what data sets of scenes and of masks know about themselves differs
 _OWN_META = ['classes', 'palette', 'reduce_zero_label', 'loading']
 
@@ -47,6 +54,54 @@ def probe_parts(cfg, data_root: str | None = None) -> tuple[ConfigDict, list]:
                                     ignore_keys=_OWN_META)
         evaluator += copy.deepcopy(cfg.place_evaluator)
     return loader, evaluator
+
+
+def leave_out_broken(dataset: BaseDataset | ConcatDataset) -> None:
+    """Remove the samples that cannot be read from the data set of a probe, in place.
+
+    An accuracy needs all of its images, and a broken one would end the training at its first
+    probe. Every sample is read once; each that is left out is named in the log.
+
+    Raises:
+        CMIDError: More than a tenth of the samples cannot be read.
+    """
+    broken = on_first_process(_find_broken, dataset)
+    if not broken:
+        return
+    if len(broken) > _MOST_BROKEN * len(dataset):
+        raise CMIDError(f'{len(broken):,} of {len(dataset):,} images of the probes cannot be '
+                        f'read; the first: {next(iter(broken.values()))}')
+    for reason in broken.values():
+        print_log(f'left out of the probes: {reason}', 'current', logging.WARNING)
+    start = 0
+    for part in getattr(dataset, 'datasets', [dataset]):
+        count = len(part)
+        part.get_subset_([index for index in range(count) if start + index not in broken])
+        start += count
+    if isinstance(dataset, ConcatDataset):
+        dataset.cumulative_sizes = dataset.cumsum(dataset.datasets)
+
+
+def _find_broken(dataset) -> dict[int, str]:
+    return {index: reason for index, reason in enumerate(
+        read_in_parallel(_Reasons(dataset), show_progress=False)) if reason}
+
+
+class _Reasons(Dataset):
+    """Item i is why sample i cannot be read, or None."""
+
+    def __init__(self, dataset):
+        self.dataset = dataset
+
+    def __len__(self):
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> str | None:
+        try:
+            self.dataset[index]
+        except (OSError, ValueError) as error:
+            return str(error)
+        return None
 
 
 def read_probes(path: str | Path) -> list[dict]:

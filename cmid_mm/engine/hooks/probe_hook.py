@@ -4,12 +4,12 @@ from pathlib import Path
 
 from mmengine.dist import get_world_size, master_only
 from mmengine.hooks import Hook
-from mmpretrain.registry import HOOKS
+from mmpretrain.registry import DATASETS, HOOKS
 from mmpretrain.utils import get_ori_model
 
 from cmid_mm.checkpoints.files import atomic_write
 from cmid_mm.evaluation.batch_norm import calibrated_batch_norm
-from cmid_mm.evaluation.probes import PROBES_FILE, probe_parts, read_probes
+from cmid_mm.evaluation.probes import PROBES_FILE, leave_out_broken, probe_parts, read_probes
 from cmid_mm.utils.errors import CMIDError
 
 
@@ -22,6 +22,8 @@ class ProbeHook(Hook):
     on all processes, each with its share of the images, and the accuracies are sent to log
     and ``visualizer`` as those of any validation. ``probes.json`` in the work dir holds them
     all: a list of ``epoch``, ``iter``, ``samples`` (images trained on) and ``metrics``.
+
+    Images and masks that cannot be read are named before the first step and left out.
 
     The training is the same without it: evaluation mode draws no random number and changes no
     state that a later step depends on.
@@ -57,8 +59,10 @@ class ProbeHook(Hook):
             raise CMIDError('default_hooks.probe replaces the validation, but the '
                             'config has val_dataloader: set default_hooks.probe.interval=0, or '
                             'remove val_dataloader, val_evaluator and val_cfg')
+        dataset = DATASETS.build(loader.dataset)
+        leave_out_broken(dataset)
         # between two probes workers would only take memory
-        loader.update(persistent_workers=False)
+        loader.update(persistent_workers=False, dataset=dataset)
         loop = runner.build_val_loop(dict(
             type='ValLoop',
             dataloader=loader,
