@@ -13,6 +13,7 @@ from rasterio.windows import Window
 
 from ..checkpoints.files import check_output
 from ..datasets.parallel_reading import with_progress
+from ..datasets.file_limits import ImageError
 from ..utils.config_scope import scope_of
 from ..utils.errors import CMIDError
 from .model import as_config, build_model
@@ -89,8 +90,9 @@ class RasterInferencer:
     def __call__(self, inputs, out_dir: str, **kwargs) -> dict:
         """Predict rasters, one file of results for each.
 
-        Every raster is opened and checked before the first prediction. Complete
-        results are kept if a later raster fails.
+        Every raster is opened and checked before the first prediction. One that cannot be read
+        is an error where it was named, and left out where it was found in a folder; one that
+        fails later does not stop the others.
 
         Args:
             inputs (str | Sequence): A raster, a folder or a list of rasters; for two dates a
@@ -99,11 +101,13 @@ class RasterInferencer:
             **kwargs: Passed to :meth:`predict`.
 
         Returns:
-            dict: ``predictions``, one dict for each raster, see :meth:`predict`.
+            dict: ``predictions``, one dict for each raster, see :meth:`predict`; ``failed``,
+            pairs of the paths and the reason of those that could not be predicted.
 
         Raises:
             MissingFileError: A raster does not exist, or a folder holds none.
-            ImageError: A raster cannot be read or does not fit the model.
+            ImageError: A raster that was named, or the last one of a folder, cannot be read or
+                does not fit the model.
             CMIDError: Two results would have one name, or that of a raster.
         """
         rasters = list_rasters(inputs) if self.dates == 1 else list_pairs(inputs)
@@ -115,11 +119,28 @@ class RasterInferencer:
         if twice:
             raise CMIDError(f'{len(outs)} rasters would write {min(twice)} more than once: '
                             'give them names that differ, or predict them one by one')
-        for paths in rasters:
-            with self.open(paths):
-                pass
-        return dict(predictions=[self.predict(paths, out, **kwargs)
-                                 for paths, out in zip(rasters, outs)])
+        named = [inputs] if isinstance(inputs, (str, Path)) else np.ravel(inputs)
+        from_folder = any(Path(path).is_dir() for path in named)
+        predictions, failed, jobs = [], [], list(zip(rasters, outs))
+        for job in list(jobs):
+            try:
+                with self.open(job[0]):
+                    pass
+            except ImageError as error:
+                if not from_folder or len(jobs) == 1:
+                    raise
+                jobs.remove(job)
+                failed.append((job[0], str(error)))
+                self.log(f'left out: {error}')
+        for paths, out in jobs:
+            try:
+                predictions.append(self.predict(paths, out, **kwargs))
+            except ImageError as error:
+                if len(rasters) == 1:
+                    raise
+                failed.append((paths, str(error)))
+                self.log(f'failed: {error}')
+        return dict(predictions=predictions, failed=failed)
 
     def predict(self, paths: tuple[str, ...], out: str, **kwargs) -> dict:
         """Predict one raster, of all dates, and write ``out``."""

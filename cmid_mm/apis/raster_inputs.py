@@ -4,19 +4,24 @@ from pathlib import Path
 
 from ..utils.errors import CMIDError, MissingFileError
 
+# of two files of one name the first of these is the raster, the other a quick-look
 RASTER_EXTENSIONS = ('.tif', '.tiff', '.jp2', '.png', '.jpg', '.jpeg')
+# what predictions of this package append to the name of a raster
+RESULTS = ('_classes', '_change', '_objects')
 
 
 def list_rasters(inputs: str | Sequence[str]) -> list[tuple[str]]:
     """Paths of a raster, a folder of rasters (without sub-folders) or a list of them.
+
+    In a folder, names that begin with a dot, folders, earlier results and quick-looks of the
+    same name are passed over.
 
     Raises:
         MissingFileError: A path does not exist, or a folder holds no raster.
     """
     files = []
     for path in map(Path, [inputs] if isinstance(inputs, (str, Path)) else inputs):
-        found = [path] if path.is_file() else sorted(
-            child for child in path.glob('*') if child.suffix.lower() in RASTER_EXTENSIONS)
+        found = [path] if path.is_file() else _rasters_in(path)
         if not path.exists():
             raise MissingFileError(f'no such raster: {path}')
         if not found:
@@ -24,6 +29,19 @@ def list_rasters(inputs: str | Sequence[str]) -> list[tuple[str]]:
                                    'give a file, or the folder that holds them')
         files += found
     return [(str(path), ) for path in files]
+
+
+def _rasters_in(folder: Path) -> list[Path]:
+    rank = RASTER_EXTENSIONS.index
+    files = sorted((child for child in folder.glob('*')
+                    if child.suffix.lower() in RASTER_EXTENSIONS and child.is_file()
+                    and not child.name.startswith('.')),
+                   key=lambda child: (child.stem, rank(child.suffix.lower())))
+    first = {}
+    for file in files:
+        first.setdefault(file.stem, file)
+    return [file for stem, file in first.items()
+            if not any(stem.endswith(end) and stem.removesuffix(end) in first for end in RESULTS)]
 
 
 def list_pairs(inputs: Sequence) -> list[tuple[str, str]]:

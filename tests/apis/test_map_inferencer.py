@@ -265,6 +265,46 @@ def test_rasters_that_do_not_fit_are_found_before_the_first_prediction(
     assert not (tmp_path / 'out').exists()
 
 
+def test_what_lies_in_a_folder_beside_the_rasters(model, tmp_path):
+    """Leftovers, folders, quick-looks and earlier results are passed over."""
+    folder = tmp_path / 'scenes'
+    (folder / 'a folder.tif').mkdir(parents=True)
+    for name in ('b.tif', 'a.tif', 'forest_classes.tif'):
+        write_raster(folder / name, landscape(40, 50))
+    for name in ('._a.tif', '.b.tif'):
+        (folder / name).write_bytes(b'leftover')
+    Image.fromarray(landscape(40, 50)).save(folder / 'a.png')
+    expected = ['a.tif', 'b.tif', 'forest_classes.tif']
+    for _ in range(2):
+        # the second time beside its own results
+        found = infer(model, str(folder), folder)
+        assert [Path(entry['rasters'][0]).name for entry in found] == expected
+
+
+def test_a_file_of_a_folder_that_fails_does_not_stop_the_others(model, tmp_path):
+    folder = tmp_path / 'scenes'
+    folder.mkdir()
+    (folder / 'a.tif').write_bytes(b'II*\0 cut off')
+    write_raster(folder / 'b.tif', landscape(40, 50))
+    write_raster(folder / 'c.tif', landscape(200, 50), blockysize=8, compress='deflate')
+    data = (folder / 'c.tif').read_bytes()
+    middle = len(data) * 3 // 4
+    (folder / 'c.tif').write_bytes(data[:middle] + bytes(200) + data[middle + 200:])
+    write_raster(folder / 'd.tif', landscape(40, 50))
+    inferencer = SegmentationInferencer(*model, device='cpu', tile=96, show_progress=False)
+    found = inferencer(str(folder), tmp_path / 'out')
+    assert [Path(entry['map']).name for entry in found['predictions']] == [
+        'b_classes.tif', 'd_classes.tif']
+    failed = {Path(paths[0]).name: reason for paths, reason in found['failed']}
+    assert list(failed) == ['a.tif', 'c.tif'] and 'damaged or cut off near row' in failed['c.tif']
+    assert sorted(path.name for path in (tmp_path / 'out').glob('*.tif')) == [
+        'b_classes.tif', 'd_classes.tif']
+    for path in folder.glob('[bcd].tif'):
+        path.unlink()
+    with pytest.raises(ImageError, match='a.tif cannot be read'):
+        inferencer(str(folder), tmp_path / 'out')
+
+
 def test_near_infrared_that_is_marked_as_alpha_is_a_band(model, tmp_path):
     """GDAL marks the fourth band of every 8-bit file as alpha."""
     pixels = landscape(60, 70, bands=4)

@@ -3,7 +3,8 @@
 The config decides the task: segmentation writes a GeoTIFF of classes, change detection takes two
 dates (two rasters, or two folders with equal names) and writes a GeoTIFF of change, detection
 writes the boxes as GeoJSON. Results and a small picture of each go to --out-dir. Several rasters,
-or a folder of them, are processed one after the other.
+or a folder of them, are processed one after the other. A file of a folder that cannot be read is
+left out; the exit status is then 1.
 """
 import sys
 from pathlib import Path
@@ -54,7 +55,11 @@ def main(arguments=None):
         kind = ChangeInferencer if dates == 2 else SegmentationInferencer
         inferencer = kind(config, args.checkpoint, **settings)
         options = dict(confidence=args.confidence)
-    inferencer(args.rasters, args.out_dir, picture=not args.no_picture, **options)
+    found = inferencer(args.rasters, args.out_dir, picture=not args.no_picture, **options)
+    if found['failed']:
+        raise _errors.UserError(
+            f'{len(found["failed"])} of {len(found["failed"]) + len(found["predictions"])} inputs '
+            'were not predicted: ' + '; '.join(reason for _, reason in found['failed']))
 
 
 if __name__ == '__main__':
