@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..visualization.raster_pictures import save_box_map
-from .geojson import box_corners, save_boxes
+from .geojson import box_corners, coordinates_of, save_boxes
 from .raster_inferencer import RasterInferencer
 from .tiles import Span
 
@@ -33,7 +33,7 @@ class DetectionInferencer(RasterInferencer):
 
         Args:
             paths (tuple[str, ...]): File of the raster.
-            out (str): GeoJSON file to write, in longitude and latitude.
+            out (str): GeoJSON file to write, in longitude and latitude where there are such.
             min_score (float): Boxes with a lower score are left out. Defaults to 0.3.
             picture (bool): Whether a small PNG with the boxes is written beside it.
                 Defaults to True.
@@ -49,11 +49,15 @@ class DetectionInferencer(RasterInferencer):
         started = time.perf_counter()
         with self.open(paths) as files:
             self.describe(files)
+            place = files[0].georeference
+            coordinates = coordinates_of(place, files[0].height, files[0].width)
+            if coordinates is not None:
+                self.log(f'{out} will have {coordinates}')
             boxes, scores, classes = self._find(files, min_score)
             names = self.class_names(int(classes.max()) + 1 if len(classes) else 0)
             labels = [names[number] for number in classes.tolist()]
             boxes, scores = boxes.numpy(), scores.numpy()
-            save_boxes(out, boxes, labels, scores, files[0].georeference)
+            save_boxes(out, boxes, labels, scores, place, coordinates)
             small = (self._save_picture(files[0], out, boxes, classes.numpy(), names)
                      if picture else None)
         counts = ', '.join(f'{count:,} {name}' for name, count in Counter(labels).most_common())

@@ -3,7 +3,7 @@ import json
 from collections.abc import Sequence
 
 import numpy as np
-from rasterio.transform import from_gcps
+from rasterio.transform import GCPTransformer
 from rasterio.warp import transform as change_coordinates
 
 from ..checkpoints.files import atomic_write
@@ -11,6 +11,8 @@ from .raster_file import Georeference
 
 # the only coordinates of GeoJSON: longitude and latitude on WGS 84
 _LONGITUDE_LATITUDE = 'EPSG:4326'
+_PIXELS = 'pixels, x to the right, y down: no coordinate system known'
+_OWN = 'coordinates of the raster itself'
 
 
 def box_corners(boxes: np.ndarray) -> np.ndarray:
@@ -38,26 +40,49 @@ def box_corners(boxes: np.ndarray) -> np.ndarray:
                      centre + along + across, centre - along + across], axis=1)
 
 
-def to_longitude_latitude(corners: np.ndarray, place: Georeference) -> np.ndarray:
-    """Pixels to degrees on WGS 84.
+def to_ground(points: np.ndarray, place: Georeference) -> np.ndarray:
+    """Pixels (N, 2), x and y, to coordinates of the raster; control points are interpolated."""
+    if place.gcps:
+        with GCPTransformer(place.gcps, tps=True) as transformer:
+            return np.stack(transformer.xy(points[:, 1], points[:, 0], offset='ul'), axis=1)
+    affine = np.reshape(place.transform, (3, 3))
+    return (np.pad(points, ((0, 0), (0, 1)), constant_values=1) @ affine.T)[:, :2]
+
+
+def coordinates_of(place: Georeference, height: int, width: int) -> str | None:
+    """What the coordinates of a GeoJSON file are where they are not longitude and latitude.
 
     Args:
-        corners (ndarray): (N, 4, 2), x and y in pixels.
-        place (Georeference): Georeference of the raster, with ``crs``.
+        place (Georeference): Georeference of a raster.
+        height (int): Of the raster in pixels; ``width`` likewise.
+
+    Returns:
+        str | None: None where every corner of the raster has a longitude and a latitude.
     """
-    affine = from_gcps(place.gcps) if place.gcps else place.transform
-    to_ground = np.reshape(affine, (3, 3))
-    points = np.pad(corners.reshape(-1, 2), ((0, 0), (0, 1)), constant_values=1) @ to_ground.T
-    degrees = change_coordinates(place.crs, _LONGITUDE_LATITUDE, points[:, 0], points[:, 1])
-    return np.stack(degrees, axis=1).reshape(corners.shape)
+    if not place.gcps and place.transform.is_identity:
+        return _PIXELS
+    if place.crs is None:
+        return f'{_OWN}: it names no system'
+    corners = np.array([(0, 0), (width, 0), (0, height), (width, height)], float)
+    try:
+        degrees = _to_degrees(to_ground(corners, place), place)
+    except Exception:  # GDAL's own errors, whose classes rasterio does not export
+        degrees = np.array(np.nan)
+    if np.isfinite(degrees).all():
+        return None
+    return f'{_OWN}: its system has no longitude and latitude there ({place.crs.to_string()})'
+
+
+def _to_degrees(points: np.ndarray, place: Georeference) -> np.ndarray:
+    degrees = change_coordinates(place.crs, _LONGITUDE_LATITUDE, *points.T)
+    return np.stack(degrees, axis=1)
 
 
 def save_boxes(out: str, boxes: np.ndarray, labels: Sequence[str], scores: Sequence[float],
-               place: Georeference) -> None:
+               place: Georeference, coordinates: str | None = None) -> None:
     """Write one polygon for each box, with ``label``, ``score`` and ``pixels``, its corners.
 
-    Without a coordinate system the polygons themselves are in pixels, x to the right and y
-    down, and the file states it.
+    A polygon across the antimeridian becomes two, as RFC 7946 requires.
 
     Args:
         out (str): File to write.
@@ -65,25 +90,57 @@ def save_boxes(out: str, boxes: np.ndarray, labels: Sequence[str], scores: Seque
         labels (Sequence[str]): Class of each box.
         scores (Sequence[float]): Score of each box, from 0 to 1.
         place (Georeference): Georeference of the raster.
+        coordinates (str, optional): Result of :func:`coordinates_of`; the file states it.
     """
     pixels = box_corners(boxes)
     collection = dict(type='FeatureCollection')
-    if place.crs is None:
-        rings = pixels
-        collection['coordinates'] = 'pixels, x to the right, y down: no coordinate system known'
-    else:
-        rings = counterclockwise(to_longitude_latitude(pixels, place))
-    # 1e-7 degrees are a centimetre
-    rings = np.concatenate([rings, rings[:, :1]], axis=1).round(7)
+    rings = pixels
+    if coordinates is not None:
+        collection['coordinates'] = coordinates
+    if coordinates != _PIXELS:
+        points = to_ground(pixels.reshape(-1, 2), place)
+        if coordinates is None:
+            points = _to_degrees(points, place)
+        rings = counterclockwise(points.reshape(pixels.shape))
+    geometries = [_polygon(ring, split=coordinates is None) for ring in rings]
     collection['features'] = [
-        dict(type='Feature',
-             geometry=dict(type='Polygon', coordinates=[ring.tolist()]),
+        dict(type='Feature', geometry=geometry,
              properties=dict(label=label, score=round(float(score), 4),
                              pixels=corners.round(2).tolist()))
-        for ring, corners, label, score in zip(rings, pixels, labels, scores)
+        for geometry, corners, label, score in zip(geometries, pixels, labels, scores)
     ]
     with atomic_write(out) as path, path.open('w', encoding='utf-8') as file:
         json.dump(collection, file)
+
+
+def _polygon(ring: np.ndarray, split: bool) -> dict:
+    """Geometry of a ring (4, 2), in degrees where it may have to be split."""
+    parts = [ring]
+    if split and np.ptp(ring[:, 0]) > 180:
+        east = np.where(ring[:, :1] < 0, ring + (360, 0), ring)
+        parts = [_cut(east, -1), _cut(east, 1) - (360, 0)]
+        # the shift changes the sense in which the ring runs
+        parts = [_counterclockwise(part) for part in parts]
+    # 1e-7 degrees are a centimetre
+    rings = [[np.concatenate([part, part[:1]]).round(7).tolist()] for part in parts]
+    return (dict(type='Polygon', coordinates=rings[0]) if len(rings) == 1
+            else dict(type='MultiPolygon', coordinates=rings))
+
+
+def _cut(ring: np.ndarray, side: int) -> np.ndarray:
+    """The part of a convex ring (N, 2) west (-1) or east (1) of the meridian 180."""
+    kept = []
+    for before, here in zip(np.roll(ring, 1, axis=0), ring):
+        inside = side * (np.array([before[0], here[0]]) - 180)
+        if inside[0] * inside[1] < 0:
+            kept.append(before + (here - before) * inside[0] / (inside[0] - inside[1]))
+        if inside[1] >= 0:
+            kept.append(here)
+    return np.array(kept)
+
+
+def _counterclockwise(ring: np.ndarray) -> np.ndarray:
+    return counterclockwise(ring[None])[0]
 
 
 def counterclockwise(rings: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import rasterio
+from rasterio.crs import CRS
 from rasterio.enums import Resampling
 from rasterio.windows import Window
 
@@ -62,7 +63,8 @@ def write_map(out: str, like: RasterFile, names: list[str], palette: list,
                    height=like.height, nodata=NODATA, compress='deflate', tiled=True,
                    blockxsize=_BLOCK, blockysize=_BLOCK, bigtiff='if_safer')
     if place.gcps:
-        profile.update(gcps=place.gcps, crs=place.crs)
+        # rasterio needs a system for control points, which may be empty
+        profile.update(gcps=place.gcps, crs=place.crs or CRS())
     elif place.known:
         profile.update(transform=place.transform, crs=place.crs)
     with atomic_write(out) as path:

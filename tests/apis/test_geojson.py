@@ -7,7 +7,7 @@ from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.transform import Affine, from_origin
 
-from cmid_mm.apis.geojson import box_corners, save_boxes
+from cmid_mm.apis.geojson import box_corners, coordinates_of, save_boxes
 from cmid_mm.apis.raster_file import Georeference
 
 MERCATOR = Georeference(CRS.from_epsg(3857), from_origin(1000., 2000., 10., 10.), [])
@@ -22,7 +22,7 @@ def degrees(x, y):
 
 def write(tmp_path, place, boxes=((1, 2, 4, 8), )):
     save_boxes(tmp_path / 'boxes.json', np.array(boxes, float), ['ship'] * len(boxes),
-               [0.87654] * len(boxes), place)
+               [0.87654] * len(boxes), place, coordinates_of(place, 50, 50))
     return json.loads((tmp_path / 'boxes.json').read_text())
 
 
@@ -50,7 +50,24 @@ def test_ground_control_points_give_the_place(tmp_path):
     points = [GroundControlPoint(row, column, 1000 + 10 * column, 2000 - 10 * row)
               for row, column in [(0, 0), (0, 50), (50, 0), (50, 50)]]
     place = Georeference(MERCATOR.crs, Affine.identity(), points)
-    assert write(tmp_path, place)['features'] == write(tmp_path, MERCATOR)['features']
+    rings = [np.array(write(tmp_path, where)['features'][0]['geometry']['coordinates'])
+             for where in (place, MERCATOR)]
+    np.testing.assert_allclose(*rings, atol=2e-7)
+
+
+def test_control_points_may_bend(tmp_path):
+    """An affine fit to these points is up to 20 m off."""
+    def ground(x, y):
+        return 1000 + 10 * x + 0.1 * x**2, 2000 - 10 * y
+
+    points = [GroundControlPoint(row, column, *ground(column, row))
+              for row in (0, 25, 50) for column in range(0, 51, 5)]
+    place = Georeference(MERCATOR.crs, Affine.identity(), points)
+    feature, = write(tmp_path, place, [(10, 0, 35, 25)])['features']
+    ring, = feature['geometry']['coordinates']
+    for corner in ((10, 0), (35, 0), (35, 25), (10, 25)):
+        expected = degrees(*ground(*corner))
+        assert any(np.allclose(expected, point, atol=1e-7) for point in ring)
 
 
 def test_without_a_coordinate_system_coordinates_are_pixels(tmp_path):
@@ -58,6 +75,47 @@ def test_without_a_coordinate_system_coordinates_are_pixels(tmp_path):
     assert content['features'][0]['geometry']['coordinates'] == [
         [[1, 2], [4, 2], [4, 8], [1, 8], [1, 2]]]
     assert 'pixels' in content['coordinates']
+    # a system without a place gives none either
+    assert write(tmp_path, Georeference(MERCATOR.crs, Affine.identity(), [])) == content
+
+
+SITE = CRS.from_wkt('LOCAL_CS["site",UNIT["metre",1]]')
+
+
+@pytest.mark.parametrize('crs, reason', [
+    (None, 'it names no system'), (SITE, 'no longitude and latitude there'),
+    # a million times around the pole
+    (CRS.from_epsg(32633), 'no longitude and latitude there')])
+@pytest.mark.parametrize('points', [False, True])
+def test_coordinates_of_the_raster_where_there_are_no_others(tmp_path, crs, reason, points):
+    step = 1e12 if crs == CRS.from_epsg(32633) else 10
+    place = Georeference(crs, from_origin(1000., 2000., step, step), [])
+    if points:
+        place = Georeference(crs, Affine.identity(), [
+            GroundControlPoint(row, column, 1000 + step * column, 2000 - step * row)
+            for row in (0, 50) for column in (0, 50)])
+    content = write(tmp_path, place)
+    assert reason in content['coordinates']
+    ring, = content['features'][0]['geometry']['coordinates']
+    x, y = 1000 + step * np.array([1, 4]), 2000 - step * np.array([2, 8])
+    np.testing.assert_allclose(sorted(map(tuple, ring[:4])),
+                               sorted((a, b) for a in x for b in y), rtol=1e-6)
+
+
+def test_polygons_across_the_antimeridian_are_two(tmp_path):
+    place = Georeference(CRS.from_epsg(3832), from_origin(3.3e6, 1e6, 1e4, 1e4), [])
+    inside, across = write(tmp_path, place, [(1, 2, 3, 8), (1, 2, 19, 8)])['features']
+    assert inside['geometry']['type'] == 'Polygon'
+    geometry = across['geometry']
+    assert geometry['type'] == 'MultiPolygon'
+    (west, ), (east, ) = geometry['coordinates']
+    for ring, sign in ((west, 1), (east, -1)):
+        x, y = np.array(ring).T
+        assert (sign * x >= 0).all() and np.abs(x).max() == 180 and ring[0] == ring[-1]
+        assert (x[:-1] * y[1:] - x[1:] * y[:-1]).sum() > 0
+    widths = [np.ptp(np.array(ring)[:, 0]) for ring in (west, east)]
+    # 18 of the raster's pixels of 10 km on the equator
+    assert sum(widths) == pytest.approx(18e4 / 6378137 * 180 / np.pi, rel=1e-6)
 
 
 def test_corners_of_rotated_boxes():

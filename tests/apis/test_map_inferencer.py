@@ -148,15 +148,16 @@ def test_pixels_may_be_hidden_by_files_beside_the_raster(model, tmp_path):
         assert (labels[:10] == 255).all() and not (labels[10:] == 255).any()
 
 
-def test_ground_control_points_are_kept(model, tmp_path):
+@pytest.mark.parametrize('crs', [CRS, None])
+def test_ground_control_points_are_kept(model, tmp_path, crs):
     points = [rasterio.control.GroundControlPoint(row, column, 1000 + column, 2000 - row)
               for row, column in [(0, 0), (0, 120), (100, 0), (100, 120)]]
     raster = write_raster(tmp_path / 'scene.tif', landscape(100, 120), transform=None,
-                          gcps=points)
+                          gcps=points, crs=crs or rasterio.crs.CRS())
     found, = infer(model, raster, tmp_path / 'out')
     with rasterio.open(found['map']) as file:
-        kept, crs = file.gcps
-    assert crs == CRS
+        kept, kept_crs = file.gcps
+    assert kept_crs == crs
     assert [(p.row, p.col, p.x, p.y) for p in kept] == [(p.row, p.col, p.x, p.y) for p in points]
 
 
