@@ -207,7 +207,7 @@ def on_data(cfg, root, **options):
     for dataset in datasets_of(cfg):
         name = dataset.type.rpartition('.')[2]
         write = dict(ImageFolder=class_folders, CheckedCocoDataset=coco_files,
-                     DOTADataset=text_files).get(name, masked_images)
+                     CheckedDOTADataset=text_files).get(name, masked_images)
         write(Path(root), dataset, **options)
         dataset.data_root = str(root)
     return cfg

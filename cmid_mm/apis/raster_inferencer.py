@@ -12,8 +12,8 @@ from mmengine.logging import print_log
 from rasterio.windows import Window
 
 from ..checkpoints.files import check_output
-from ..datasets.parallel_reading import with_progress
 from ..datasets.file_limits import ImageError
+from ..datasets.parallel_reading import with_progress
 from ..utils.config_scope import scope_of
 from ..utils.errors import CMIDError
 from .model import as_config, build_model

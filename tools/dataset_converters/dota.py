@@ -113,38 +113,11 @@ def label_files(folder):
     return by_name(folder, sorted(places[0].glob('*.txt'))) if places else {}
 
 
-def read_labels(path):
-    """Boxes of a label file; lines of source and resolution are skipped.
-
-    Args:
-        path (Path): Lines of x1 y1 x2 y2 x3 y3 x4 y4 class [difficult].
-
-    Returns:
-        list[tuple[np.ndarray, int, int]]: Corners (4, 2) in pixels, index in
-        ``CLASSES``, difficult 0 or 1.
-    """
-    boxes = []
-    for number, line in enumerate(path.read_text().splitlines(), 1):
-        words = line.split()
-        if not words or line.startswith(('imagesource:', 'gsd:')):
-            continue
-        try:
-            corners = np.array([float(word) for word in words[:8]]).reshape(4, 2)
-            name, difficult = words[8], int(words[9]) if len(words) > 9 else 0
-        except (ValueError, IndexError) as error:
-            raise UserError(f'{path}, line {number} is no box of DOTA: {line!r}') from error
-        if name not in CLASSES:
-            raise UserError(f'{path}, line {number} has the class {name!r}, which DOTA '
-                            'v1.0 does not have; are these the labels of another version?')
-        boxes.append((corners, CLASSES.index(name), difficult))
-    return boxes
-
-
 def boxes_of_tile(boxes, window, keep):
     """Boxes that belong to a window, in its coordinates.
 
     Args:
-        boxes (list): Of :func:`read_labels`.
+        boxes (list[DOTABox]): Of the image.
         window (tuple[int, int, int, int]): top, left, bottom, right in pixels.
         keep (float): Share of its area that a box must have inside.
 
@@ -170,9 +143,10 @@ def cut(job, args, out):
         tuple[list[dict], int, int]: Input of :func:`write_coco` for each tile, the number
         of boxes of the image, and how many are in no tile.
     """
+    from cmid_mm.datasets.dota_text import read_dota_text
     from cmid_mm.datasets.image_reading import read_image
     split, path, label_path = job
-    boxes = read_labels(label_path) if label_path else []
+    boxes = read_dota_text(label_path, CLASSES) if label_path else []
     image = read_image(str(path), max_pixels=MAX_PIXELS).pixels
     if image.shape[2] == 1:
         image = image.repeat(3, axis=2)

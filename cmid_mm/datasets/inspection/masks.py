@@ -18,8 +18,8 @@ _LOADERS = ('LoadMask', 'LoadChangeMask', 'LoadAnnotations', 'MultiImgLoadAnnota
 def mask_loaders(dataset: Dataset) -> list:
     """Transforms of a data set that load its masks; empty for a data set without masks."""
     pipeline = getattr(getattr(dataset, 'pipeline', None), 'transforms', [])
-    if not isinstance(dataset, BaseDataset) or not len(dataset) or (
-            'seg_map_path' not in dataset.get_data_info(0)):
+    if not isinstance(dataset, BaseDataset) or not len(dataset) or not (
+            dataset.get_data_info(0).get('seg_map_path')):
         return []
     return [step for step in pipeline if type(step).__name__ in _LOADERS]
 

@@ -17,7 +17,7 @@ train_dataloader = dict(
 test_dataloader = dict(
     dataset=dict(
         _delete_=True,
-        type='DOTADataset',
+        type='mmpretrain.CheckedDOTADataset',
         data_root='data/dota/',
         data_prefix=dict(img_path='test/images/'),
         test_mode=True,

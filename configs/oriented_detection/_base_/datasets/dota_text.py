@@ -30,7 +30,7 @@ train_dataloader = dict(
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
-        type='DOTADataset',
+        type='mmpretrain.CheckedDOTADataset',
         data_root=data_root,
         ann_file='train/annfiles/',
         data_prefix=dict(img_path='train/images/'),
@@ -43,7 +43,7 @@ val_dataloader = dict(
     drop_last=False,
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
-        type='DOTADataset',
+        type='mmpretrain.CheckedDOTADataset',
         data_root=data_root,
         ann_file='val/annfiles/',
         data_prefix=dict(img_path='val/images/'),
