@@ -89,6 +89,21 @@ def test_a_first_sample_that_does_not_fit_the_model_is_refused(tmp_path, step, n
     assert runner.iter == 0
 
 
+@pytest.mark.parametrize('size, bounded, limit', [(64, True, 12), (8, True, 12), (64, False, None)])
+def test_a_queue_holds_no_more_keys_than_there_are_other_images(tmp_path, size, bounded, limit):
+    """16 images in batches of 4."""
+    runner = tiny_runner(tmp_path, options={'model.global_head.queue_size': size,
+                                            'model.global_head.bounded': bounded})
+    images = len(runner.train_dataloader.dataset)
+    batch = runner.train_dataloader.batch_sampler.batch_size
+    runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    assert runner.train_loop
+    PreflightHook().before_train(runner)
+    head = runner.model.global_head
+    assert head.limit == (limit and images - batch) and images - batch > 8
+    assert len(head.newest_keys()) == (min(size, head.limit) if bounded else size)
+
+
 def test_the_report_has_rate_batch_length_and_threads():
     # a loader with a sampler of batches has no batch_size of its own
     sampler = torch.utils.data.BatchSampler(range(16), 4, drop_last=False)

@@ -54,6 +54,8 @@ class PreflightHook(Hook):
     - The pipeline and the data preprocessor accept the first image of a pre-training. Wrong
       bands, another size or 16-bit values would otherwise end the run only after every worker
       and process has started.
+    - A queue of keys that is longer than the data set is limited to the images less a batch,
+      unless ``model.global_head.bounded=False``.
     - One line of the log reports learning rate, batch, steps, images and threads.
 
     Args:
@@ -99,6 +101,8 @@ class PreflightHook(Hook):
             sample = runner.train_dataloader.dataset[SampleIndex(0, 0, 0)]
             inputs = model.data_preprocessor(default_collate([sample]), True)['inputs']
             model.check_size(inputs['images'][0])
+        if getattr(getattr(model, 'global_head', None), 'bounded', False):
+            bound_queue(model.global_head, runner.train_dataloader)
         runner.logger.info(describe_training(runner))
 
 
@@ -146,6 +150,17 @@ def check_masks(use: str, dataset, max_masks: int) -> None:
         refuse_masks(report, use == 'train')
     except CMIDError as error:
         raise CMIDError(f'{use}_dataloader: {error}') from None
+
+
+def bound_queue(head: nn.Module, loader) -> None:
+    """Limit the keys of a ``CMIDGlobalHead`` to the images of a loader less a batch."""
+    images = len(loader.dataset)
+    batch = loader.batch_sampler.batch_size * get_world_size()
+    head.limit = max(1, images - batch)
+    if head.limit < len(head.queue):
+        print_log(f'queue: the newest {head.limit:,} of {len(head.queue):,} keys are used, the '
+                  f'{images:,} images less a batch of {batch:,}, so that few images meet their '
+                  'own keys; model.global_head.bounded=False uses all', 'current')
 
 
 def _some(names) -> str:

@@ -20,7 +20,13 @@ class CMIDGlobalHead(BaseModule):
         embed_dims (int): Length of a vector. Defaults to 256.
         queue_size (int): Keys in the queue. It need not be a multiple of the batch: the queue
             wraps. Defaults to 65536.
+        bounded (bool): Whether ``PreflightHook`` sets ``limit`` to the number of images less a
+            batch where the queue is longer. An image would otherwise be compared with its own old
+            keys as if they were those of others. Defaults to True.
         loss (dict): Defaults to ``QueueContrastLoss``.
+
+    Attributes:
+        limit (int, optional): Number of newest keys that the loss uses; None for all.
 
     Raises:
         CMIDError: ``queue_size`` is below 1.
@@ -29,11 +35,14 @@ class CMIDGlobalHead(BaseModule):
     def __init__(self,
                  embed_dims: int = 256,
                  queue_size: int = 65536,
+                 bounded: bool = True,
                  loss: dict = dict(type='QueueContrastLoss', temperature=0.2),
                  init_cfg=None):
         super().__init__(init_cfg)
         if queue_size < 1:
             raise CMIDError(f'queue_size must be at least 1, not {queue_size}')
+        self.bounded = bounded
+        self.limit = None
         self.loss_module = MODELS.build(loss)
         self.register_buffer('queue', F.normalize(torch.randn(queue_size, embed_dims), dim=1))
         self.register_buffer('queue_ptr', torch.zeros(1, dtype=torch.long))
@@ -51,8 +60,7 @@ class CMIDGlobalHead(BaseModule):
         with torch.autocast(queries[0].device.type, enabled=False):
             queries = [widen(query) for query in queries]
             keys = [widen(key) for key in keys]
-            # the backward pass needs the queue as it is now
-            queue = self.queue.clone()
+            queue = self.newest_keys()
             loss = 0.5 * (
                 self.loss_module(queries[0], keys[1], queue) +
                 self.loss_module(queries[1], keys[0], queue))
@@ -60,6 +68,14 @@ class CMIDGlobalHead(BaseModule):
             self.enqueue(keys[1])
             self.enqueue(keys[0])
         return loss
+
+    @torch.no_grad()
+    def newest_keys(self) -> Tensor:
+        """Copy of the keys to compare with, because the backward pass needs them as they are now."""
+        if self.limit is None or self.limit >= len(self.queue):
+            return self.queue.clone()
+        places = torch.arange(-self.limit, 0, device=self.queue.device)
+        return self.queue[(self.queue_ptr + places) % len(self.queue)]
 
     @torch.no_grad()
     def enqueue(self, keys: Tensor) -> None:

@@ -46,6 +46,22 @@ def test_queue_wraps_for_any_batch(size):
         assert head.queue_ptr.item() == pointer
 
 
+@pytest.mark.parametrize('batches', [2, 5])
+def test_a_limit_makes_the_loss_that_of_a_shorter_queue(batches):
+    """Also where the queue has wrapped."""
+    head, short = CMIDGlobalHead(8, 20), CMIDGlobalHead(8, 7)
+    head.limit = 7
+    for keys in unit(batches, 5, 8):
+        head.enqueue(keys)
+        short.enqueue(keys)
+    newest = {tuple(key) for key in head.newest_keys().tolist()}
+    assert newest == {tuple(key) for key in short.queue.tolist()} and len(newest) == 7
+    views = list(unit(2, 4, 8)), list(unit(2, 4, 8))
+    torch.testing.assert_close(head.loss(*views), short.loss(*views))
+    head.limit = 21
+    assert torch.equal(head.newest_keys(), head.queue)
+
+
 def test_both_terms_use_the_queue_before_the_batch():
     """In loss and gradient, although the queue has changed before the backward pass."""
     head = CMIDGlobalHead(8, 20)
