@@ -71,7 +71,7 @@ class CMIDGlobalHead(BaseModule):
 
     @torch.no_grad()
     def newest_keys(self) -> Tensor:
-        """Copy of the keys to compare with, because the backward pass needs them as they are now."""
+        """Copy of the keys to compare with: the backward pass needs them as they are now."""
         if self.limit is None or self.limit >= len(self.queue):
             return self.queue.clone()
         places = torch.arange(-self.limit, 0, device=self.queue.device)
