@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from rasterio.transform import GCPTransformer
-from rasterio.warp import transform as change_coordinates
 
 from ..checkpoints.files import atomic_write
-from .raster_file import Georeference
+from .raster_file import Georeference, change_system
 
 # the only coordinates of GeoJSON: longitude and latitude on WGS 84
 _LONGITUDE_LATITUDE = 'EPSG:4326'
@@ -64,18 +63,10 @@ def coordinates_of(place: Georeference, height: int, width: int) -> str | None:
     if place.crs is None:
         return f'{_OWN}: it names no system'
     corners = np.array([(0, 0), (width, 0), (0, height), (width, height)], float)
-    try:
-        degrees = _to_degrees(to_ground(corners, place), place)
-    except Exception:  # GDAL's own errors, whose classes rasterio does not export
-        degrees = np.array(np.nan)
+    degrees = change_system(to_ground(corners, place), place.crs, _LONGITUDE_LATITUDE)
     if np.isfinite(degrees).all():
         return None
     return f'{_OWN}: its system has no longitude and latitude there ({place.crs.to_string()})'
-
-
-def _to_degrees(points: np.ndarray, place: Georeference) -> np.ndarray:
-    degrees = change_coordinates(place.crs, _LONGITUDE_LATITUDE, *points.T)
-    return np.stack(degrees, axis=1)
 
 
 def save_boxes(out: str, boxes: np.ndarray, labels: Sequence[str], scores: Sequence[float],
@@ -100,7 +91,7 @@ def save_boxes(out: str, boxes: np.ndarray, labels: Sequence[str], scores: Seque
     if coordinates != _PIXELS:
         points = to_ground(pixels.reshape(-1, 2), place)
         if coordinates is None:
-            points = _to_degrees(points, place)
+            points = change_system(points, place.crs, _LONGITUDE_LATITUDE)
         rings = counterclockwise(points.reshape(pixels.shape))
     geometries = [_polygon(ring, split=coordinates is None) for ring in rings]
     collection['features'] = [

@@ -8,6 +8,7 @@ import numpy as np
 import rasterio
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.warp import transform as change_coordinates
 from rasterio.windows import Window
 
 from ..datasets.file_limits import ImageError
@@ -193,6 +194,14 @@ def _check_blocks(file: rasterio.DatasetReader) -> None:
             'store it in tiles, gdal_translate -co TILED=YES')
 
 
+def change_system(points: np.ndarray, source, target) -> np.ndarray:
+    """Coordinates (N, 2) in another system; NaN or infinite where it has none for them."""
+    try:
+        return np.stack(change_coordinates(source, target, *points.T), axis=1)
+    except Exception:  # GDAL's own errors, whose classes rasterio does not export
+        return np.full(points.shape, np.nan)
+
+
 def require_same_grid(first: RasterFile, second: RasterFile) -> None:
     """Raise ImageError where two rasters do not cover the same pixels of the ground."""
     sizes = [f'{file.width} x {file.height}' for file in (first, second)]
@@ -206,8 +215,13 @@ def require_same_grid(first: RasterFile, second: RasterFile) -> None:
     # corners of the second raster in pixels of the first
     corners = np.array([(0, 0, 1), (first.width, 0, 1), (0, first.height, 1)], float).T
     to_ground = [np.reshape(where.transform, (3, 3)) for where in (ours, theirs)]
-    moved = np.linalg.solve(to_ground[0], to_ground[1] @ corners)
-    if ours.crs != theirs.crs or np.abs(moved - corners).max() > 0.5:
+    ground = to_ground[1] @ corners
+    if ours.crs and theirs.crs and ours.crs != theirs.crs:
+        # one system may be written in several ways
+        ground[:2] = change_system(ground[:2].T, theirs.crs, ours.crs).T
+    moved = np.linalg.solve(to_ground[0], ground)
+    # NaN where the systems have nothing in common
+    if not np.abs(moved - corners).max() <= 0.5:
         raise ImageError(
             f'{second.path} is not at the location of {first.path} (coordinates or their '
             'system differ): bring the two onto one grid with gdalwarp -t_srs ... -te ... '

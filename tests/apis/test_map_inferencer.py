@@ -248,6 +248,21 @@ def test_two_dates_must_lie_on_one_grid(change_model, tmp_path):
         infer(change_model, first, tmp_path / 'out')
 
 
+UTM_33 = rasterio.crs.CRS.from_epsg(32633).to_wkt('WKT1_ESRI')
+
+
+@pytest.mark.parametrize('crs, same', [
+    (UTM_33, True), (None, True), ('EPSG:32634', False), ('EPSG:4326', False)])
+def test_one_grid_in_another_spelling(change_model, tmp_path, crs, same):
+    dates = [write_raster(tmp_path / 'a.tif', landscape(60, 80)),
+             write_raster(tmp_path / 'b.tif', landscape(60, 80), crs=crs)]
+    if same:
+        infer(change_model, dates, tmp_path / 'out', kind=ChangeInferencer)
+    else:
+        with pytest.raises(ImageError, match='b.tif is not at the location'):
+            infer(change_model, dates, tmp_path / 'out', kind=ChangeInferencer)
+
+
 @pytest.mark.parametrize('name, error, culprit', [
     ('five.tif', ImageError, r'five.tif .*5 band\(s\), but bands=3'),
     ('wide.tif', ImageError, 'wide.tif .*value_range'),
