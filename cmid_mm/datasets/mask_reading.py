@@ -7,6 +7,8 @@ from .file_limits import MAX_PIXELS, file_format, open_file, open_picture
 from .image_reading import image_errors
 from .raster_reading import check_memory, open_tiff
 
+# stands for missing pixels where the file has NaN
+_MISSING = -2**31
 # Bits and colour type (grey) of a PNG -> factor by which Pillow multiplies the levels.
 _SCALED = {b'\2\0': 85, b'\4\0': 17}
 
@@ -41,7 +43,11 @@ def read_labels(path: str, max_pixels: int = MAX_PIXELS) -> LabelImage:
                 structure = tiff.tags(ns='IMAGE_STRUCTURE')
                 lossy = (structure.get('COMPRESSION', '').endswith('JPEG')
                          or structure.get('COMPRESSION_REVERSIBILITY', '').startswith('LOSSY'))
-                return LabelImage(_one_band(tiff.read()), tiff.nodata, lossy)
+                labels, nodata = tiff.read(), tiff.nodata
+                if nodata is not None and np.isnan(nodata):
+                    nodata = _MISSING
+                    labels = np.where(np.isnan(labels), nodata, labels)
+                return LabelImage(_one_band(labels), nodata, lossy)
         file.seek(0)
         start = file.read(32)
         with open_picture(file, name, max_pixels) as picture:

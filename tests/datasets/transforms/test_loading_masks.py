@@ -105,6 +105,12 @@ def test_nodata_is_ignored_unless_it_is_a_class(write_tiff):
         assert load(path) == [[0, 0], [2, 1]]
 
 
+def test_missing_pixels_of_a_float_mask_may_be_nan(write_tiff):
+    labels = np.array([[0, np.nan], [2, 1]], np.float32)[..., None]
+    assert load(write_tiff('a.tif', labels, nodata=np.nan)) == [[0, 255], [2, 1]]
+    refused(write_tiff('b.tif', labels), 'fractions or NaN')
+
+
 def test_files_that_are_no_masks(save, write_tiff, tmp_path):
     refused(save(np.arange(40, dtype=np.uint8).reshape(5, 8)),
             r'holds 3, 4, 5, 6, 7, \.\.\. in 37 of 40 pixels')
