@@ -15,6 +15,7 @@ from ..datasets.file_limits import ImageError
 from ..datasets.raster_reading import (
     Raster,
     bytes_per_value,
+    check_name,
     check_pages,
     has_alpha,
     is_mask,
@@ -159,6 +160,10 @@ def open_raster(path: str, loading: LoadRSImage) -> Iterator[RasterFile]:
     with warnings.catch_warnings(), rasterio.Env(
             GDAL_DISABLE_READDIR_ON_OPEN='TRUE', GDAL_CACHEMAX=_CACHE_BYTES):
         warnings.simplefilter('ignore', NotGeoreferencedWarning)
+        try:
+            check_name(path)
+        except ValueError as error:
+            raise ImageError(f'{path} {error}') from error
         try:
             file = rasterio.open(path, driver=_driver(path))
         except (RasterioError, OSError) as error:

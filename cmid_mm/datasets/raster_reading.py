@@ -1,4 +1,5 @@
 """Reading of TIFF files with GDAL: any bands and number type, pixels as stored."""
+import os
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -45,6 +46,7 @@ def open_tiff(source: str | bytes, max_pixels: int) -> Iterator[rasterio.Dataset
             rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN='TRUE'), ExitStack() as stack:
         warnings.simplefilter('ignore', NotGeoreferencedWarning)
         if isinstance(source, str):
+            check_name(source)
             file = stack.enter_context(rasterio.open(source, driver='GTiff'))
         else:
             memory = stack.enter_context(MemoryFile(bytes(source)))
@@ -55,6 +57,15 @@ def open_tiff(source: str | bytes, max_pixels: int) -> Iterator[rasterio.Dataset
                              'bands that you need')
         check_pages(file)
         yield file
+
+
+def check_name(path: str) -> None:
+    """Raise ValueError for a name that GDAL cannot open."""
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError('has a name that is not UTF-8, which GDAL cannot open: rename '
+                         'it') from error
 
 
 def check_pages(file: rasterio.DatasetReader) -> None:

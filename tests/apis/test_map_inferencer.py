@@ -267,12 +267,14 @@ def test_one_grid_in_another_spelling(change_model, tmp_path, crs, same):
     ('five.tif', ImageError, r'five.tif .*5 band\(s\), but bands=3'),
     ('wide.tif', ImageError, 'wide.tif .*value_range'),
     ('fake.tif', ImageError, 'fake.tif is no GeoTIFF'),
+    (os.fsdecode(b'\xff.tif'), ImageError, 'has a name that is not UTF-8'),
     ('none.tif', FileNotFoundError, 'no such raster'),
     ('empty', FileNotFoundError, 'holds no raster')])
 def test_rasters_that_do_not_fit_are_found_before_the_first_prediction(
         model, tmp_path, name, error, culprit):
     (tmp_path / 'empty').mkdir()
     (tmp_path / 'fake.tif').write_text('<VRTDataset rasterXSize="1" rasterYSize="1"/>')
+    (tmp_path / os.fsdecode(b'\xff.tif')).touch()
     write_raster(tmp_path / 'five.tif', np.ones((40, 50, 5), np.uint8))
     write_raster(tmp_path / 'wide.tif', np.ones((40, 50, 3), np.uint16))
     good = write_raster(tmp_path / 'good.tif', landscape(40, 50))

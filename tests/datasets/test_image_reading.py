@@ -1,3 +1,4 @@
+import os
 import struct
 
 import cv2
@@ -119,3 +120,12 @@ def test_pages_are_refused_and_previews_are_not(scene, tmp_path):
         file.write_mask(np.ones((600, 600), bool))
         file.build_overviews([2, 4])
     assert read_image(str(path)).pixels.shape == (600, 600, 3)
+
+
+def test_names_that_are_not_utf_8(scene, write_tiff, tmp_path):
+    for ending in ('tif', 'png'):
+        Image.fromarray(scene).save(tmp_path / f'x.{ending}')
+        os.rename(tmp_path / f'x.{ending}', os.fsencode(tmp_path) + b'/\xff.' + ending.encode())
+    path = os.fsdecode(os.fsencode(tmp_path) + b'/\xff')
+    assert np.array_equal(read_image(f'{path}.png').pixels, scene)
+    refused(lambda: read_image(f'{path}.tif'), ImageError, 'a name that is not UTF-8', path)
