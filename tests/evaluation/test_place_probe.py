@@ -8,14 +8,15 @@ from cmid_mm.evaluation.metrics.place_probe import cell_labels, segmentation_sco
 from cmid_mm.utils.errors import CMIDError
 
 
-def test_the_label_of_a_cell_is_the_most_frequent_one_that_counts():
+@pytest.mark.parametrize('dtype', [np.uint8, np.int64])
+def test_the_label_of_a_cell_is_the_most_frequent_one_that_counts(dtype):
     mask = np.array([[7, 7, 2, 2, 255, 255],
                      [7, 1, 1, 1, 255, 255],
                      [255, 255, 0, 255, 3, 3],
-                     [255, 5, 255, 255, 4, 4]])
+                     [255, 5, 255, 255, 4, 4]], dtype)
     assert cell_labels(mask, (2, 3)).tolist() == [7, 1, -1, 5, 0, 3]
     assert cell_labels(mask, (2, 3), ignore_index=7).tolist() == [1, 1, 255, 255, 255, 3]
-    assert cell_labels(np.full((2, 2), 255), (1, 1)).tolist() == [-1]
+    assert cell_labels(np.full((2, 2), 255, dtype), (1, 1)).tolist() == [-1]
     with pytest.raises(CMIDError, match='3 x 3 cells does not tile a mask of 4 x 6'):
         cell_labels(mask, (3, 3))
 

@@ -132,8 +132,8 @@ def cell_labels(mask: np.ndarray, grid: tuple[int, int], ignore_index: int = 255
     if not values.size:
         return torch.full((rows * columns, ), -1)
     counts = np.stack([(cells == value).sum(1) for value in values], 1)
-    labels = np.where(counts.any(1), values[counts.argmax(1)], -1)
-    return torch.from_numpy(labels.astype(np.int64))
+    # uint8, the type of masks, has no -1
+    return torch.from_numpy(np.where(counts.any(1), values.astype(np.int64)[counts.argmax(1)], -1))
 
 
 def segmentation_scores(prediction: Tensor, truth: Tensor) -> dict:
