@@ -114,8 +114,10 @@ class _Masks(Dataset):
                 return (f'{path} has {mask.shape[1]} x {mask.shape[0]} pixels, but its image has '
                         '{1} x {0}: the two must cover each other'.format(*info['ori_shape']))
             counts = np.bincount(mask.ravel(), minlength=IGNORED + 1)
+        except CMIDError as error:
+            return str(error)
         except (OSError, ValueError) as error:
-            return str(error) if path in str(error) else f'{path} cannot be read: {error}'
+            return f'{path} cannot be read: {error}'
         wrong = np.flatnonzero(counts[self.classes:IGNORED]) + self.classes
         if len(counts) > IGNORED + 1 or len(wrong):
             return (f'{path} holds {(*wrong, len(counts) - 1)[0]}, but there are {self.classes} '
