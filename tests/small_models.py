@@ -61,10 +61,5 @@ def loader_batch(size=2, image_size=64, bands=3, epoch=0):
         view_keys=torch.tensor(keys))
 
 
-def with_small_views(batch, views, boxes, keys):
-    """The batch with small views (B, n, C, s, s)."""
-    return dict(batch, small_views=views, small_boxes=boxes, small_keys=keys)
-
-
 def losses_of(model, batch):
     return model(**model.data_preprocessor(batch, True), mode='loss')

@@ -27,8 +27,7 @@ model = dict(
 train_pipeline = [
     # 96 / sqrt(0.3 * 3/4), see ../_base_/datasets/image_folder_224.py
     dict(type='LoadRSImage', bands=3, shortest_side=203),
-    # two small views of 3 x 3 cells: few images and little time are worth more with them
-    dict(type='CMIDTwoViews', size=96, small_views=2, small_size=48),
+    dict(type='CMIDTwoViews', size=96),
     dict(type='PackViews'),
 ]
 train_dataloader = dict(

@@ -13,10 +13,8 @@ metrics = [
     for name in ('knn/top1', 'linear/top1', 'places/miou')
 ]
 
-small_views = 'train_dataloader.dataset.pipeline.1.small_views'
 options = {
     'train_dataloader.dataset.data_root': '{images}',
-    small_views: 0,
     'test_dataloader.dataset.datasets.0.data_root': '{scenes}',
     'test_dataloader.dataset.datasets.1.data_root': '{scenes}',
     'place_folder.data_root': '{places}',
@@ -59,7 +57,5 @@ variants = dict(
         'custom_hooks.1.end': 0.07,
         'custom_hooks.1.warmup_epochs': 50,
     }),
-    # settings that follow images and steps
-    cmid_auto=dict(),
-    # and two small views, as the recipe has them
-    cmid_small_views=dict(options={small_views: 2}))
+    # the recipe's own, which follow images and steps
+    cmid_auto=dict())

@@ -321,28 +321,23 @@ def test_parts_train_what_their_names_state(planned):
     parts = {'reconstruction', 'global', 'local'}
     assert used == dict(
         untrained=parts, global_alone={'global'}, pixels_alone={'reconstruction'},
-        local_alone={'local'}, official_locations=parts, cmid_published=parts, cmid_auto=parts,
-        cmid_small_views=parts)
+        local_alone={'local'}, official_locations=parts, cmid_published=parts, cmid_auto=parts)
     for name in ('pixels_alone', 'local_alone'):
         part, = used[name]
         assert losses[name][part] == losses['cmid_auto'][part]
-    views = {run.variant: run.cfg.train_dataloader.dataset.pipeline[1] for run in runs}
-    assert views['official_locations'].locations == 'official'
-    assert {name for name in views if views[name].small_views} == {'cmid_small_views'}
+    pipelines = {run.variant: run.cfg.train_dataloader.dataset.pipeline for run in runs}
+    assert pipelines['official_locations'][1].locations == 'official'
     assert {run.cfg.train_cfg.max_epochs for run in runs[1:]} == {5}
     assert study['variants']['untrained']['untrained']
 
 
-def test_sizes_of_views_take_a_step(planned, study, monkeypatch):
+def test_sizes_of_views_are_those_of_the_model(planned, study, monkeypatch):
     monkeypatch.setattr(study, 'seconds_per_epoch', lambda cfg: 50)
     content, runs = planned('small_budgets')
-    sizes = {}
-    for run in runs[1:]:
-        views = run.cfg.train_dataloader.dataset.pipeline[1]
-        assert views.size == run.cfg.model.image_size and run.cfg.train_cfg.max_epochs == 7
-        sizes[run.variant] = views.size, views.small_views and views.small_size
-    assert sizes == dict(views_96=(96, 0), views_96_small=(96, 48), views_64=(64, 0),
-                         views_64_small=(64, 32))
+    sizes = {run.variant: run.cfg.train_dataloader.dataset.pipeline[1].size for run in runs}
+    assert sizes == dict(untrained=96, views_96=96, views_64=64)
+    assert all(run.cfg.model.image_size == sizes[run.variant] for run in runs)
+    assert {run.cfg.train_cfg.max_epochs for run in runs[1:]} == {7}
 
 
 def test_transfer_starts_from_the_backbone_of_the_same_seed(planned, tmp_path):

@@ -54,8 +54,6 @@ class Trainee:
             self.precision = (torch.get_autocast_dtype(self.device.type)
                               if torch.is_autocast_enabled(self.device.type) else torch.float32)
         self.batch_size = variant.cfg.train_dataloader.batch_size
-        self.views = next((step for step in variant.cfg.train_dataloader.dataset.pipeline
-                           if step.type == 'CMIDTwoViews'), {})
         self.steps = 0
         preprocessor = self.model.data_preprocessor
         if preprocessor.mean.isnan().any():
@@ -71,8 +69,7 @@ class Trainee:
 
         Returns:
             dict: As from the loader, for B samples, C bands and views of side S: inputs
-            (B, 2, C, S, S) uint8; view_boxes (B, 2, 5) float32; view_keys (B, 2) int64; small
-            views likewise, where the config has them.
+            (B, 2, C, S, S) uint8; view_boxes (B, 2, 5) float32; view_keys (B, 2) int64.
         """
         size, side = self.batch_size, self.model.image_size
         draw = torch.Generator().manual_seed(0)
@@ -84,17 +81,6 @@ class Trainee:
         inputs = torch.randint(0, 256, (size, 2, self.model.data_preprocessor.bands, side, side),
                                dtype=torch.uint8, generator=draw)
         batch = dict(inputs=inputs, view_boxes=boxes, view_keys=torch.tensor(keys))
-        small = self.views.get('small_views', 0)
-        if small:
-            # the corners of the other views, a third of their side
-            places = torch.arange(small) % 2
-            third = torch.tensor([1, 1, 1 / 3, 1 / 3, 1])
-            length = self.views.get('small_size', 96)
-            batch.update(
-                small_views=inputs[:, places, :, :length, :length].contiguous(),
-                small_boxes=boxes[:, places] * third,
-                small_keys=torch.tensor([[view_key(0, 0, sample, 2 + view) for view in range(small)]
-                                         for sample in range(size)]))
         if self.device.type == 'cuda':
             batch = {name: value.pin_memory() for name, value in batch.items()}
         return batch

@@ -1,4 +1,4 @@
-"""Packing of views into a sample of few bytes."""
+"""Packing of two views into a sample of few bytes."""
 import cv2
 import numpy as np
 import torch
@@ -13,9 +13,7 @@ class PackViews(BaseTransform):
     """Keep the views, their boxes, their keys and the number of a broken sample.
 
     With mmengine's ``default_collate`` a batch is ``inputs`` (B, 2, C, S, S),
-    ``view_boxes`` (B, 2, 5), ``view_keys`` (B, 2) and ``broken`` (B,); with n small views of
-    side s also ``small_views`` (B, n, C, s, s), ``small_boxes`` (B, n, 5) and ``small_keys``
-    (B, n).
+    ``view_boxes`` (B, 2, 5), ``view_keys`` (B, 2) and ``broken`` (B,).
     """
 
     def transform(self, results: dict) -> dict[str, torch.Tensor]:
@@ -24,29 +22,19 @@ class PackViews(BaseTransform):
         Returns:
             dict: ``inputs`` uint8 (2, C, S, S); ``view_boxes`` float32 (2, 5), rows
             (top, left, height, width, flip); ``view_keys`` int64 (2,); ``broken`` int64
-            (), the broken sample or -1. Small views likewise.
+            (), the broken sample or -1.
         """
-        packed = dict(
-            inputs=_planes(results['views']),
+        views = results['views']
+        height, width, bands = views[0].shape
+        inputs = np.empty((len(views), bands, height, width), np.uint8)
+        for planes, view in zip(inputs, views, strict=True):
+            if bands <= _FEW_BANDS:
+                # This is several times faster than NumPy's strided copy.
+                cv2.split(view, list(planes))
+            else:
+                planes[...] = view.transpose(2, 0, 1)
+        return dict(
+            inputs=torch.from_numpy(inputs),
             view_boxes=torch.from_numpy(results['view_boxes']),
             view_keys=torch.from_numpy(results['view_keys']),
             broken=torch.tensor(results.get('broken', -1)))
-        if 'small_views' in results:
-            packed.update(
-                small_views=_planes(results['small_views']),
-                small_boxes=torch.from_numpy(results['small_boxes']),
-                small_keys=torch.from_numpy(results['small_keys']))
-        return packed
-
-
-def _planes(views: list[np.ndarray]) -> torch.Tensor:
-    """uint8 (n, C, S, S) of views uint8 (S, S, C)."""
-    height, width, bands = views[0].shape
-    inputs = np.empty((len(views), bands, height, width), np.uint8)
-    for planes, view in zip(inputs, views, strict=True):
-        if bands <= _FEW_BANDS:
-            # This is several times faster than NumPy's strided copy.
-            cv2.split(view, list(planes))
-        else:
-            planes[...] = view.transpose(2, 0, 1)
-    return torch.from_numpy(inputs)

@@ -1,4 +1,4 @@
-"""The views of CMID: random resized crop and flip, with their positions."""
+"""The two views of CMID: random resized crop and flip, with their positions."""
 import math
 from typing import NamedTuple
 
@@ -25,12 +25,11 @@ class Crop(NamedTuple):
 
 @TRANSFORMS.register_module()
 class CMIDTwoViews(BaseTransform):
-    """Crop, resize and flip ``img`` twice, and more often for small views.
+    """Crop, resize and flip ``img`` twice.
 
-    All views are cut from the unchanged image. Photometric changes, normalisation and
+    Both views are cut from the unchanged image. Photometric changes, normalisation and
     masks are applied later, to the batch. Every choice about view v is drawn from
-    ``generator(view_key(seed, epoch, sample, v))``; small views are those from 2 on, and do
-    not change the first two.
+    ``generator(view_key(seed, epoch, sample, v))``.
 
     Source of the draws: the random resized crop of the published code, arXiv 2304.09670
     (area and logarithm of the aspect ratio uniform, up to 10 tries, then the largest
@@ -45,11 +44,6 @@ class CMIDTwoViews(BaseTransform):
         locations (str): Unit of the corner in ``view_boxes``: 'pixel', source pixels;
             'official', the fractions that the published code used as pixels
             (top / (H - h), left / (W - w)), for parity with it. Defaults to 'pixel'.
-        small_views (int): Number of small views, which only the student sees, whole. Source:
-            multi-crop of SwAV, arXiv 2006.09882. Defaults to 0.
-        small_size (int): Side of the small views, in pixels. Defaults to 96.
-        small_area (tuple[float, float]): As ``area``, of the small views. Defaults to
-            (0.05, 0.3).
 
     Raises:
         CMIDError: An argument is invalid, or ``sample_key`` is absent.
@@ -57,11 +51,9 @@ class CMIDTwoViews(BaseTransform):
 
     def __init__(self, size: int = 224, area: tuple[float, float] = (0.3, 1.0),
                  ratio: tuple[float, float] = (3 / 4, 4 / 3), flip_prob: float = 0.5,
-                 locations: str = 'pixel', small_views: int = 0, small_size: int = 96,
-                 small_area: tuple[float, float] = (0.05, 0.3)) -> None:
-        for name, bounds in dict(area=area, small_area=small_area).items():
-            if not 0 < bounds[0] <= bounds[1] <= 1:
-                raise CMIDError(f'{name}={bounds}: needs 0 < low <= high <= 1')
+                 locations: str = 'pixel') -> None:
+        if not 0 < area[0] <= area[1] <= 1:
+            raise CMIDError(f'area={area}: needs 0 < low <= high <= 1')
         if not 0 < ratio[0] <= ratio[1]:
             raise CMIDError(f'ratio={ratio}: needs 0 < low <= high')
         if locations not in ('pixel', 'official'):
@@ -71,50 +63,34 @@ class CMIDTwoViews(BaseTransform):
         self.ratio = ratio
         self.flip_prob = flip_prob
         self.locations = locations
-        self.small_views = small_views
-        self.small_size = small_size
-        self.small_area = small_area
 
     def transform(self, results: dict) -> dict:
         """Add two views of ``img``, uint8 (H, W, C), under ``sample_key``.
 
         Returns:
             dict: With ``views``, two uint8 (S, S, C); ``view_boxes``, float32 (2, 5),
-            rows (top, left, height, width, flip); ``view_keys``, int64 (2,). Where there are
-            small views, ``small_views``, ``small_boxes`` and ``small_keys`` likewise.
+            rows (top, left, height, width, flip); ``view_keys``, int64 (2,).
         """
         if 'sample_key' not in results:
             raise CMIDError(
                 'CMIDTwoViews needs sample_key: read the images with ImageFolder and set '
                 "sampler=dict(type='KeyedSampler', shuffle=True) in the dataloader")
-        keys = [view_key(*results['sample_key'], view) for view in range(2 + self.small_views)]
-        results.update(zip(('views', 'view_boxes', 'view_keys'),
-                           self.cut(results['img'], keys[:2], self.size, self.area)))
-        if self.small_views:
-            results.update(zip(
-                ('small_views', 'small_boxes', 'small_keys'),
-                self.cut(results['img'], keys[2:], self.small_size, self.small_area)))
+        image = results['img']
+        height, width = image.shape[:2]
+        keys = [view_key(*results['sample_key'], view) for view in range(2)]
+        crops = [self.draw(key, height, width) for key in keys]
+        results['views'] = [cut_view(image, crop, self.size) for crop in crops]
+        results['view_boxes'] = np.array(
+            [view_box(crop, height, width, self.locations) for crop in crops], np.float32)
+        results['view_keys'] = np.array(keys, np.int64)
         return results
 
-    def cut(self, image: np.ndarray, keys: list[int], size: int,
-            area: tuple[float, float]) -> tuple[list, np.ndarray, np.ndarray]:
-        """Views of one size, one for each key, with boxes and keys; see ``transform``."""
-        height, width = image.shape[:2]
-        crops = [self.draw(key, height, width, area) for key in keys]
-        boxes = [view_box(crop, height, width, self.locations) for crop in crops]
-        return ([cut_view(image, crop, size) for crop in crops], np.array(boxes, np.float32),
-                np.array(keys, np.int64))
-
-    def draw(self, key: int, height: int, width: int,
-             area: tuple[float, float] | None = None) -> Crop:
-        """Draw crop and flip of one view of an image of ``height`` x ``width``.
-
-        ``area`` is by default that of the two views.
-        """
+    def draw(self, key: int, height: int, width: int) -> Crop:
+        """Draw crop and flip of one view of an image of ``height`` x ``width``."""
         # One call for all numbers is much faster than one call for each.
         *numbers, y, x, flip = generator(key).random(2 * _TRIES + 3).tolist()
         flip = flip < self.flip_prob
-        low, high = area or self.area
+        low, high = self.area
         log_low, log_high = map(math.log, self.ratio)
         for area, ratio in zip(numbers[::2], numbers[1::2]):
             area = (low + (high - low) * area) * height * width

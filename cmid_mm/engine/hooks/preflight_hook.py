@@ -51,9 +51,9 @@ class PreflightHook(Hook):
 
     Before the first step:
 
-    - The pipeline and the data preprocessor accept the first image of a pre-training, and the
-      backbone its small views. Wrong bands, another size or 16-bit values would otherwise end
-      the run only after every worker and process has started.
+    - The pipeline and the data preprocessor accept the first image of a pre-training. Wrong
+      bands, another size or 16-bit values would otherwise end the run only after every worker
+      and process has started.
     - A queue of keys that is longer than the data set is limited to the images less a batch,
       unless ``model.global_head.bounded=False``.
     - One line of the log reports learning rate, batch, steps, images and threads.
@@ -101,8 +101,6 @@ class PreflightHook(Hook):
             sample = runner.train_dataloader.dataset[SampleIndex(0, 0, 0)]
             inputs = model.data_preprocessor(default_collate([sample]), True)['inputs']
             model.check_size(inputs['images'][0])
-            for images in inputs.get('small_images', [])[:1]:
-                model.check_small_views(images)
         if getattr(getattr(model, 'global_head', None), 'bounded', False):
             bound_queue(model.global_head, runner.train_dataloader)
         runner.logger.info(describe_training(runner))

@@ -1,6 +1,4 @@
 """Head of CMID's global branch: contrast of images against a queue of old keys."""
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
@@ -49,26 +47,23 @@ class CMIDGlobalHead(BaseModule):
         self.register_buffer('queue', F.normalize(torch.randn(queue_size, embed_dims), dim=1))
         self.register_buffer('queue_ptr', torch.zeros(1, dtype=torch.long))
 
-    def loss(self, queries: list, keys: list, small: Sequence[Tensor] = ()) -> Tensor:
-        """Mean loss of pairs of views, all against the queue before this batch.
-
-        A pair is a student's vector and the teacher's of the other view; small views have
-        that of both.
+    def loss(self, queries: list, keys: list) -> Tensor:
+        """Symmetric loss of two views, both against the queue before this batch.
 
         Args:
             queries (list[Tensor]): Student vectors of view 0 and view 1, (B, D) each.
             keys (list[Tensor]): Teacher vectors of view 0 and view 1, (B, D) each.
-            small (Sequence[Tensor]): Student vectors of the small views, (B, D) each.
 
         Returns:
             Tensor: Scalar.
         """
         with torch.autocast(queries[0].device.type, enabled=False):
+            queries = [widen(query) for query in queries]
             keys = [widen(key) for key in keys]
-            pairs = [*zip(queries, keys[::-1]), *((query, key) for query in small for key in keys)]
             queue = self.newest_keys()
-            losses = [self.loss_module(widen(query), key, queue) for query, key in pairs]
-            loss = sum(losses) / len(losses)
+            loss = 0.5 * (
+                self.loss_module(queries[0], keys[1], queue) +
+                self.loss_module(queries[1], keys[0], queue))
         if self.training:
             self.enqueue(keys[1])
             self.enqueue(keys[0])

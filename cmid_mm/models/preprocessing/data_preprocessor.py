@@ -96,8 +96,7 @@ class CMIDDataPreprocessor(BaseDataPreprocessor):
         Args:
             data (dict): In training the collated output of ``PackViews``: inputs
                 (B, 2, C, S, S) uint8, view_boxes (B, 2, 5) float32, view_keys (B, 2)
-                int64; small views as these, where there are any; ``broken``, for
-                ``BrokenImagesHook``, is not copied. Otherwise
+                int64; ``broken``, for ``BrokenImagesHook``, is not copied. Otherwise
                 inputs, a list of (C, S, S) uint8 tensors or one of (B, C, S, S), and
                 data_samples.
             training (bool): Whether the data are those of training.
@@ -106,8 +105,7 @@ class CMIDDataPreprocessor(BaseDataPreprocessor):
             dict: inputs and data_samples. Images of a test that differ in size become a list
             of (1, C, H, W). In training inputs is a dict of lists over the views: images and
             masked_images, (B, C, S, S) float32; masks, (B, S, S) bool,
-            true = masked; boxes, (B, 5) float32. Small views add small_images and
-            small_boxes, changed as view 1 and not masked.
+            true = masked; boxes, (B, 5) float32.
         """
         data = self.cast_data({key: data[key] for key in data if key != 'broken'})
         with torch.autocast(self.mean.device.type, enabled=False):
@@ -122,29 +120,19 @@ class CMIDDataPreprocessor(BaseDataPreprocessor):
             return dict(
                 inputs=self.normalize(inputs), data_samples=data.get('data_samples'))
 
-    def prepare_views(self, inputs: Tensor, view_boxes: Tensor, view_keys: Tensor,
-                      small_views: Tensor | None = None, small_boxes: Tensor | None = None,
-                      small_keys: Tensor | None = None) -> dict:
-        """Views of every sample; see ``forward`` for shapes."""
+    def prepare_views(self, inputs: Tensor, view_boxes: Tensor, view_keys: Tensor) -> dict:
+        """Two views of every sample; see ``forward`` for shapes."""
         masks = self.sample_masks(view_keys.T.flatten(), inputs.shape[-1]).chunk(2)
         views = dict(images=[], masked_images=[], masks=list(masks),
                      boxes=list(view_boxes.unbind(1)))
         for number, (image, key) in enumerate(zip(inputs.unbind(1), view_keys.unbind(1))):
-            image = self.change(image, key, number)
+            image = image.contiguous()
+            for transform in self.photometric:
+                image = transform(image, key, number)
+            image = self.normalize(image)
             views['images'].append(image)
             views['masked_images'].append(fill_masked(image, masks[number], self.mask_fill))
-        if small_views is not None:
-            small = zip(small_views.unbind(1), small_keys.unbind(1))
-            views.update(small_images=[self.change(*view, 1) for view in small],
-                         small_boxes=list(small_boxes.unbind(1)))
         return views
-
-    def change(self, images: Tensor, keys: Tensor, view: int) -> Tensor:
-        """Apply photometric changes and normalise; see ``ViewTransform``."""
-        images = images.contiguous()
-        for transform in self.photometric:
-            images = transform(images, keys, view)
-        return self.normalize(images)
 
     def sample_masks(self, keys: Tensor, size: int) -> Tensor:
         """Block masks of views of ``size`` pixels.

@@ -7,7 +7,7 @@ from torch import Tensor
 class ViewTransform(ABC):
     """Random change of the views of a batch, on its device, before they are normalised.
 
-    ``CMIDDataPreprocessor(photometric=...)`` calls it for each view. Register
+    ``CMIDDataPreprocessor(photometric=...)`` calls it for each of the two views. Register
     a transform of your own in ``BATCH_AUGMENTS`` and refer to it in the config by ``type``::
 
         from cmid_mm.models.preprocessing import ViewTransform
@@ -41,7 +41,7 @@ class ViewTransform(ABC):
                 All random numbers must be drawn from them, by :func:`cmid_mm.utils.uniform`
                 or :func:`cmid_mm.utils.normal` with a stream from 100 on: then a view does
                 not depend on its batch, the number of processes, or a resumed run.
-            view (int): 0 or 1; small views count as view 1.
+            view (int): 0 or 1.
 
         Returns:
             Tensor: (B, C, H, W), uint8, or floating point in 0..255.

@@ -1,6 +1,5 @@
 """Contrastive Mask Image Distillation."""
 import copy
-from collections.abc import Sequence
 from contextlib import nullcontext
 
 import torch
@@ -33,8 +32,7 @@ class CMID(BaseSelfSupervisor):
     the masked pixels; contrast of the image's global vector with those of other images; and
     cross-entropy between the prototype assignments of matched cells of both views. Targets
     of the latter two come from a teacher, a moving average of the student, which encodes the
-    unmasked views. Small views, where the pipeline has them, are encoded by the student alone,
-    unmasked, and join the latter two losses. Source: arXiv 2304.09670.
+    unmasked views. Source: arXiv 2304.09670.
 
     ``backbone.*`` keys of a checkpoint are those of the plain mmpretrain backbone.
 
@@ -291,7 +289,7 @@ class CMID(BaseSelfSupervisor):
         """The three losses of a batch.
 
         Args:
-            inputs (dict): Lists over the views, see ``CMIDDataPreprocessor``.
+            inputs (dict): Lists over the two views, see ``CMIDDataPreprocessor``.
 
         Returns:
             dict: loss_reconstruction, loss_global, loss_local; scalars.
@@ -299,33 +297,16 @@ class CMID(BaseSelfSupervisor):
         images, masks = inputs['images'], inputs['masks']
         self.check_size(images[0])
         student, teacher = self.encode(inputs)
-        small, small_boxes = (inputs.get(key, []) for key in ('small_images', 'small_boxes'))
-        if small:
-            small = self.student_map(torch.cat(small)).chunk(len(small))
         return dict(
             loss_reconstruction=self.reconstruction_loss(student, images, masks),
-            loss_global=self.global_loss(student, teacher, small),
-            loss_local=self.local_loss(student, teacher, inputs['boxes'], small, small_boxes))
+            loss_global=self.global_loss(student, teacher),
+            loss_local=self.local_loss(student, teacher, inputs['boxes']))
 
     def check_size(self, images: Tensor) -> None:
         """Raise CMIDError where views (B, C, H, W) have another size than the model."""
         if images.shape[-2:] != (self.image_size, self.image_size):
             raise CMIDError(f'views of {images.shape[-1]} px, but model.image_size is '
                              f'{self.image_size}: both must be the same')
-
-    @torch.no_grad()
-    def check_small_views(self, images: Tensor) -> None:
-        """Raise CMIDError where the backbone does not take small views (B, C, s, s)."""
-        training = self.backbone.training
-        try:
-            # some backbones of mmpretrain return nothing from train() and eval()
-            self.backbone.eval()
-            self.student_map(images)
-        except (AssertionError, RuntimeError, ValueError) as error:
-            raise CMIDError(f'the backbone does not take small views of {images.shape[-1]} px '
-                            f'({error}): choose another small_size in CMIDTwoViews') from error
-        finally:
-            self.backbone.train(training)
 
     def reconstruction_loss(self, student: list, images: list, masks: list) -> Tensor:
         """Mean over the views of the reconstruction head's loss."""
@@ -335,35 +316,26 @@ class CMID(BaseSelfSupervisor):
         ]
         return 0.5 * (losses[0] + losses[1])
 
-    def global_loss(self, student: list, teacher: list, small: Sequence[Tensor] = ()) -> Tensor:
+    def global_loss(self, student: list, teacher: list) -> Tensor:
         """Contrast of images.
 
         Args:
             student (list[Tensor]): (B, C, h, w) of each masked view.
             teacher (list[Tensor]): (B, C, h, w) of each unmasked view.
-            small (Sequence[Tensor]): The student's of the small views, (B, C, i, j) each.
         """
         queries = [self.global_projector(features) for features in student]
         with torch.no_grad():
             keys = [self.teacher['global_projector'](features) for features in teacher]
         self.last_outputs['keys'] = keys
-        if len(small):
-            small = self.global_projector(torch.cat(small)).chunk(len(small))
-        return self.global_head.loss(queries, keys, small)
+        return self.global_head.loss(queries, keys)
 
-    def local_loss(self, student: list, teacher: list, boxes: list,
-                   small: Sequence[Tensor] = (), small_boxes: Sequence[Tensor] = ()) -> Tensor:
-        """Self-distillation of matched cells: view 0 to 1, view 1 to 0, small views to both.
-
-        The loss is the mean over these pairs of views. Of a small view the same share of cells
-        is matched.
+    def local_loss(self, student: list, teacher: list, boxes: list) -> Tensor:
+        """Self-distillation of matched cells: view 0 to 1 and view 1 to 0.
 
         Args:
             student (list[Tensor]): (B, C, h, w) of each masked view.
             teacher (list[Tensor]): (B, C, h, w) of each unmasked view.
             boxes (list[Tensor]): (B, 5) of each view, see ``location_grid``.
-            small (Sequence[Tensor]): The student's of the small views, (B, C, i, j) each.
-            small_boxes (Sequence[Tensor]): (B, 5) of each small view.
         """
         grids = [location_grid(box, student[0].shape[-2:]) for box in boxes]
         matches = [
@@ -381,26 +353,4 @@ class CMID(BaseSelfSupervisor):
             ]
         self.last_outputs.update(scores=targets, grids=grids, matches=matches)
         losses = [self.local_head.loss(*pair) for pair in zip(scores, targets)]
-        loss = 0.5 * (losses[0] + losses[1])
-        if not len(small):
-            return loss
-        extra, pairs = self.small_cells_loss(teacher, grids, small, small_boxes), 2 * len(small)
-        return (2 * loss + pairs * extra) / (2 + pairs)
-
-    def small_cells_loss(self, teacher: list, grids: list, small: Sequence[Tensor],
-                         small_boxes: Sequence[Tensor]) -> Tensor:
-        """Mean loss of the matched cells of all small views with both views."""
-        shape = small[0].shape[-2:]
-        share = shape.numel() / grids[0].shape[1:3].numel()
-        count = -1 if self.num_matches == -1 else max(1, round(self.num_matches * share))
-        cells, targets = [], []
-        for features, box in zip(small, small_boxes):
-            for grid, other in zip(grids, teacher):
-                index, nearest = match_cells(location_grid(box, shape), grid, count)
-                cells.append(take_cells(features, index))
-                targets.append(take_cells(other, nearest))
-        # all of them in one pass
-        scores = self.dense_projector(torch.cat(cells, dim=2))
-        with torch.no_grad():
-            targets = self.teacher['dense_projector'](torch.cat(targets, dim=2))
-        return self.local_head.loss(scores, targets)
+        return 0.5 * (losses[0] + losses[1])

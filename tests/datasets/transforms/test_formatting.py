@@ -25,17 +25,6 @@ def test_nothing_but_views_boxes_keys_and_mark(bands):
         assert np.array_equal(item[name], results[name]) and item[name].dtype == dtype
 
 
-def test_small_views_are_packed_likewise():
-    results, plain = packed(3)
-    small = dict(small_views=[view[:4, :4] for view in results['views']] * 2,
-                 small_boxes=results['view_boxes'].repeat(2, 0), small_keys=np.arange(4))
-    item = TRANSFORMS.build(dict(type='PackViews'))(results | small)
-    assert item['small_views'].shape == (4, 3, 4, 4) and item['small_boxes'].shape == (4, 5)
-    assert torch.equal(item['small_views'][3], item['inputs'][1, :, :4, :4])
-    assert item['small_keys'].tolist() == [0, 1, 2, 3]
-    assert all(torch.equal(item[name], plain[name]) for name in plain)
-
-
 def test_collated_with_the_mark_of_a_broken_image():
     items = [packed(3, seed)[1] for seed in range(3)]
     items.append(TRANSFORMS.build(dict(type='PackViews'))(dict(packed(3)[0], broken=7)))

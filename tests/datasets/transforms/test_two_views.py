@@ -8,7 +8,6 @@ from mmcv.transforms import Resize
 from mmpretrain.registry import TRANSFORMS
 
 from cmid_mm.datasets.transforms.two_views import CMIDTwoViews, Crop, cut_view, view_box
-from cmid_mm.utils.keyed_random import view_key
 
 
 def views(image, key=(0, 0, 0), **kwargs):
@@ -164,19 +163,3 @@ def test_any_size_and_aspect(shape):
 def test_an_absent_key_names_the_fix(noise):
     with pytest.raises(ValueError, match="type='KeyedSampler', shuffle=True"):
         CMIDTwoViews()(dict(img=noise))
-
-
-def test_small_views_are_further_draws_and_change_nothing_else(noise):
-    plain = views(noise, (3, 1, 4), size=32)
-    assert 'small_views' not in plain
-    results = views(noise, (3, 1, 4), size=32, small_views=2, small_size=16,
-                    small_area=(0.05, 0.2))
-    for name in ('view_boxes', 'view_keys'):
-        assert np.array_equal(plain[name], results[name])
-    assert all(map(np.array_equal, plain['views'], results['views']))
-    assert results['small_keys'].tolist() == [view_key(3, 1, 4, view) for view in (2, 3)]
-    areas = results['small_boxes'][:, 2] * results['small_boxes'][:, 3] / noise[..., 0].size
-    assert (areas > 0.04).all() and (areas < 0.21).all() and areas[0] != areas[1]
-    for view, box in zip(results['small_views'], results['small_boxes'].tolist()):
-        top, left, height, width, flip = map(int, box)
-        assert np.array_equal(view, cut_view(noise, Crop(top, left, height, width, flip), 16))

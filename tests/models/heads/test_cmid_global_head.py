@@ -46,15 +46,6 @@ def test_queue_wraps_for_any_batch(size):
         assert head.queue_ptr.item() == pointer
 
 
-def test_small_views_are_compared_with_the_keys_of_both():
-    head = CMIDGlobalHead(8, 20).eval()
-    queries, keys, small = unit(2, 4, 8), unit(2, 4, 8), unit(3, 4, 8)
-    pairs = [(queries[0], keys[1]), (queries[1], keys[0]),
-             *((query, key) for query in small for key in keys)]
-    expected = sum(head.loss_module(*pair, head.queue) for pair in pairs) / 8
-    torch.testing.assert_close(head.loss(list(queries), list(keys), list(small)), expected)
-
-
 @pytest.mark.parametrize('batches', [2, 5])
 def test_a_limit_makes_the_loss_that_of_a_shorter_queue(batches):
     """Also where the queue has wrapped."""

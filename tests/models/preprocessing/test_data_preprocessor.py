@@ -3,7 +3,7 @@ import copy
 import torch
 from mmpretrain.registry import BATCH_AUGMENTS, MODELS
 from mmpretrain.structures import DataSample
-from small_models import loader_batch, with_small_views
+from small_models import loader_batch
 
 from cmid_mm.models.preprocessing import ViewTransform
 from cmid_mm.utils import uniform
@@ -40,20 +40,6 @@ def test_first_view_keeps_its_colours_and_the_second_does_not():
     assert torch.equal(both['images'][1], views['images'][1])
     none = build(photometric=None)(batch, True)['inputs']
     torch.testing.assert_close(none['images'][1], plain[:, 1])
-
-
-def test_small_views_are_changed_as_view_one_and_not_masked():
-    batch, other = loader_batch(), loader_batch(epoch=1)
-    small = with_small_views(batch, other['inputs'][..., :32, :32], other['view_boxes'],
-                             other['view_keys'])
-    views, plain = (build()(data, True)['inputs'] for data in (small, batch))
-    assert all(torch.equal(*pair) for name in plain for pair in zip(views[name], plain[name]))
-    for number, (image, box) in enumerate(zip(views['small_images'], views['small_boxes'])):
-        assert torch.equal(box, other['view_boxes'][:, number])
-        as_view_one = dict(
-            inputs=small['small_views'][:, [0, number]], view_boxes=other['view_boxes'],
-            view_keys=other['view_keys'][:, [0, number]])
-        assert torch.equal(image, build()(as_view_one, True)['inputs']['images'][1])
 
 
 def test_a_transform_of_the_users_own_for_each_view_and_band():

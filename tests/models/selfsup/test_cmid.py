@@ -5,17 +5,7 @@ import torch
 from frameworks import RESNET18
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
-from small_models import (
-    STUDENTS,
-    TINY_SWIN,
-    build_cmid,
-    loader_batch,
-    losses_of,
-    with_small_views,
-)
-
-from cmid_mm.models.selfsup.cell_matching import location_grid, match_cells, take_cells
-from cmid_mm.utils.errors import CMIDError
+from small_models import STUDENTS, TINY_SWIN, build_cmid, loader_batch, losses_of
 
 
 @pytest.mark.parametrize('name', STUDENTS)
@@ -43,50 +33,6 @@ def test_any_backbone_is_a_student(name):
     keys = {key.removeprefix('backbone.') for key in model.state_dict()
             if key.startswith('backbone.')}
     assert keys == set(plain.state_dict())
-
-
-@pytest.mark.parametrize('name', STUDENTS)
-def test_small_views_join_the_global_and_the_local_loss(name):
-    """The mean over all pairs of views; the teacher does not see them."""
-    norm_cfg = dict(type='BN1d') if name == 'resnet' else None
-    # a window is larger than the last map of a small view
-    padded = dict(pad_small_map=True) if name == 'swin' else {}
-    model = build_cmid(STUDENTS[name] | padded, norm_cfg=norm_cfg, num_matches=2).eval()
-    batch, other = loader_batch(2), loader_batch(2, 32, epoch=1)
-    small = with_small_views(batch, other['inputs'], other['view_boxes'] / 2, other['view_keys'])
-    plain, losses = losses_of(model, batch), losses_of(model, small)
-    assert losses['loss_reconstruction'] == plain['loss_reconstruction']
-    inputs = model.data_preprocessor(small, True)['inputs']
-    with torch.no_grad():
-        student, teacher = model.encode(inputs)
-        maps = [model.student_map(image) for image in inputs['small_images']]
-        vectors = [model.global_projector(features) for features in maps]
-        keys = [model.teacher['global_projector'](features) for features in teacher]
-        terms = [model.global_head.loss_module(vector, key, model.global_head.queue)
-                 for vector in vectors for key in keys]
-        expected = (2 * plain['loss_global'] + sum(terms)) / 6
-        torch.testing.assert_close(losses['loss_global'], expected)
-        # one of the small view's 2 x 2 (ResNet: 1) cells: a quarter of the view's 4 x 4
-        terms = []
-        grids = [location_grid(box, teacher[0].shape[-2:]) for box in inputs['boxes']]
-        for features, box in zip(maps, inputs['small_boxes']):
-            grid = location_grid(box, features.shape[-2:])
-            for target, place in zip(teacher, grids):
-                own, there = match_cells(grid, place, 1)
-                terms.append(model.local_head.loss(
-                    model.dense_projector(take_cells(features, own)),
-                    model.teacher['dense_projector'](take_cells(target, there))))
-        expected = (2 * plain['loss_local'] + sum(terms)) / 6
-        torch.testing.assert_close(losses['loss_local'], expected)
-
-
-def test_small_views_that_the_backbone_does_not_take():
-    images = torch.zeros(1, 3, 32, 32)
-    build_cmid(RESNET18).check_small_views(images)
-    model = build_cmid(TINY_SWIN)
-    with pytest.raises(CMIDError, match='small views of 32 px .*pad_small_map'):
-        model.check_small_views(images)
-    assert model.backbone.training
 
 
 @pytest.mark.parametrize('bands,size', [(1, 64), (4, 96), (7, 64)])
