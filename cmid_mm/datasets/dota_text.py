@@ -103,14 +103,15 @@ def _data_list(texts: str, images: str, suffix: str, diff_thr: int,
     infos, count = [], 0
     for name in sorted(names[texts]):
         boxes = read_dota_text(os.path.join(texts, f'{name}.txt'), list(classes))
-        count += len(boxes)
+        count += sum(box.difficulty <= diff_thr for box in boxes)
         infos.append(dict(
             img_id=name, file_name=f'{name}.{suffix}',
             img_path=os.path.join(images, f'{name}.{suffix}'),
             instances=[dict(bbox=box.corners.ravel().tolist(), bbox_label=box.label,
                             ignore_flag=int(box.difficulty > diff_thr)) for box in boxes]))
     if not count:
-        raise CMIDError(f'the {len(infos):,} text files in {texts} hold no box')
+        raise CMIDError(f'the {len(infos):,} text files in {texts} hold no box of a difficulty up '
+                        f'to diff_thr={diff_thr}; others are ignored in training')
     empty = sum(not info['instances'] for info in infos)
     print_log(f'{texts}: {len(infos):,} images, {empty:,} of them without boxes; {count:,} boxes',
               'current')

@@ -77,6 +77,7 @@ def test_the_data_set_is_mmrotates(folder):
     (lambda root: (root / 'annfiles/a.txt').unlink(),
      '1 of 2 names in .*images have no text file; one without objects needs an empty one'),
     (lambda root: (root / 'annfiles/b.txt').write_text(''), 'hold no box'),
+    (lambda root: (root / 'annfiles/b.txt').write_text(f'{QUAD} ship 101'), 'up to diff_thr=100'),
     (lambda root: (root / 'annfiles/b.txt').write_text('x'), 'b.txt, line 1 is no box'),
     (lambda root: (root / 'annfiles').rename(root / 'labels'), 'annfiles does not exist')])
 def test_what_does_not_belong_together(folder, change, message):
