@@ -20,6 +20,7 @@ _NEEDED = dict(
     images=('id', 'file_name', 'height', 'width'),
     annotations=('id', 'image_id', 'category_id', 'bbox', 'area'),
     categories=('id', 'name'))
+_IDS = ('id', 'image_id', 'category_id')
 
 
 @DATASETS.register_module()
@@ -84,6 +85,11 @@ def _read(path):
             if absent:
                 raise CMIDError(f'{path}: an entry of "{part}" has no {absent[0]}: '
                                 f'{json.dumps(entry)[:200]}')
+        for entry in content[part]:
+            wrong = [key for key in keys if key in _IDS and not isinstance(entry[key], (int, str))]
+            if wrong:
+                raise CMIDError(f'{path}: an entry of "{part}" has {wrong[0]}='
+                                f'{json.dumps(entry[wrong[0]])[:200]} and no number')
         ids = Counter(entry['id'] for entry in content[part])
         repeated = [number for number, count in ids.items() if count > 1]
         if repeated:

@@ -97,6 +97,9 @@ def changed(part, number, **values):
     *[(changed('annotations', 1, area=area), 'annotation 1 has area=') for area in (
         None, '12', True)],
     *[(changed('images', 2, width=width), 'image 2 has width=') for width in (None, -1, '64')],
+    *[(changed(part, 1, **{key: value}), f'"{part}" has {key}=') for part, key, value in (
+        ('images', 'id', [1]), ('annotations', 'image_id', None),
+        ('annotations', 'category_id', {}))],
     (changed('images', 1, width=65), 'P0001.* has 64 x 64 pixels, but .* lists 65 x 64'),
     (lambda c: [a.update(iscrowd=1) for a in c['annotations']], '2 with iscrowd or ignore'),
     *[(changed('annotations', 1, segmentation=polygons), 'annotation 1 ') for polygons in (
