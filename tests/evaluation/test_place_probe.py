@@ -108,3 +108,11 @@ def test_arguments_are_checked():
     for arguments in (dict(query_every=1), dict(cells_per_image=0), dict(l2=())):
         with pytest.raises(CMIDError):
             PlaceProbe(**arguments)
+
+
+def test_every_sample_has_a_result_that_mmengine_counts():
+    """It leaves None out before it cuts off the samples that fill up the last batch."""
+    scene = dict(feature=torch.ones(2), gt_label=torch.tensor([0]), split='query')
+    for metric in (PlaceProbe(), LinearProbe()):
+        metric.process(None, [scene, *samples(2), scene])
+        assert len(metric.results) == 4 and None not in metric.results

@@ -13,7 +13,7 @@ def config(tmp_path):
     cfg = labelled_config(tmp_path, options={
         'train_cfg.max_epochs': 1, 'param_scheduler.0.warmup': 0,
         'default_hooks.pictures.interval': 1, 'optim_wrapper.optimizer.lr': 0.05})
-    # 45 images: two processes must not count one of them twice; one at a time, because the
+    # 57 samples: two processes must not count one of them twice; one at a time, because the
     # rounding of features depends on their batch, and a query can be undecided
     cfg.test_dataloader.batch_size = 1
     cfg.dump(tmp_path / 'tiny.py')

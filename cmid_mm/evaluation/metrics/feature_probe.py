@@ -42,8 +42,9 @@ class FeatureProbe(BaseMetric):
         """Store feature, label and split of every sample."""
         for sample in data_samples:
             if 'gt_label' not in sample:
-                # one result per sample, because processes interleave theirs
-                self.results.append(None)
+                # one result per sample, because processes interleave theirs; mmengine drops None,
+                # and with it the count by which it finds the samples that fill up the last batch
+                self.results.append({})
                 continue
             if self.feature not in sample:
                 raise CMIDError(
@@ -59,7 +60,7 @@ class FeatureProbe(BaseMetric):
 
     def compute_metrics(self, results: list) -> dict:
         """Accuracies in percent, as ``top1`` and so on."""
-        results = [result for result in results if result is not None]
+        results = [result for result in results if result]
         query = torch.tensor([result['query'] for result in results])
         if not query.any() or query.all():
             raise CMIDError(

@@ -63,8 +63,8 @@ class PlaceProbe(BaseMetric):
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:
         """Store features and classes of the labelled cells of every sample."""
         for sample in data_samples:
-            # one result per sample, because processes interleave theirs
-            self.results.append(self.cells_of(sample) if 'gt_seg_map' in sample else None)
+            # one result per sample, see FeatureProbe
+            self.results.append(self.cells_of(sample) if 'gt_seg_map' in sample else ())
 
     def cells_of(self, sample: dict) -> tuple[Tensor, Tensor]:
         """Features (N, C) float32 and classes (N,) int64 of the chosen cells of a sample."""
@@ -85,7 +85,7 @@ class PlaceProbe(BaseMetric):
 
         The mean is over the classes that occur among the queries.
         """
-        images = [result for result in results if result is not None]
+        images = [result for result in results if result]
         query = [number % self.query_every == 0 for number in range(len(images))]
         parts = {part: [image for image, is_query in zip(images, query) if is_query == part]
                  for part in (False, True)}
