@@ -58,9 +58,10 @@ def read_value(key, text, present):
     from mmengine.config import DictAction
     plain = str(text).strip('\'"')
     names = key.split('.')
-    is_path = (not {*names[-2:]}.isdisjoint(PATHS)
+    is_path = (names[-1] in PATHS or names[-2:-1] == ['data_prefix']
                or isinstance(present, str) and '/' in present)
-    if is_path and plain != 'None' and plain[:1] not in ('[', '('):
+    typed = present is not ABSENT and present is not None and not isinstance(present, str)
+    if is_path and not typed and plain != 'None' and plain[:1] not in ('[', '('):
         return plain
     value = DictAction._parse_iterable(str(text))
     return plain if isinstance(value, str) else value

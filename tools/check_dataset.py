@@ -85,8 +85,14 @@ def names(title, entries):
 def check_config(args):
     """Check the data sets of a config; returns their reports and whether all can be used."""
     from _launch import LOADERS, read_config
+    for option in ('list', 'good', 'bands', 'band_indices', 'value_range'):
+        if getattr(args, option):
+            raise _errors.UserError(f'--{option.replace("_", "-")} is for folders: a config '
+                                    'states how its images are read')
     cfg = read_config(args.folder, args.cfg_options)
     from mmengine.registry import DATASETS, DefaultScope
+
+    from cmid_mm.datasets.inspection import parts_of
     settings, reports, usable = [], {}, True
     for name in LOADERS:
         setting = (cfg.get(name) or {}).get('dataset')
@@ -97,8 +103,8 @@ def check_config(args):
         try:
             with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmengine')):
                 dataset = DATASETS.build(setting)
-                parts = getattr(dataset, 'datasets', None) or [dataset]
-                reports[name] = [check_part(part, args) for part in parts]
+                reports[name] = [check_part(part, args, name == 'train_dataloader')
+                                 for part in parts_of(dataset)]
         except (OSError, ValueError) as error:
             print(f'  {error}')
             reports[name], usable = str(error), False
@@ -107,7 +113,7 @@ def check_config(args):
     return reports, usable
 
 
-def check_part(dataset, args):
+def check_part(dataset, args, training):
     """Print what there is to say about a data set; returns its report."""
     from cmid_mm.datasets.inspection import (
         describe_masks,
@@ -124,7 +130,7 @@ def check_part(dataset, args):
         report['masks'] = inspect_masks(dataset, workers=args.workers)
         print(f'  {describe_masks(report["masks"])}')
         try:
-            refuse_masks(report['masks'])
+            refuse_masks(report['masks'], training)
         except CMIDError as error:
             report['usable'] = False
             print(f'  {error}')

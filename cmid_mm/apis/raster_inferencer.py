@@ -120,14 +120,14 @@ class RasterInferencer:
             raise CMIDError(f'{len(outs)} rasters would write {min(twice)} more than once: '
                             'give them names that differ, or predict them one by one')
         named = [inputs] if isinstance(inputs, (str, Path)) else np.ravel(inputs)
-        from_folder = any(Path(path).is_dir() for path in named)
+        named = {str(path) for path in map(Path, named) if not path.is_dir()}
         predictions, failed, jobs = [], [], list(zip(rasters, outs))
         for job in list(jobs):
             try:
                 with self.open(job[0]):
                     pass
             except ImageError as error:
-                if not from_folder or len(jobs) == 1:
+                if named & set(job[0]) or len(jobs) == 1:
                     raise
                 jobs.remove(job)
                 failed.append((job[0], str(error)))

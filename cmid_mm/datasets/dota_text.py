@@ -1,6 +1,7 @@
 """DOTA's text files: one box a line, x1 y1 x2 y2 x3 y3 x4 y4 class [difficult]."""
 import os
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -74,9 +75,18 @@ def CheckedDOTADataset(**kwargs):
         MissingFileError: A text file has no image, or an image no text file.
         CMIDError: A line is no box, or there are no boxes.
     """
+    return __getattr__('_Dataset')(**kwargs)
+
+
+@cache
+def __getattr__(name: str):
+    """``_Dataset`` of this module, where pickle finds it; mmrotate is imported for it alone."""
+    if name != '_Dataset':
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
     from mmrotate.datasets import DOTADataset
 
-    class Dataset(DOTADataset):
+    class _Dataset(DOTADataset):
+        __qualname__ = '_Dataset'
 
         def load_data_list(self) -> list[dict]:
             if not self.ann_file:
@@ -84,8 +94,7 @@ def CheckedDOTADataset(**kwargs):
             return on_first_process(_data_list, self.ann_file, self.data_prefix['img_path'],
                                     self.img_suffix, self.diff_thr, self.metainfo['classes'])
 
-    Dataset.__name__ = DOTADataset.__name__
-    return Dataset(**kwargs)
+    return _Dataset
 
 
 def _data_list(texts: str, images: str, suffix: str, diff_thr: int,

@@ -47,7 +47,7 @@ def on_first_process(function: Callable, *args) -> Any:
     if is_main_process():
         try:
             outcome = [function(*args)]
-        except (OSError, ValueError) as error:
+        except Exception as error:
             # Otherwise the other processes would wait for a result forever.
             outcome = [error]
     broadcast_object_list(outcome)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from PIL import ExifTags
+from PIL import ExifTags, Image
 from rasterio.errors import RasterioError
 
 from .file_limits import MAX_PIXELS, ImageError, file_format, open_file, open_picture
@@ -92,8 +92,11 @@ def read_header(path: str, max_pixels: int = MAX_PIXELS) -> Header:
                     return Header(tiff.height, tiff.width, 1)
             file.seek(0)
             with open_picture(file, name, max_pixels) as picture:
-                orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
-                return Header(picture.height, picture.width, orientation)
+                # that of a PNG would decode the pixels to look behind them
+                exif = Image.Image.getexif(picture)
+                orientation = exif.get(ExifTags.Base.Orientation)
+                turned = isinstance(orientation, int) and 1 < orientation <= 8
+                return Header(picture.height, picture.width, orientation if turned else 1)
 
 
 @contextmanager

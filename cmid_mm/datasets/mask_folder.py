@@ -90,7 +90,7 @@ def _checked(values: dict | Sequence, classes: int) -> dict[int, int]:
     values = {int(value): int(number) for value, number in dict(values).items()}
     wrong = {value: number for value, number in values.items()
              if number != 255 and not 0 <= number < classes}
-    if wrong or not values:
+    if wrong or set(values.values()) <= {255}:
         raise CMIDError(f'values={values}: a value of the masks belongs to one of {classes} '
                         'classes, counted from 0, or to 255, which is ignored')
     return values

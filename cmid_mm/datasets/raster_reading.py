@@ -151,7 +151,8 @@ def is_mask(band: np.ndarray) -> bool:
     """
     full = np.iinfo(band.dtype).max if band.dtype.kind in 'iu' else max(band.max(), 1)
     near = full / 16
-    return bool(np.mean((band <= near) | (band >= full - near)) >= 0.9
+    opaque = band >= full - near
+    return bool(opaque.any() and np.mean((band <= near) | opaque) >= 0.9
                 or np.all((band == 0) | (band == band.max())))
 
 

@@ -99,8 +99,8 @@ class _Reasons(Dataset):
     def __getitem__(self, index: int) -> str | None:
         try:
             self.dataset[index]
-        except (OSError, ValueError) as error:
-            return str(error)
+        except Exception as error:  # also of transforms of other packages
+            return str(error) or type(error).__name__
         return None
 
 

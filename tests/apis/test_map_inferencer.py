@@ -1,4 +1,5 @@
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -317,6 +318,10 @@ def test_a_file_of_a_folder_that_fails_does_not_stop_the_others(model, tmp_path)
     assert list(failed) == ['a.tif', 'c.tif'] and 'damaged or cut off near row' in failed['c.tif']
     assert sorted(path.name for path in (tmp_path / 'out').glob('*.tif')) == [
         'b_classes.tif', 'd_classes.tif']
+    # a raster that was named is an error
+    with pytest.raises(ImageError, match='a.tif cannot be read'):
+        inferencer([shutil.copy(folder / 'a.tif', tmp_path / 'named a.tif'), str(folder)],
+                   tmp_path / 'named')
     for path in folder.glob('[bcd].tif'):
         path.unlink()
     with pytest.raises(ImageError, match='a.tif cannot be read'):

@@ -175,6 +175,8 @@ def test_a_config_is_checked_as_it_would_be_trained(call, tmp_path):
     assert status == 0 and 'a 83.3 %, b 16.7 %; 0 % ignored' in printed.out
     report, = json.loads(Path('r.json').read_text())['train_dataloader']
     assert report['images']['usable'] == report['masks']['read'] == 3
+    status, _ = call('check_dataset', 'c.py', '--good', 'good.txt')
+    assert '--good is for folders' in str(status)
     Path('data/masks/2.png').unlink()
     status, printed = call('check_dataset', 'c.py')
     assert status == 1 and 'data/masks lacks 1 of 3 files' in printed.out

@@ -1,4 +1,6 @@
 """DOTA's text files: what is read, and what is named before a training."""
+import pickle
+
 import numpy as np
 import pytest
 from damaged_images import refused
@@ -67,6 +69,8 @@ def test_the_data_set_is_mmrotates(folder):
     assert info['img_path'] == str(folder / 'images' / 'b.png') and info['img_id'] == 'b'
     assert [entry['bbox_label'] for entry in info['instances']] == [1, 0]
     assert [entry['ignore_flag'] for entry in info['instances']] == [1, 0]
+    # a worker that is spawned gets a copy
+    assert pickle.loads(pickle.dumps(dataset)).get_data_info(1) == info
     # as in training
     assert len(build(folder, filter_cfg=dict(filter_empty_gt=True))) == 1
 

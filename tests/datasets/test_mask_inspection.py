@@ -1,16 +1,20 @@
 """Masks of a data set before a training: values, sizes, classes that never occur."""
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
-from mmengine.dataset import BaseDataset
+import torch
+from mmengine.dataset import BaseDataset, ConcatDataset, RepeatDataset
 from mmpretrain.registry import DATASETS
 
 from cmid_mm.datasets.inspection import (
     describe_masks,
     inspect_masks,
     mask_loaders,
+    parts_of,
     refuse_masks,
 )
-from cmid_mm.engine.hooks.preflight_hook import check_masks
+from cmid_mm.engine.hooks.preflight_hook import PreflightHook, check_masks
 from cmid_mm.utils.errors import CMIDError
 
 PAIRS = dict(img_path='A', img_path2='B', seg_map_path='label')
@@ -57,7 +61,6 @@ def test_shares_are_those_of_the_loaded_masks(folder):
 @pytest.mark.parametrize('mask, settings, message', [
     (halves(0, 255), {}, '2 masks hold one class, field, and 25 % ignored pixels'),
     (halves(0, 255), dict(reduce_zero_label=True), 'hold no class, and 100 % ignored'),
-    (halves(0, 0), dict(values={0: 255}), 'hold no class'),
     (halves(0, 7), {}, '2 of 2 masks cannot be used; the first: .*/masks/0.png holds 7'),
     (np.zeros((8, 9)), {}, r'masks/0.png has 9 x 8 pixels, but its image .* has 8 x 8')])
 def test_masks_with_nothing_to_learn_end_a_run_before_it_starts(folder, mask, settings, message):
@@ -91,6 +94,22 @@ def test_mmsegs_own_loader(folder):
     assert len(mask_loaders(dataset)) == 1
     unusable, = inspect_masks(dataset, show_progress=False)['unusable']
     assert 'masks/1.png holds 2, but there are 2 classes' in unusable
+    dataset = folder([np.dstack([halves(0, 1)] * 3)])
+    dataset.pipeline.transforms = [mmseg.LoadAnnotations()]
+    unusable = inspect_masks(dataset, show_progress=False)['unusable']
+    assert 'masks/0.png is a picture of 3 bands' in unusable[0]
+
+
+def test_wrapped_data_sets_are_inspected(folder):
+    inner = folder([halves(0, 255)] * 2)
+    wrapped = RepeatDataset(inner, 3)
+    assert parts_of(wrapped) == parts_of(inner) == [inner]
+    assert parts_of(ConcatDataset([inner, inner])) == [inner, inner]
+    loop = SimpleNamespace(dataloader=SimpleNamespace(dataset=wrapped))
+    runner = SimpleNamespace(
+        _train_loop=loop, _val_loop={}, _test_loop={}, model=torch.nn.Identity())
+    with pytest.raises(CMIDError, match='hold one class, field'):
+        PreflightHook().before_run(runner)
 
 
 def test_data_sets_without_masks_are_not_inspected(tmp_path):

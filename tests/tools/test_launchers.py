@@ -131,10 +131,13 @@ def test_added_cfg_options_are_printed(launch, capsys):
     ('data.ann_file=a,2021', 'a,2021'), ('x.data_prefix.img=1e5', '1e5'), ('place=12', '12'),
     ('work_dir=None', None), ('data_root="2021=a"', '2021=a'),
     # others have the type that they look like
+    ('default_hooks.checkpoint.interval=5', 5), ('default_hooks.checkpoint.minutes=30', 30),
+    ('default_hooks.checkpoint.save_last=False', False),
     ('model.size=12', 12), ('model.size=[1, 2]', [1, 2]), ('model.name=a b', 'a b'),
     ('model.queue=64', 64), ('model.name=1,2', [1, 2])])
 def test_paths_are_text_and_other_settings_have_types(launch, trainer, setting, value):
     cfg = config_of(model=dict(size=1, name='x', queue='auto'), place='a/b', data={}, x={},
+                    default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=1)),
                     data_root='', train_dataloader=dict(dataset=dict(data_root='data/images')))
     launch.apply_options(cfg, trainer.parse_args(['c.py', '--cfg-options', setting]).cfg_options)
     from _config_keys import find_value

@@ -6,9 +6,9 @@ all items.
 """
 from .band_statistics import mean_and_std, view_moments
 from .images import folder_statistics, inspect_dataset_images, inspect_images
-from .masks import describe_masks, inspect_masks, mask_loaders, refuse_masks
+from .masks import describe_masks, inspect_masks, mask_loaders, parts_of, refuse_masks
 
 __all__ = [
     'describe_masks', 'folder_statistics', 'inspect_dataset_images', 'inspect_images',
-    'inspect_masks', 'mask_loaders', 'mean_and_std', 'refuse_masks', 'view_moments'
+    'inspect_masks', 'mask_loaders', 'mean_and_std', 'parts_of', 'refuse_masks', 'view_moments'
 ]

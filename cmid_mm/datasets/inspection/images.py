@@ -166,8 +166,9 @@ def inspect_dataset_images(dataset: BaseDataset, min_side: int = 224,
     steps = getattr(getattr(dataset, 'pipeline', None), 'transforms', [])
     settings = next((step.settings() for step in steps if isinstance(step, LoadRSImage)), {})
     report, _ = inspect_images(
-        dataset.data_root or '', [os.path.abspath(file) for file in files], **settings,
-        min_side=min_side, max_pixels=max_pixels, workers=workers, show_progress=show_progress)
+        getattr(dataset, 'data_root', None) or '', [os.path.abspath(file) for file in files],
+        **settings, min_side=min_side, max_pixels=max_pixels, workers=workers,
+        show_progress=show_progress)
     return report
 
 

@@ -18,10 +18,18 @@ _LOADERS = ('LoadMask', 'LoadChangeMask', 'LoadAnnotations', 'MultiImgLoadAnnota
 def mask_loaders(dataset: Dataset) -> list:
     """Transforms of a data set that load its masks; empty for a data set without masks."""
     pipeline = getattr(getattr(dataset, 'pipeline', None), 'transforms', [])
-    if not isinstance(dataset, BaseDataset) or not len(dataset) or not (
-            dataset.get_data_info(0).get('seg_map_path')):
+    if not isinstance(dataset, BaseDataset) or not dataset.metainfo.get('classes') or not (
+            len(dataset) and dataset.get_data_info(0).get('seg_map_path')):
         return []
     return [step for step in pipeline if type(step).__name__ in _LOADERS]
+
+
+def parts_of(dataset: Dataset) -> list:
+    """The data sets inside of mmengine's and mmdet's wrappers; without any, the data set itself."""
+    inner = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
+    if inner == [None]:
+        return [dataset]
+    return [part for one in inner for part in parts_of(one)]
 
 
 def inspect_masks(dataset: BaseDataset, max_masks: int | None = None,
@@ -110,13 +118,16 @@ class _Masks(Dataset):
             for loader in self.loaders:
                 info = loader(info)
             mask = info['gt_seg_map']
+            if mask.ndim != 2:
+                return (f'{path} is a picture of {mask.shape[2]} bands, but a mask has one: save '
+                        'the number of the class in every pixel')
             if mask.shape != info['ori_shape']:
                 return (f'{path} has {mask.shape[1]} x {mask.shape[0]} pixels, but its image has '
                         '{1} x {0}: the two must cover each other'.format(*info['ori_shape']))
             counts = np.bincount(mask.ravel(), minlength=IGNORED + 1)
         except CMIDError as error:
             return str(error)
-        except (OSError, ValueError) as error:
+        except Exception as error:  # also of loaders of other packages
             return f'{path} cannot be read: {error}'
         wrong = np.flatnonzero(counts[self.classes:IGNORED]) + self.classes
         if len(counts) > IGNORED + 1 or len(wrong):

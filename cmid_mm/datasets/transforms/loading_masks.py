@@ -63,12 +63,17 @@ class LoadMask(_LoadLabels):
             found = np.unique(labels[wrong])
             shown = ', '.join(str(value) for value in found[:_VALUES_IN_ERROR])
             more = ', ...' if len(found) > _VALUES_IN_ERROR else ''
-            meant = sorted(value for value, number in classes.items() if number != IGNORED)
-            raise ImageError(
-                f'{path} holds {shown}{more} in {int(wrong.sum())} of {labels.size} '
-                f'pixels, but there are {results["num_classes"]} classes, {meant[0]} to '
-                f'{meant[-1]}, and 255 for ignored pixels: correct the mask, or classes in '
-                'the config, or map the values to classes with values={...} in MaskFolder')
+            if results.get('values') is not None:
+                known = (f'values has only {", ".join(map(str, classes))}: add the others, with '
+                         'their class or 255')
+            else:
+                first = int(results.get('reduce_zero_label', False))
+                known = (f'there are {results["num_classes"]} classes, {first} to '
+                         f'{first + results["num_classes"] - 1}, and 255 for ignored pixels: '
+                         'correct the mask, or classes in the config, or map the values to '
+                         'classes with values={...} in MaskFolder')
+            raise ImageError(f'{path} holds {shown}{more} in {int(wrong.sum())} of {labels.size} '
+                             f'pixels, but {known}')
         return np.array([table[value] for value in values.tolist()], np.uint8)[places]
 
 

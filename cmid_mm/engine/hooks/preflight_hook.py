@@ -17,6 +17,7 @@ from cmid_mm.datasets.inspection import (
     describe_masks,
     inspect_masks,
     mask_loaders,
+    parts_of,
     refuse_masks,
 )
 from cmid_mm.datasets.list_file import refuse_outside
@@ -82,8 +83,8 @@ class PreflightHook(Hook):
             for dataset in datasets.values():
                 check_lists(dataset)
         for use, dataset in datasets.items():
-            if mask_loaders(dataset):
-                on_first_process(check_masks, use, dataset, self.max_masks)
+            for part in filter(mask_loaders, parts_of(dataset)):
+                on_first_process(check_masks, use, part, self.max_masks)
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         model = get_ori_model(runner.model)
