@@ -48,7 +48,7 @@ def read_value(key, text, present):
     Args:
         key (str): Dotted key.
         text (Text): As it was typed.
-        present (object): Value in the config, None where it has none.
+        present (object): Value in the config, ``ABSENT`` where it has none.
 
     Returns:
         object: The text itself where it is a path, by the key or by a / in the present value;

@@ -176,14 +176,12 @@ def check_lists(dataset) -> None:
     Raises:
         CMIDError: A line names a file outside of the data folder.
     """
-    for inner in getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]:
-        if inner is not None:
-            check_lists(inner)
-    ann_file = getattr(dataset, 'ann_file', None) or ''
-    # a data set with this setting checks its list itself; JSON is no list of paths
-    if (not hasattr(dataset, 'allow_outside') and os.path.isfile(ann_file)
-            and not ann_file.endswith('.json')):
-        refuse_outside(ann_file)
+    for part in (dataset, *parts_of(dataset)):
+        ann_file = getattr(part, 'ann_file', None) or ''
+        # a data set with this setting checks its list itself; JSON is no list of paths
+        if (not hasattr(part, 'allow_outside') and os.path.isfile(ann_file)
+                and not ann_file.endswith('.json')):
+            refuse_outside(ann_file)
 
 
 def describe_training(runner) -> str:
