@@ -96,7 +96,7 @@ class DetectionInferencer(RasterInferencer):
     def _save_picture(self, file, out: str, boxes: np.ndarray, classes: np.ndarray,
                       names: list) -> str:
         path = str(Path(out).with_suffix('.png'))
-        image, shrink = file.small(_PICTURE)
+        image, shrink = self.picture(file, _PICTURE)
         palette = self.model.dataset_meta.get('palette')
         # mmdet also has names of palettes
         save_box_map(image, box_corners(boxes) / shrink, classes, names, path,

@@ -3,10 +3,9 @@ import json
 from collections.abc import Sequence
 
 import numpy as np
-from rasterio.transform import GCPTransformer
 
 from ..checkpoints.files import atomic_write
-from .raster_file import Georeference, change_system
+from ..datasets.georeference import Georeference, change_system, to_ground
 
 # the only coordinates of GeoJSON: longitude and latitude on WGS 84
 _LONGITUDE_LATITUDE = 'EPSG:4326'
@@ -37,15 +36,6 @@ def box_corners(boxes: np.ndarray) -> np.ndarray:
     centre = np.stack([x, y], axis=1)
     return np.stack([centre - along - across, centre + along - across,
                      centre + along + across, centre - along + across], axis=1)
-
-
-def to_ground(points: np.ndarray, place: Georeference) -> np.ndarray:
-    """Pixels (N, 2), x and y, to coordinates of the raster; control points are interpolated."""
-    if place.gcps:
-        with GCPTransformer(place.gcps, tps=True) as transformer:
-            return np.stack(transformer.xy(points[:, 1], points[:, 0], offset='ul'), axis=1)
-    affine = np.reshape(place.transform, (3, 3))
-    return (np.pad(points, ((0, 0), (0, 1)), constant_values=1) @ affine.T)[:, :2]
 
 
 def coordinates_of(place: Georeference, height: int, width: int) -> str | None:

@@ -9,7 +9,7 @@ from rasterio.enums import Resampling
 from rasterio.windows import Window
 
 from ..checkpoints.files import atomic_write
-from .raster_file import RasterFile
+from ..datasets.raster_file import RasterFile
 
 NODATA = 255
 _BLOCK = 256

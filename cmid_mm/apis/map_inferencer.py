@@ -10,16 +10,15 @@ import torch
 from rasterio.enums import Resampling
 from torch import Tensor
 
+from ..datasets.raster_file import RasterFile
 from ..engine.optimizers.auto_precision import best_precision
 from ..visualization.raster_pictures import class_colours, save_class_map
 from .map_file import NODATA, write_map
-from .raster_file import RasterFile
 from .raster_inferencer import RasterInferencer
 from .tiles import Mosaic
 
 # longest side of the small picture in pixels
 _PICTURE = 1000
-
 
 class SegmentationInferencer(RasterInferencer):
     """Writes a GeoTIFF of classes for a raster of any size, by a segmentor in mmseg's style.
@@ -123,7 +122,7 @@ class SegmentationInferencer(RasterInferencer):
     def _save_picture(self, files: list[RasterFile], out: str, names: list,
                       palette: list) -> str:
         path = str(Path(out).with_suffix('.png'))
-        images = [file.small(_PICTURE)[0] for file in files]
+        images = [self.picture(file, _PICTURE)[0] for file in files]
         with rasterio.open(out, driver='GTiff') as file:
             labels = file.read(1, out_shape=images[0].shape[:2], resampling=Resampling.nearest)
         save_class_map(images, labels, names, palette, path)

@@ -9,21 +9,23 @@ import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.logging import print_log
-from rasterio.windows import Window
 
 from ..checkpoints.files import check_output
 from ..datasets.file_limits import ImageError
 from ..datasets.parallel_reading import with_progress
+from ..datasets.raster_file import RasterFile, check_blocks, open_raster, require_same_grid
+from ..datasets.raster_paths import Window
 from ..utils.config_scope import scope_of
 from ..utils.errors import CMIDError
 from .model import as_config, build_model
 from .pipelines import raster_loading, resized_to, test_pipeline, trained_size
-from .raster_file import RasterFile, open_raster, require_same_grid
 from .raster_inputs import list_pairs, list_rasters
 from .tiles import Span, cut_axis
 
 # for configs without the size of their training images
 _TILE = 512
+# a block is decoded as a whole, so it bounds the memory of a tile
+_MOST_BLOCK_BYTES = 2**30
 
 
 class RasterInferencer:
@@ -158,7 +160,12 @@ class RasterInferencer:
             ImageError: A raster cannot be read, or the dates differ in size or location.
         """
         with ExitStack() as stack:
-            files = [stack.enter_context(open_raster(path, self.loading)) for path in paths]
+            files = [stack.enter_context(open_raster(path, self.loading.choose_bands))
+                     for path in paths]
+            for file in files:
+                check_blocks(file, _MOST_BLOCK_BYTES)
+                # fails for the same reasons as any later window
+                self.read(file, Window(0, 0, 1, 1))
             for file in files[1:]:
                 require_same_grid(files[0], file)
             yield files
@@ -199,12 +206,36 @@ class RasterInferencer:
         tiles, masks = [], []
         for span in columns:
             window = Window(span.start, row.start, span.stop - span.start, row.stop - row.start)
-            pixels, valid = zip(*(file.read(window) for file in files))
+            pixels, valid = zip(*(self.read(file, window) for file in files))
             if self.bgr:
                 pixels = [image[..., ::-1] for image in pixels]
             tiles.append(np.concatenate(pixels, axis=2))
             masks.append(np.logical_and.reduce(valid))
         return tiles, masks
+
+    def read(self, file: RasterFile, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        """A window as the model's training images, uint8 (h, w, bands), and whether it is valid.
+
+        The second is bool (h, w), false where a pixel has no data.
+        """
+        raster = file.read(window)
+        valid = np.ones(raster.pixels.shape[:2], bool) if raster.valid is None else raster.valid
+        return self.loading.to_8_bits(file.path, raster), valid
+
+    def picture(self, file: RasterFile, longest: int) -> tuple[np.ndarray, float]:
+        """The whole raster for a picture.
+
+        Args:
+            file (RasterFile): The raster.
+            longest (int): Largest length of its longer side; a smaller raster is not resized.
+
+        Returns:
+            tuple[ndarray, float]: uint8 (h, w, bands), and the number of raster pixels per
+            picture pixel along one axis.
+        """
+        shrink = max(1, max(file.width, file.height) / longest)
+        size = tuple(max(1, round(side / shrink)) for side in (file.height, file.width))
+        return self.loading.to_8_bits(file.path, file.read(size=size)), shrink
 
     @torch.no_grad()
     def forward(self, tiles: list) -> list:

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
+import cv2
 from PIL import Image
+from rasterio.errors import RasterioError
 
 from cmid_mm.utils.errors import CMIDError
 
@@ -24,16 +26,43 @@ _BYTES_BESIDE_PIXELS = 2**26
 FIX_PIXELS = ('if you trust it, set a higher max_pixels in LoadRSImage (for a mask in LoadMask '
               'or LoadChangeMask), or cut it into tiles')
 _SIGNATURES = dict(JPEG=rb'\xff\xd8', PNG=rb'\x89PNG\r\n\x1a\n', BMP=rb'BM',
-                   WEBP=rb'RIFF....WEBP', TIFF=rb'II[*+]\0|MM\0[*+]')
+                   WEBP=rb'RIFF....WEBP', TIFF=rb'II[*+]\0|MM\0[*+]',
+                   JPEG2000=rb'\0\0\0\x0cjP')
 
 
 class ImageError(CMIDError):
     """An image file cannot be used; the message names the file and the fix."""
 
 
+class EmptyImageError(ImageError):
+    """Too few pixels of an image have data."""
+
+
 @contextmanager
-def open_file(path: str, max_pixels: int) -> Iterator[BinaryIO]:
+def image_errors(path: str) -> Iterator[None]:
+    """Context manager that converts errors of reading a file to :class:`ImageError`."""
+    try:
+        yield
+    except (RasterioError, cv2.error, SyntaxError, EOFError) as error:
+        if 'CV_IO_MAX_IMAGE' in str(error):
+            raise ImageError(
+                f'{path} has more pixels than OpenCV decodes: set OPENCV_IO_MAX_IMAGE_PIXELS '
+                'in the environment to as many, or cut it into tiles') from error
+        reason = ' '.join(str(error.__cause__ or error).split())
+        raise ImageError(f'{path} is damaged or cut off ({reason}): repair or remove '
+                         'it') from error
+    except OSError as error:
+        reason = error.strerror or f'it is damaged or cut off ({error})'
+        raise ImageError(f'{path} cannot be read: {reason}') from error
+    except ValueError as error:
+        raise ImageError(f'{path} {error}') from error
+
+
+@contextmanager
+def open_file(path: str, max_pixels: int | None) -> Iterator[BinaryIO]:
     """Context manager: a regular file, open for reading; links are followed.
+
+    With ``max_pixels`` None it may have any size.
 
     Raises:
         OSError: The file cannot be opened.
@@ -43,7 +72,8 @@ def open_file(path: str, max_pixels: int) -> Iterator[BinaryIO]:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise ValueError('is a pipe or a device and no file: remove it')
-        check_file_size(status.st_size, max_pixels)
+        if max_pixels is not None:
+            check_file_size(status.st_size, max_pixels)
         yield file
 
 
@@ -69,7 +99,8 @@ def check_pixels(width: int, height: int, max_pixels: int) -> None:
 
 
 def file_format(data: bytes) -> str:
-    """Name of the format: 'JPEG', 'PNG', 'BMP', 'WEBP' or 'TIFF' (BigTIFF included).
+    """Name of the format: 'JPEG', 'PNG', 'BMP', 'WEBP', 'TIFF' (BigTIFF included) or
+    'JPEG2000'.
 
     ``data`` is the file or at least its first twelve bytes.
 
@@ -81,7 +112,7 @@ def file_format(data: bytes) -> str:
     for name, start in _SIGNATURES.items():
         if re.match(start, data, re.DOTALL):
             return name
-    raise ValueError('is not a JPEG, PNG, TIFF, BMP or WebP image')
+    raise ValueError('is not a JPEG, PNG, TIFF, BMP, WebP or JPEG 2000 image')
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from cmid_mm.utils.errors import CMIDError, MissingFileError
 
 from .packed_images import list_packed
 
-IMAGE_EXTENSIONS = ('.jpg', '.jpeg', '.png', '.tif', '.tiff', '.bmp', '.webp')
+IMAGE_EXTENSIONS = ('.jpg', '.jpeg', '.png', '.tif', '.tiff', '.bmp', '.webp', '.jp2')
 
 
 class Progress:

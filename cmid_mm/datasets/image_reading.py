@@ -1,18 +1,17 @@
 """Decoding of an image file with any bands and number type, without conversion."""
 import io
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 from PIL import ExifTags, Image
-from rasterio.errors import RasterioError
 
-from .file_limits import MAX_PIXELS, ImageError, file_format, open_file, open_picture
+from .file_limits import MAX_PIXELS, file_format, image_errors, open_file, open_picture
 from .packed_images import find_packed, read_bytes
-from .raster_reading import ChooseBands, Raster, open_tiff, read_tiff
+from .raster_file import open_raster
+from .raster_paths import files_of, split_bands, split_window
+from .raster_reading import ChooseBands, Raster, all_bands
 
 _TO_RGB = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}
 # OpenCV 4.10 lacks this flag; newer versions need no second pass over the pixels.
@@ -23,29 +22,27 @@ _REDUCTIONS = {8: cv2.IMREAD_REDUCED_GRAYSCALE_8, 4: cv2.IMREAD_REDUCED_GRAYSCAL
 # Colour type of a PNG -> values per pixel.
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _PNG_GREY_ALPHA = 4
+# formats that GDAL reads
+_RASTERS = ('TIFF', 'JPEG2000')
 # Largest compression ratio of the deflate format.
 _DEFLATE = 1032
-
-
-def all_bands(bands: int, alpha: bool) -> range:
-    """Choose every band but alpha."""
-    return range(bands - alpha)
 
 
 def read_image(path: str,
                choose: ChooseBands = all_bands,
                max_pixels: int = MAX_PIXELS,
                shortest_side: int | None = None) -> Raster:
-    """Read a JPEG, PNG, BMP, WebP or TIFF file, recognised by content and not by name.
+    """Read a JPEG, PNG, BMP, WebP, TIFF or JPEG 2000 file, recognised by content, not by name.
 
     Palettes are resolved to colours. The orientation tag of cameras is not applied.
 
     Args:
-        path (str): The file; ``images.lmdb/field/1.jpg`` is one of a packed data set.
+        path (str): The file; ``images.lmdb/field/1.jpg`` is one of a packed data set. The name
+            of a window or of an image with one file per band, see :mod:`raster_paths`.
         choose (Callable): Takes the number of bands in the file and whether the last one is
             alpha, returns the indices of the bands to read; may raise ``ValueError``.
-        max_pixels (int): Limit on width times height, tested before decoding. A TIFF
-            may also take at most 16 bytes of memory for each.
+        max_pixels (int): Limit on width times height of the result, tested before decoding. A
+            raster may also take at most 16 bytes of memory for each.
         shortest_side (int, optional): As in ``LoadRSImage``; each pixel of a reduced JPEG is
             about the mean of 2 x 2, 4 x 4 or 8 x 8 pixels. Defaults to None.
 
@@ -54,19 +51,25 @@ def read_image(path: str,
             ``max_pixels``, or ``choose`` refuses its bands.
         ImportError: The library for packed data sets is missing.
     """
+    file, window = split_window(path)
+    data = None if window or len(files_of(file)) > 1 else _content(file, max_pixels)
+    if data is None:
+        with open_raster(file, choose, max_pixels, whole=window is None) as raster:
+            return raster.read(window)
+    with image_errors(path):
+        return _decode(data, choose, max_pixels, shortest_side)
+
+
+def _content(path: str, max_pixels: int) -> bytes | None:
+    """Content of a file, None of one that GDAL reads."""
     with image_errors(path):
         if find_packed(path) is not None:
-            data = source = read_bytes(path, max_pixels)
-        else:
-            # GDAL opens a TIFF file by its path and reads only the parts that it needs.
-            source = path
-            with open_file(path, max_pixels) as file:
-                data = file.read(32)
-                if file_format(data) != 'TIFF':
-                    data += file.read()
-        if file_format(data) == 'TIFF':
-            return read_tiff(source, choose, max_pixels)
-        return _decode(data, choose, max_pixels, shortest_side)
+            data = read_bytes(path, max_pixels)
+            return None if file_format(data) in _RASTERS else data
+        with open_file(path, max_pixels) as file:
+            data = file.read(32)
+            # GDAL opens a file by its path and reads only the parts that it needs
+            return None if file_format(data) in _RASTERS else data + file.read()
 
 
 class Header(NamedTuple):
@@ -77,19 +80,20 @@ class Header(NamedTuple):
 
 
 def read_header(path: str, max_pixels: int = MAX_PIXELS) -> Header:
-    """Size of an image without decoding its pixels.
-
-    Raises:
-        ImageError: As of :func:`read_image`.
-    """
+    """Size of an image or a window without decoding its pixels; errors as of ``read_image``."""
+    file, window = split_window(path)
+    if window is not None:
+        return Header(window.height, window.width, 1)
+    files, grid = split_bands(file)
+    path = files[grid]
     with image_errors(path):
         packed = find_packed(path) is not None
         source = read_bytes(path, max_pixels) if packed else path
         with io.BytesIO(source) if packed else open_file(path, max_pixels) as file:
             name = file_format(file.read(32))
-            if name == 'TIFF':
-                with open_tiff(source, max_pixels) as tiff:
-                    return Header(tiff.height, tiff.width, 1)
+            if name in _RASTERS:
+                with open_raster(path, _any_bands, max_pixels, whole=True) as raster:
+                    return Header(raster.height, raster.width, 1)
             file.seek(0)
             with open_picture(file, name, max_pixels) as picture:
                 # that of a PNG would decode the pixels to look behind them
@@ -99,24 +103,8 @@ def read_header(path: str, max_pixels: int = MAX_PIXELS) -> Header:
                 return Header(picture.height, picture.width, orientation if turned else 1)
 
 
-@contextmanager
-def image_errors(path: str) -> Iterator[None]:
-    """Context manager that converts errors of reading a file to :class:`ImageError`."""
-    try:
-        yield
-    except (RasterioError, cv2.error, SyntaxError, EOFError) as error:
-        if 'CV_IO_MAX_IMAGE' in str(error):
-            raise ImageError(
-                f'{path} has more pixels than OpenCV decodes: set OPENCV_IO_MAX_IMAGE_PIXELS '
-                'in the environment to as many, or cut it into tiles') from error
-        reason = ' '.join(str(error.__cause__ or error).split())
-        raise ImageError(f'{path} is damaged or cut off ({reason}): repair or remove '
-                         'it') from error
-    except OSError as error:
-        reason = error.strerror or f'it is damaged or cut off ({error})'
-        raise ImageError(f'{path} cannot be read: {reason}') from error
-    except ValueError as error:
-        raise ImageError(f'{path} {error}') from error
+def _any_bands(bands: int, alpha: bool) -> range:
+    return range(bands)
 
 
 def _decode(data: bytes, choose: ChooseBands, max_pixels: int,

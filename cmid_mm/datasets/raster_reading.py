@@ -1,62 +1,39 @@
-"""Reading of TIFF files with GDAL: any bands and number type, pixels as stored."""
+"""What GDAL does not say about a raster, and limits on reading one."""
 import os
 import re
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import rasterio
 from rasterio.enums import ColorInterp, Interleaving, Resampling
-from rasterio.errors import NotGeoreferencedWarning
-from rasterio.io import MemoryFile
+from rasterio.windows import Window
 
-from .file_limits import BYTES_PER_PIXEL, FIX_PIXELS, check_pixels
+from .file_limits import BYTES_PER_PIXEL, FIX_PIXELS
 
 # No sensor has more, and GDAL needs hours for a TIFF of some kilobytes with 65,535 bands.
 _MAX_BANDS = 4096
 _COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 _SIDE_OF_SAMPLE = 256
+# a sample of a larger raster without overviews consists of _PARTS x _PARTS parts
+_SMALL = 2**22
+_PARTS = 4
 
 ChooseBands = Callable[[int, bool], Sequence[int]]
 
 
 class Raster(NamedTuple):
-    """Pixels of a file."""
+    """Pixels of a file or of a window."""
     # (H, W, bands), of the file's number type; colours of photographs in the order red, green,
     # blue, alpha.
     pixels: np.ndarray
     nodata: tuple  # of every band the value that marks missing pixels, or None
+    valid: np.ndarray | None = None  # bool (H, W), whether a pixel has data; None: all have
 
 
-@contextmanager
-def open_tiff(source: str | bytes, max_pixels: int) -> Iterator[rasterio.DatasetReader]:
-    """Context manager: a TIFF of at most ``max_pixels``, from its path or its content.
-
-    Raises:
-        RasterioError: The file cannot be read.
-        ValueError: It has no pixels, too many pixels or bands, or several pages.
-    """
-    # By default GDAL lists the file's whole folder to find sidecar files (.aux.xml, .msk, ...),
-    # which takes seconds in a folder of a million images; now it tries their names. The given
-    # driver refuses other formats with a TIFF's name; some of them, for example VRT, refer to
-    # further files.
-    with warnings.catch_warnings(), \
-            rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN='TRUE'), ExitStack() as stack:
-        warnings.simplefilter('ignore', NotGeoreferencedWarning)
-        if isinstance(source, str):
-            check_name(source)
-            file = stack.enter_context(rasterio.open(source, driver='GTiff'))
-        else:
-            memory = stack.enter_context(MemoryFile(bytes(source)))
-            file = stack.enter_context(memory.open(driver='GTiff'))
-        check_pixels(file.width, file.height, max_pixels)
-        if file.count > _MAX_BANDS:
-            raise ValueError(f'has {file.count} bands, more than {_MAX_BANDS}: save only the '
-                             'bands that you need')
-        check_pages(file)
-        yield file
+def all_bands(bands: int, alpha: bool) -> range:
+    """Choose every band but alpha."""
+    return range(bands - alpha)
 
 
 def check_name(path: str) -> None:
@@ -83,37 +60,28 @@ def check_pages(file: rasterio.DatasetReader) -> None:
             'would be read: save each as a file (tiffsplit), or all as the bands of one page')
 
 
-def read_tiff(source: str | bytes, choose: ChooseBands, max_pixels: int) -> Raster:
-    """Read the chosen bands of a TIFF; arguments as of ``read_image``, errors as of open_tiff."""
-    with open_tiff(source, max_pixels) as file:
-        if file.colorinterp[0] == ColorInterp.palette:
-            chosen = list(choose(3, False))
-            check_memory(file, len(chosen), max_pixels)
-            colours = palette_colours(file)[:, chosen]
-            return Raster(colours[file.read(1)], (None, ) * len(chosen))
-        check_memory(file, 1, max_pixels)
-        chosen = list(choose(file.count, has_alpha(file)))
-        check_memory(file, len(chosen), max_pixels)
-        pixels = file.read([band + 1 for band in chosen])
-        nodata = tuple(file.nodatavals[band] for band in chosen)
-    return Raster(np.ascontiguousarray(pixels.transpose(1, 2, 0)), nodata)
-
-
-def check_memory(file: rasterio.DatasetReader, bands: int, max_pixels: int) -> None:
-    """Raise ValueError where some bands of a TIFF take more than 16 bytes per allowed pixel.
+def check_memory(file: rasterio.DatasetReader, bands: int, height: int, width: int,
+                 max_pixels: int) -> None:
+    """Raise ValueError where a part of a raster takes more than 16 bytes per allowed pixel.
 
     Width and height do not bound the memory: a file may have thousands of bands, and a small
     image may be stored in one huge tile.
     """
-    height, width = file.block_shapes[0]
-    block = width * height
-    if file.interleaving == Interleaving.pixel:
-        block *= file.count
-    size = max(block, file.width * file.height * bands) * bytes_per_value(file)
+    if file.count > _MAX_BANDS:
+        raise ValueError(f'has {file.count} bands, more than {_MAX_BANDS}: save only the '
+                         'bands that you need')
+    size = max(block_bytes(file), width * height * bands * bytes_per_value(file))
     if size > BYTES_PER_PIXEL * max_pixels:
         raise ValueError(
             f'unfolds to {size:,} bytes, more than {BYTES_PER_PIXEL} for each of '
             f'max_pixels={max_pixels}: {FIX_PIXELS}')
+
+
+def block_bytes(file: rasterio.DatasetReader) -> int:
+    """Bytes of the part of a raster that is decoded at once."""
+    height, width = file.block_shapes[0]
+    together = file.count if file.interleaving == Interleaving.pixel else 1
+    return height * width * together * bytes_per_value(file)
 
 
 def bytes_per_value(file: rasterio.DatasetReader) -> int:
@@ -137,9 +105,16 @@ def has_alpha(file: rasterio.DatasetReader) -> bool:
 
 
 def sample_last_band(file: rasterio.DatasetReader) -> np.ndarray:
-    """At most 256 x 256 evenly spaced pixels of the last band."""
-    size = tuple(min(side, _SIDE_OF_SAMPLE) for side in file.shape)
-    return file.read(file.count, out_shape=size, resampling=Resampling.nearest)
+    """At most 256 x 256 pixels of the last band, spread over the raster."""
+    band, size = file.count, tuple(min(side, _SIDE_OF_SAMPLE) for side in file.shape)
+    if file.width * file.height <= _SMALL or file.overviews(band):
+        return file.read(band, out_shape=size, resampling=Resampling.nearest)
+    # without overviews the whole raster would be decoded
+    height, width = (side // _PARTS for side in size)
+    tops, lefts = (np.linspace(0, whole - part, _PARTS).astype(int).tolist()
+                   for whole, part in zip(file.shape, (height, width)))
+    return np.block([[file.read(band, window=Window(left, top, width, height)) for left in lefts]
+                     for top in tops])
 
 
 def is_mask(band: np.ndarray) -> bool:

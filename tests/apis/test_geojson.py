@@ -8,7 +8,7 @@ from rasterio.crs import CRS
 from rasterio.transform import Affine, from_origin
 
 from cmid_mm.apis.geojson import box_corners, coordinates_of, save_boxes
-from cmid_mm.apis.raster_file import Georeference
+from cmid_mm.datasets.georeference import Georeference
 
 MERCATOR = Georeference(CRS.from_epsg(3857), from_origin(1000., 2000., 10., 10.), [])
 

@@ -4,7 +4,7 @@ import pytest
 from view_batches import same_batches, two_views, view_batches
 
 from cmid_mm.datasets import ImageFolder
-from cmid_mm.datasets.image_reading import ImageError
+from cmid_mm.datasets.file_limits import ImageError
 from cmid_mm.utils.keyed_random import SampleIndex, view_key
 
 COUNT = 24

@@ -13,7 +13,8 @@ from damaged_images import refused as one_line
 from PIL import Image
 
 from cmid_mm.datasets import raster_reading
-from cmid_mm.datasets.image_reading import ImageError, read_image
+from cmid_mm.datasets.file_limits import ImageError
+from cmid_mm.datasets.image_reading import read_image
 from cmid_mm.datasets.mask_reading import read_labels
 
 READERS = pytest.mark.parametrize('read', [read_image, read_labels])

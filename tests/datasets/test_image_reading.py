@@ -8,7 +8,8 @@ import rasterio
 from damaged_images import refused
 from PIL import Image
 
-from cmid_mm.datasets.image_reading import ImageError, read_image
+from cmid_mm.datasets.file_limits import ImageError
+from cmid_mm.datasets.image_reading import read_image
 
 ENDINGS = pytest.mark.parametrize('ending', ['jpg', 'png', 'bmp', 'webp', 'tif'])
 

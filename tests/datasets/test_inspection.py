@@ -8,7 +8,7 @@ import pytest
 from damaged_images import agree, damage, write_images
 
 from cmid_mm.datasets import ImageFolder, parallel_reading
-from cmid_mm.datasets.image_reading import ImageError
+from cmid_mm.datasets.file_limits import ImageError
 from cmid_mm.datasets.inspection import folder_statistics, inspect_images
 from cmid_mm.datasets.inspection.band_statistics import histograms
 

@@ -8,7 +8,8 @@ import pytest
 from mmengine.config import Config
 from PIL import Image
 
-from cmid_mm.datasets.image_reading import ImageError, read_image
+from cmid_mm.datasets.file_limits import ImageError
+from cmid_mm.datasets.image_reading import read_image
 from cmid_mm.datasets.inspection import inspect_images
 from cmid_mm.datasets.transforms import CMIDTwoViews, LoadRSImage
 

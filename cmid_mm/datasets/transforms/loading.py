@@ -5,7 +5,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpretrain.registry import TRANSFORMS
 
-from cmid_mm.datasets.file_limits import MAX_PIXELS, ImageError
+from cmid_mm.datasets.file_limits import MAX_PIXELS, EmptyImageError, ImageError
 from cmid_mm.datasets.image_reading import read_image
 from cmid_mm.datasets.raster_reading import Raster
 from cmid_mm.utils.errors import CMIDError
@@ -16,7 +16,9 @@ class LoadRSImage(BaseTransform):
     """Read ``img_path`` to ``img``, uint8 (H, W, bands), bands in the file's order.
 
     Photographs are RGB, never BGR. Where three bands are requested, grey is repeated.
-    Alpha is dropped, unless the number of requested bands includes it.
+    Alpha is dropped, unless the number of requested bands includes it. ``img_path`` may be the
+    name of a window, or of an image with one file per band, see ``raster_paths``; bands then
+    count in the order of the files.
 
     Args:
         bands (int): Number of bands of the result. Defaults to 3.
@@ -37,6 +39,7 @@ class LoadRSImage(BaseTransform):
     Raises:
         ImageError: The file is unreadable, damaged or too large, has other bands than expected,
             or is not 8-bit and there is no ``value_range``.
+        EmptyImageError: The share of pixels with data is below ``results['min_valid']``.
     """
 
     def __init__(self, bands: int = 3, band_indices: Sequence[int] | None = None,
@@ -55,9 +58,18 @@ class LoadRSImage(BaseTransform):
         self.shortest_side = shortest_side
 
     def transform(self, results: dict) -> dict:
-        """Add ``img`` uint8 (H, W, bands), ``img_shape`` and ``ori_shape`` (H, W)."""
+        """Add ``img`` uint8 (H, W, bands), ``img_shape`` and ``ori_shape`` (H, W).
+
+        ``valid``, bool (H, W), is added where pixels are missing: nodata, NaN or masked.
+        """
         path = results['img_path']
         raster = read_image(path, self.choose_bands, self.max_pixels, self.shortest_side)
+        if raster.valid is not None and not raster.valid.all():
+            share, least = raster.valid.mean(), results.get('min_valid', 0)
+            if share < least:
+                raise EmptyImageError(f'{path} has data in {share:.0%} of its pixels, less than '
+                                      f'min_valid={least:g}')
+            results['valid'] = raster.valid
         results['img'] = self.to_8_bits(path, raster)
         results['img_shape'] = results['ori_shape'] = raster.pixels.shape[:2]
         return results

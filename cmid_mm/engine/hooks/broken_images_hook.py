@@ -8,7 +8,7 @@ from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 
 from cmid_mm.checkpoints.files import atomic_write
-from cmid_mm.datasets.image_reading import ImageError
+from cmid_mm.datasets.file_limits import ImageError
 from cmid_mm.utils.errors import CMIDError
 from cmid_mm.utils.one_line import one_line
 

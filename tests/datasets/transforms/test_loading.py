@@ -10,7 +10,7 @@ from mmengine.registry import init_default_scope
 from mmpretrain.registry import TRANSFORMS
 from PIL import Image
 
-from cmid_mm.datasets.image_reading import ImageError
+from cmid_mm.datasets.file_limits import ImageError
 
 
 def load(path, **kwargs):

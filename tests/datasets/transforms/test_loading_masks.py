@@ -8,7 +8,7 @@ from damaged_images import refused as one_line
 from mmpretrain.registry import TRANSFORMS
 from PIL import Image
 
-from cmid_mm.datasets.image_reading import ImageError
+from cmid_mm.datasets.file_limits import ImageError
 
 LABELS = np.array([[0, 1, 2], [255, 2, 1]], np.uint8)
 
