@@ -45,7 +45,7 @@ def build_model(config: Config, checkpoint: str, device: str) -> nn.Module:
         device (str): Device of the model.
 
     Returns:
-        nn.Module: In evaluation mode; ``dataset_meta`` as the checkpoint has it.
+        nn.Module: In evaluation mode; ``dataset_meta`` and ``input`` as the checkpoint has them.
 
     Raises:
         MissingFileError: The checkpoint does not exist.
@@ -61,7 +61,8 @@ def build_model(config: Config, checkpoint: str, device: str) -> nn.Module:
     with scope_of(config):
         model = MODELS.build(settings)
     _fill(model, state, Path(checkpoint).name)
-    model.dataset_meta = (content.get('meta') or {}).get('dataset_meta') or {}
+    meta = content.get('meta') or {}
+    model.dataset_meta, model.input = meta.get('dataset_meta') or {}, meta.get('input')
     return ready(model, device)
 
 

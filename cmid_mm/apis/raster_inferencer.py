@@ -12,6 +12,8 @@ from mmengine.logging import print_log
 
 from ..checkpoints.files import check_output
 from ..datasets.file_limits import ImageError
+from ..datasets.georeference import ground_sample_distance
+from ..datasets.input_description import differences
 from ..datasets.parallel_reading import with_progress
 from ..datasets.raster_file import RasterFile, check_blocks, open_raster, require_same_grid
 from ..datasets.raster_paths import Window
@@ -267,3 +269,7 @@ class RasterInferencer:
             self.log(f'{first.path} has no georeference, so the result has none either')
         if min(first.width, first.height) < self.tile:
             self.log(f'{first.path} is smaller than a tile and is not enlarged')
+        distance = ground_sample_distance(first.georeference, first.height, first.width)
+        found = dict(ground_sample_distance=distance and [distance] * 2)
+        for text in differences(self.model.input, found):
+            self.log(f'{first.path}: {text}')

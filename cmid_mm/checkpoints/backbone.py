@@ -6,6 +6,7 @@ from pathlib import Path
 from mmengine.fileio import get_local_path
 from torch import Tensor
 
+from ..datasets.input_description import describe
 from ..utils.errors import CMIDError, MissingFileError
 from .export import ENCODERS, extract_backbone
 from .files import load_checkpoint_file
@@ -19,7 +20,7 @@ class BackboneFile:
         name (str): File name.
         tensors (dict[str, Tensor]): With the backbone's own names, no prefix.
         meta (dict): ``encoder``, ``bands``, ``mean``, ``std`` (per band, 0..255),
-            ``loading`` and ``epoch``, as far as they are known; see ``extract_backbone``.
+            ``loading``, ``input`` and ``epoch``, as far as they are known; see ``extract_backbone``.
     """
     name: str
     tensors: dict[str, Tensor]
@@ -29,6 +30,7 @@ class BackboneFile:
         known = [text.format(self.meta[key]) for key, text in (
             ('encoder', '{}'), ('bands', '{} bands'), ('epoch', 'epoch {}'))
             if self.meta.get(key) is not None]
+        known += filter(None, [describe(self.meta.get('input') or {})])
         return f'{self.name} ({", ".join(known)})' if known else self.name
 
 

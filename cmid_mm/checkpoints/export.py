@@ -82,7 +82,8 @@ def extract_backbone(checkpoint: dict, encoder: str | None = None, source: str =
     Returns:
         dict: ``state_dict``, tensors under ``backbone.*``; ``meta``: source, encoder,
         bands, mean and std (per band, in 0..255), loading (how raw values became
-        0..255, see ``ImageFolder``; None where the checkpoint does not state it), config
+        0..255, see ``ImageFolder``) and input (see ``describe_input``), None where the checkpoint
+        does not state them, config
         (text of the training's config), epoch, iter and cmid_mm_version.
 
     Raises:
@@ -112,7 +113,8 @@ def extract_backbone(checkpoint: dict, encoder: str | None = None, source: str =
             'tools/model_converters/convert_published.py first')
     return dict(state_dict=weights, meta=dict(
         source=source, encoder=encoder, bands=len(mean), mean=mean.tolist(), std=std.tolist(),
-        loading=(meta.get('dataset_meta') or {}).get('loading'), config=meta.get('cfg'),
+        loading=(meta.get('dataset_meta') or {}).get('loading'), input=meta.get('input'),
+        config=meta.get('cfg'),
         epoch=meta.get('epoch'), iter=meta.get('iter'), cmid_mm_version=__version__))
 
 

@@ -83,6 +83,8 @@ class CMIDPretrained:
         own = module.state_dict()
         for key, value in match.tensors.items():
             own[key].copy_(value)
+        # PreflightHook compares it with the images
+        module.pretraining_input = file.meta.get('input')
         agrees, text = check_normalisation(file.meta, running_config())
         warnings = [text] if agrees is False else []
         if file.meta.get('encoder') and getattr(module, 'style', None) == 'caffe':

@@ -27,7 +27,7 @@ FIX_PIXELS = ('if you trust it, set a higher max_pixels in LoadRSImage (for a ma
               'or LoadChangeMask), or cut it into tiles')
 _SIGNATURES = dict(JPEG=rb'\xff\xd8', PNG=rb'\x89PNG\r\n\x1a\n', BMP=rb'BM',
                    WEBP=rb'RIFF....WEBP', TIFF=rb'II[*+]\0|MM\0[*+]',
-                   JPEG2000=rb'\0\0\0\x0cjP')
+                   JPEG2000=rb'\0\0\0\x0cjP|\xff\x4f\xff\x51')
 
 
 class ImageError(CMIDError):

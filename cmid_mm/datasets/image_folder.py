@@ -10,21 +10,26 @@ from mmpretrain.registry import DATASETS
 from cmid_mm.utils.errors import CMIDError
 from cmid_mm.utils.keyed_random import SampleIndex, generator, seed_globally, view_key
 
-from .file_limits import ImageError
+from .band_files import group_bands
+from .file_limits import EmptyImageError, ImageError
 from .folder_scan import IMAGE_EXTENSIONS, on_first_process, scan_folder
 from .list_file import read_list
+from .raster_paths import window_path
+from .raster_windows import Grid, read_grids
 from .transforms.loading import LoadRSImage
 
 # If one image in ten is broken, all of these fail for one sample in 10^11; if all are broken,
 # the error is still raised at once.
 _REPLACEMENTS = 10
+# Half of the windows of a turned scene may be empty.
+_REPLACEMENTS_OF_EMPTY = 50
 # Views count from 0, so these keys differ from those of all views.
-_REPLACEMENT_VIEW, _OTHER_TRANSFORMS_VIEW = -1, -2
+_REPLACEMENT_VIEW, _OTHER_TRANSFORMS_VIEW, _WINDOW_VIEW = -1, -2, -3
 
 
 @DATASETS.register_module()
 class ImageFolder(CustomDataset):
-    """Images under a folder, at any depth, in an order that is the same on every machine.
+    """Images or rasters under a folder, at any depth, in an order that is equal on all machines.
 
     Without a list file the first process scans the folder, with progress in the log, and
     sends the result to the others.
@@ -39,6 +44,11 @@ class ImageFolder(CustomDataset):
     this data set, which depends on seed, epoch and sample alone and keeps the sample's key. The
     data info then has ``broken``, that sample, for ``BrokenImagesHook`` to count. Samples
     without seed and epoch, those of a test, are never replaced.
+
+    With ``window`` every raster is a grid of windows, which are samples of their own: their
+    number follows from the headers alone. Each epoch moves a window by a draw from seed, epoch
+    and sample, at most half its own length. A window with too few pixels with data is replaced
+    as a broken image is, in every training; the data info then has ``empty``, its sample.
 
     ``metainfo['loading']`` holds the settings of the first ``LoadRSImage`` of the pipeline.
     mmengine writes it into checkpoints, for users of the weights.
@@ -62,7 +72,15 @@ class ImageFolder(CustomDataset):
         replace_broken (bool): Whether another image replaces a broken one in training.
             Defaults to False.
         extensions (Sequence[str]): Endings of images, in any case.
-        metainfo (dict, optional): ``classes`` fixes names and order of the classes.
+        window (int, optional): Side in pixels of the windows of larger rasters. Defaults to
+            None: every image is one sample.
+        min_valid (float): Least share of pixels with data in a window. Defaults to 0.5.
+        band_files (Sequence[str], optional): Names of the bands of an image of which each is a
+            file, as in the names of the files: ``('B04', 'B03', 'B02')``. ``LoadRSImage`` gets
+            them in this order. Defaults to None: a file has all bands.
+        band_pattern (str), grid_band (str, optional): As in :func:`group_bands`.
+        metainfo (dict, optional): ``classes`` fixes names and order of the classes; ``sensor``,
+            the name of the sensor, goes into the checkpoints.
         **kwargs: Passed to mmpretrain's ``CustomDataset``: ``pipeline``, ``indices``, ...
 
     Raises:
@@ -75,7 +93,10 @@ class ImageFolder(CustomDataset):
                  with_label: bool = False, label_level: str = 'first', split: str | None = None,
                  query_every: int | None = 5, allow_outside: bool = False,
                  replace_broken: bool = False, extensions: Sequence[str] = IMAGE_EXTENSIONS,
-                 metainfo: dict | None = None, **kwargs) -> None:
+                 window: int | None = None, min_valid: float = 0.5,
+                 band_files: Sequence[str] | None = None, band_pattern: str = '*{band}.*',
+                 grid_band: str | None = None, metainfo: dict | None = None,
+                 **kwargs) -> None:
         for name, value, known in (('label_level', label_level, ('first', 'parent')),
                                    ('split', split, (None, 'gallery', 'query'))):
             if value not in known:
@@ -88,6 +109,11 @@ class ImageFolder(CustomDataset):
         self.query_every = query_every
         self.allow_outside = allow_outside
         self.replace_broken = replace_broken
+        if not 0 <= min_valid <= 1:
+            raise CMIDError(f'min_valid={min_valid}: give a share of the pixels, from 0 to 1')
+        self.window, self.min_valid = window, min_valid
+        self.band_files, self.band_pattern = band_files, band_pattern
+        self.grid_band = grid_band
         super().__init__(data_root=os.path.expanduser(data_root), data_prefix=data_prefix,
                          ann_file=ann_file, with_label=with_label, extensions=extensions,
                          metainfo=metainfo, **kwargs)
@@ -105,11 +131,7 @@ class ImageFolder(CustomDataset):
             if self.with_label:
                 self._check_listed_classes(labels)
         else:
-            files = on_first_process(scan_folder, self.img_prefix, self.extensions)
-            if not files:
-                endings = ', '.join(sorted(self.extensions))
-                raise CMIDError(f'{self.img_prefix} holds no image ({endings}); check '
-                                'data_root and data_prefix, or name other extensions')
+            files = on_first_process(self._scan)
             labels = self._labels_of_folders(files) if self.with_label else None
         data_list, counts = [], Counter()
         for file, label in zip(files, labels or [None] * len(files)):
@@ -129,22 +151,54 @@ class ImageFolder(CustomDataset):
         if not data_list:
             raise CMIDError(f'the {self.split} part of {self.img_prefix} is empty: no class has '
                             f'{self.query_every} images; choose a smaller query_every')
-        return data_list
+        return data_list if self.window is None else self._windows_of(data_list)
 
-    def prepare_data(self, idx: int, broken: int | None = None) -> Any:
+    def _scan(self) -> list[str]:
+        """Names of the images of the folder."""
+        files = scan_folder(self.img_prefix, self.extensions)
+        if not files:
+            endings = ', '.join(sorted(self.extensions))
+            raise CMIDError(f'{self.img_prefix} holds no image ({endings}); check '
+                            'data_root and data_prefix, or name other extensions')
+        if self.band_files is None:
+            return files
+        try:
+            return group_bands(files, self.band_files, self.band_pattern, self.grid_band)
+        except CMIDError as error:
+            raise CMIDError(f'{self.img_prefix}: {error}') from None
+
+    def _windows_of(self, images: list[dict]) -> list[dict]:
+        """Data infos of all windows of the images."""
+        grids = on_first_process(read_grids, [info['img_path'] for info in images],
+                                 self.window, self.min_valid)
+        windows = []
+        for info, grid in zip(images, grids):
+            if grid is None:
+                windows.append(info)
+            else:
+                windows += [dict(info, window=(*grid[:3], number)) for number in grid.numbers]
+        return windows
+
+    def prepare_data(self, idx: int, replaced: dict | None = None) -> Any:
         """Run the pipeline on one image, with the key of the sample if ``idx`` is a SampleIndex.
 
-        ``broken`` is the sample that the image replaces.
+        ``replaced`` is 'broken' or 'empty' with the sample that the image replaces.
         """
         info = self.get_data_info(idx)
         info['sample_idx'] = int(info['sample_idx'])
+        shift = 0.5, 0.5
         if isinstance(idx, SampleIndex):
             info['sample_key'] = (idx.seed, idx.epoch, self._sample(idx))
+            if self.window is not None:
+                info['min_valid'] = self.min_valid
+                shift = generator(view_key(*info['sample_key'], _WINDOW_VIEW)).random(2).tolist()
             # Transforms of other packages use the global generators, none of them on a
             # device.
             seed_globally(view_key(*info['sample_key'], _OTHER_TRANSFORMS_VIEW), devices=False)
-        if broken is not None:
-            info['broken'] = broken
+        if 'window' in info:
+            *grid, number = info.pop('window')
+            info['img_path'] = window_path(info['img_path'], Grid(*grid).window(number, shift))
+        info.update(replaced or {})
         return self.pipeline(info)
 
     def __getitem__(self, idx: int) -> Any:
@@ -156,7 +210,8 @@ class ImageFolder(CustomDataset):
         try:
             data = self.prepare_data(idx)
         except ImageError as error:
-            if not (self.replace_broken and isinstance(idx, SampleIndex)):
+            replaced = self.replace_broken or isinstance(error, EmptyImageError)
+            if not (replaced and isinstance(idx, SampleIndex)):
                 raise
             data = self._replacement(idx, error)
         if data is None:
@@ -174,15 +229,20 @@ class ImageFolder(CustomDataset):
         """Result of the pipeline for another image, under the key of this sample."""
         count = len(self)
         place, sample = int(idx) % count, self._sample(idx)
+        empty = isinstance(reason, EmptyImageError)
+        tries = _REPLACEMENTS_OF_EMPTY if empty else _REPLACEMENTS
         draw = generator(view_key(idx.seed, idx.epoch, sample, _REPLACEMENT_VIEW))
         # A uniform choice among all images except the broken one.
-        steps = draw.integers(1, count, _REPLACEMENTS).tolist() if count > 1 else []
+        steps = draw.integers(1, count, tries).tolist() if count > 1 else []
         for step in steps:
             other = SampleIndex((place + step) % count, idx.seed, idx.epoch, sample)
             try:
-                return self.prepare_data(other, broken=sample)
-            except ImageError:
+                return self.prepare_data(other, {'empty' if empty else 'broken': sample})
+            except EmptyImageError:
                 continue
+            except ImageError:
+                if not self.replace_broken:
+                    raise
         raise ImageError(f'{reason} ({len(steps)} others, tried in its place, cannot be '
                          'used either)') from reason
 

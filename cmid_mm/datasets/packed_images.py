@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from cmid_mm.utils.errors import CMIDError
 
 from .file_limits import check_file_size, open_file
+from .raster_paths import files_of
 
 ENDING = '.lmdb'
 FORMAT = b'cmid_mm packed images 3'
@@ -153,7 +154,9 @@ def list_packed(root: str, extensions: Sequence[str]) -> list[str] | None:
 
 
 def is_image_file(path: str) -> bool:
-    """Whether a path leads to a file, in a folder or packed."""
+    """Whether a path leads to a file, in a folder or packed; to all where there are several."""
+    if len(files := files_of(path)) > 1 or files[0] != path:
+        return all(map(is_image_file, files))
     found = find_packed(path)
     return os.path.isfile(path) if found is None else found[1] in found[0]
 

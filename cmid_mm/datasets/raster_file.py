@@ -20,6 +20,7 @@ from .raster_reading import (
     Raster,
     all_bands,
     block_bytes,
+    block_shape,
     check_memory,
     check_name,
     check_pages,
@@ -32,7 +33,7 @@ from .raster_reading import (
 # First bytes -> GDAL driver, for formats whose files contain their own pixels. Without a driver,
 # GDAL would also open a VRT and follow it to any other file.
 _DRIVERS = {rb'II[*+]\0|MM\0[*+]': 'GTiff', rb'\x89PNG': 'PNG', rb'\xff\xd8\xff': 'JPEG',
-            rb'\0\0\0\x0cjP': 'JP2OpenJPEG'}
+            rb'\0\0\0\x0cjP|\xff\x4f\xff\x51': 'JP2OpenJPEG'}
 # GDAL would keep a twentieth of the machine's memory full of decoded blocks.
 _CACHE_BYTES = 2**27
 # what is known of the alpha bands of files, by path, time and size
@@ -314,7 +315,7 @@ def check_blocks(file: RasterFile, most: int) -> None:
     """Raise ImageError where a block, of which each window decodes all, has over ``most`` bytes."""
     size = block_bytes(file.dataset)
     if size > most:
-        height, width = file.dataset.block_shapes[0]
+        height, width = block_shape(file.dataset)
         raise ImageError(
             f'{file.path} is stored in blocks of {width} x {height} pixels, '
             f'{size / 2**20:,.0f} MiB each, which every window decodes: store it in tiles, '

@@ -44,9 +44,11 @@ def band_path(paths: list[str], grid: int) -> str:
     """
     if len(paths) == 1:
         return paths[0]
-    start = os.path.commonprefix(paths)
+    # whole words differ: T31_{B04,B08}.tif, not T31_B0{4,8}.tif
+    start = re.match(r'(.*[\W_])?', os.path.commonprefix(paths), re.DOTALL)[0]
     rests = [path[len(start):] for path in paths]
-    end = os.path.commonprefix([rest[::-1] for rest in rests])[::-1]
+    end = re.match(r'(.*[\W_])?', os.path.commonprefix([rest[::-1] for rest in rests]),
+                   re.DOTALL)[0][::-1]
     names = [rest[:len(rest) - len(end)] + _GRID * (place == grid and place > 0)
              for place, rest in enumerate(rests)]
     return f'{start}{{{",".join(names)}}}{end}'

@@ -18,6 +18,8 @@ _SIDE_OF_SAMPLE = 256
 # a sample of a larger raster without overviews consists of _PARTS x _PARTS parts
 _SMALL = 2**22
 _PARTS = 4
+# rows of a TIFF that are looked at to find out whether it has several strips
+_ROWS = 8
 
 ChooseBands = Callable[[int, bool], Sequence[int]]
 
@@ -79,9 +81,25 @@ def check_memory(file: rasterio.DatasetReader, bands: int, height: int, width: i
 
 def block_bytes(file: rasterio.DatasetReader) -> int:
     """Bytes of the part of a raster that is decoded at once."""
-    height, width = file.block_shapes[0]
+    height, width = block_shape(file)
     together = file.count if file.interleaving == Interleaving.pixel else 1
     return height * width * together * bytes_per_value(file)
+
+
+def block_shape(file: rasterio.DatasetReader) -> tuple[int, int]:
+    """Height and width of the part of a raster that is decoded at once.
+
+    GDAL shows a compressed TIFF of a single strip as one block per row, of which each decodes all
+    rows before it.
+    """
+    height, width = file.block_shapes[0]
+
+    def stored(row: int) -> bool:
+        return file.get_tag_item(f'BLOCK_OFFSET_0_{row}', 'TIFF', bidx=1) is not None
+
+    single = (file.driver == 'GTiff' and height == 1 < file.height and width == file.width
+              and file.compression and stored(0) and not any(map(stored, range(1, _ROWS))))
+    return (file.height if single else height), width
 
 
 def bytes_per_value(file: rasterio.DatasetReader) -> int:

@@ -12,7 +12,7 @@ from ..models.selfsup.backbone_probe import probe_backbone
 from ..models.selfsup.cell_matching import location_grid, match_cells
 from ..utils.config_scope import scope_of
 from ..utils.errors import CMIDError
-from ..utils.keyed_random import SampleIndex, view_key
+from ..utils.keyed_random import SampleIndex
 from .panels import COLOURS, dot, enlarge, fit, hues, outline, to_rgb
 from .reconstruction import tensor_to_rgb
 
@@ -75,8 +75,7 @@ class ViewBrowser:
         items, originals = [], []
         for sample in samples:
             items.append(self.dataset[SampleIndex(sample, seed, epoch)])
-            image, sample_key, cutter = self.last['view']
-            originals.append(outlined(image, sample_key, cutter))
+            originals.append(outlined(*self.last['view']))
         inputs = self.preprocessor(default_collate(items), True)['inputs']
         columns = [[fit(image, _SIDE) for image in originals]]
         for view in range(2):
@@ -115,19 +114,20 @@ class ViewBrowser:
         self.preprocessor.std.copy_(std)
 
 
-def outlined(image: np.ndarray, sample_key: tuple, cutter: CMIDTwoViews) -> np.ndarray:
+def outlined(image: np.ndarray, sample_key: tuple, cutter: CMIDTwoViews,
+             valid: np.ndarray | None = None) -> np.ndarray:
     """A copy of an image with both crops outlined, each in the colour of its view.
 
     Args:
         image (ndarray): (H, W, bands) uint8, from which views are cut.
         sample_key (tuple[int, int, int]): Seed, epoch and sample.
         cutter (CMIDTwoViews): Transform that cuts the views.
+        valid (ndarray, optional): bool (H, W), which pixels have data.
     """
     drawn = to_rgb(image).copy()
     # wide enough to be visible in a reduced picture
     width = max(2, round(max(image.shape[:2]) / 90))
-    for view in range(2):
-        crop = cutter.draw(view_key(*sample_key, view), *image.shape[:2])
+    for view, crop in enumerate(cutter.crops(sample_key, *image.shape[:2], valid)):
         outline(drawn, crop[:4], COLOURS[view], width)
     return drawn
 
@@ -162,7 +162,7 @@ def _record_views(dataset) -> dict:
     """Let every pipeline of a data set record the image from which it cuts views.
 
     Returns:
-        dict: ``view``: image, ``sample_key`` and ``CMIDTwoViews`` of the last sample.
+        dict: ``view``: arguments of :func:`outlined` for the last sample.
 
     Raises:
         CMIDError: No views are cut.
@@ -186,7 +186,8 @@ class _Record:
 
     def __call__(self, results: dict) -> dict:
         if 'sample_key' in results:  # else CMIDTwoViews raises
-            self.last['view'] = results['img'], results['sample_key'], self.cutter
+            self.last['view'] = (results['img'], results['sample_key'], self.cutter,
+                                 results.get('valid'))
         return results
 
 

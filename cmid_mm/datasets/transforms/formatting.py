@@ -17,12 +17,13 @@ class PackViews(BaseTransform):
     """
 
     def transform(self, results: dict) -> dict[str, torch.Tensor]:
-        """Pack the results of :class:`CMIDTwoViews` and the ``broken`` of ``ImageFolder``.
+        """Pack results of :class:`CMIDTwoViews`, ``broken`` and ``empty`` of ``ImageFolder``.
 
         Returns:
             dict: ``inputs`` uint8 (2, C, S, S); ``view_boxes`` float32 (2, 5), rows
             (top, left, height, width, flip); ``view_keys`` int64 (2,); ``broken`` int64
-            (), the broken sample or -1.
+            (): -1; the sample that is replaced because it is broken; or -2 minus the sample that
+            is replaced because it is empty.
         """
         views = results['views']
         height, width, bands = views[0].shape
@@ -37,4 +38,4 @@ class PackViews(BaseTransform):
             inputs=torch.from_numpy(inputs),
             view_boxes=torch.from_numpy(results['view_boxes']),
             view_keys=torch.from_numpy(results['view_keys']),
-            broken=torch.tensor(results.get('broken', -1)))
+            broken=torch.tensor(results.get('broken', -2 - results.get('empty', -1))))

@@ -1,5 +1,6 @@
 """The two views of CMID: random resized crop and flip, with their positions."""
 import math
+from itertools import chain
 from typing import NamedTuple
 
 import cv2
@@ -11,6 +12,9 @@ from cmid_mm.utils.errors import CMIDError
 from cmid_mm.utils.keyed_random import generator, view_key
 
 _TRIES = 10
+# Crops of images with missing pixels; keys of views count from 0, other draws have -1 to -9.
+_OTHER_CROPS = -10
+_SHARE_OF_DATA = 0.5
 _MAX_OPENCV_BANDS = 64
 
 
@@ -27,8 +31,10 @@ class Crop(NamedTuple):
 class CMIDTwoViews(BaseTransform):
     """Crop, resize and flip ``img`` twice.
 
-    Both views are cut from the unchanged image. Photometric changes, normalisation and
-    masks are applied later, to the batch. Every choice about view v is drawn from
+    Both views are cut from the unchanged image. Where it has missing pixels (``valid``), a crop
+    with data in less than half of its pixels is drawn again, up to ten times, and missing pixels
+    get the mean of the crop's others. Photometric changes, normalisation and masks are applied
+    later, to the batch. Every choice about view v is drawn from
     ``generator(view_key(seed, epoch, sample, v))``.
 
     Source of the draws: the random resized crop of the published code, arXiv 2304.09670
@@ -75,15 +81,42 @@ class CMIDTwoViews(BaseTransform):
             raise CMIDError(
                 'CMIDTwoViews needs sample_key: read the images with ImageFolder and set '
                 "sampler=dict(type='KeyedSampler', shuffle=True) in the dataloader")
-        image = results['img']
+        image, valid = results['img'], results.get('valid')
         height, width = image.shape[:2]
+        if valid is not None and valid.shape != image.shape[:2]:
+            raise CMIDError(f'{results.get("img_path")} has missing pixels, and a transform before '
+                            'CMIDTwoViews changes its size: leave that transform out')
+        crops = self.crops(results['sample_key'], height, width, valid)
         keys = [view_key(*results['sample_key'], view) for view in range(2)]
-        crops = [self.draw(key, height, width) for key in keys]
-        results['views'] = [cut_view(image, crop, self.size) for crop in crops]
+        results['views'] = [cut_view(image, crop, self.size, valid) for crop in crops]
         results['view_boxes'] = np.array(
             [view_box(crop, height, width, self.locations) for crop in crops], np.float32)
         results['view_keys'] = np.array(keys, np.int64)
         return results
+
+    def crops(self, sample_key: tuple, height: int, width: int,
+              valid: np.ndarray | None = None) -> list[Crop]:
+        """Crops and flips of both views.
+
+        Args:
+            sample_key (tuple[int, int, int]): Seed, epoch and sample.
+            height (int): Of the image in pixels; ``width`` likewise.
+            valid (ndarray, optional): bool (height, width), which pixels have data.
+        """
+        chosen = []
+        for view in range(2):
+            best, most = self.draw(view_key(*sample_key, view), height, width), 0.
+            draws = range(0 if valid is None else _TRIES)
+            others = (self.draw(view_key(*sample_key, _OTHER_CROPS - (2 * draw + view)),
+                                height, width) for draw in draws)
+            for crop in chain([best] if draws else [], others):
+                share = _part(valid, crop).mean()
+                if share > most:
+                    best, most = crop, share
+                if share >= _SHARE_OF_DATA:
+                    break
+            chosen.append(best)
+        return chosen
 
     def draw(self, key: int, height: int, width: int) -> Crop:
         """Draw crop and flip of one view of an image of ``height`` x ``width``."""
@@ -126,9 +159,18 @@ def view_box(crop: Crop, height: int, width: int, locations: str) -> tuple:
             crop.height, crop.width, crop.flip)
 
 
-def cut_view(image: np.ndarray, crop: Crop, size: int) -> np.ndarray:
-    """View uint8 (S, S, C) of an image uint8 (H, W, C), resized bilinearly by OpenCV."""
-    part = image[crop.top:crop.top + crop.height, crop.left:crop.left + crop.width]
+def cut_view(image: np.ndarray, crop: Crop, size: int,
+             valid: np.ndarray | None = None) -> np.ndarray:
+    """View uint8 (S, S, C) of an image uint8 (H, W, C), resized bilinearly by OpenCV.
+
+    Pixels that are not ``valid``, bool (H, W), get the mean of the crop's other pixels, of every
+    band, so that they change no mean that is computed later.
+    """
+    part = _part(image, crop)
+    if valid is not None:
+        kept = _part(valid, crop)
+        if not kept.all() and kept.any():
+            part = np.where(kept[..., None], part, np.rint(part[kept].mean(0)).astype(np.uint8))
     groups = [part]
     if part.shape[2] > _MAX_OPENCV_BANDS:
         # OpenCV limits the number of bands; bands are resized independently anyway.
@@ -140,3 +182,7 @@ def cut_view(image: np.ndarray, crop: Crop, size: int) -> np.ndarray:
     # OpenCV drops the axis of a single band.
     views = [view.reshape(size, size, -1) for view in views]
     return views[0] if len(views) == 1 else np.concatenate(views, axis=2)
+
+
+def _part(image: np.ndarray, crop: Crop) -> np.ndarray:
+    return image[crop.top:crop.top + crop.height, crop.left:crop.left + crop.width]

@@ -51,16 +51,17 @@ class BrokenImagesHook(Hook):
         runner.message_hub.update_info('broken_images', self.reasons)
 
     def before_train_epoch(self, runner) -> None:
-        self.count = self.broken = 0
+        self.count = self.broken = self.empty = 0
 
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
-        """Count ``broken`` of the batch, (B,) int64 on the CPU: a sample's index, or -1."""
+        """Count ``broken`` of the batch, (B,) int64 on the CPU, see ``PackViews``."""
         if not isinstance(data_batch, dict) or 'broken' not in data_batch:
             return
         dataset = runner.train_dataloader.dataset
         samples = [sample for sample in data_batch['broken'].tolist() if sample >= 0]
         self.count += len(data_batch['broken'])
         self.broken += len(samples)
+        self.empty += int((data_batch['broken'] < -1).sum())
         for sample in samples:
             path = dataset.get_data_info(sample)['img_path']
             if path not in self.reasons:
@@ -71,9 +72,12 @@ class BrokenImagesHook(Hook):
 
     def after_train_epoch(self, runner) -> None:
         """Gather the findings of all processes."""
-        counts, broken, found = zip(
-            *all_gather_object((self.count, self.broken, self.reasons)))
-        self.count, self.broken = sum(counts), sum(broken)
+        counts, broken, empty, found = zip(
+            *all_gather_object((self.count, self.broken, self.empty, self.reasons)))
+        self.count, self.broken, self.empty = sum(counts), sum(broken), sum(empty)
+        if self.empty:
+            runner.logger.info(f'{self.empty:,} of {self.count:,} windows of this epoch had too '
+                               'little data (min_valid) and were replaced by others')
         for reasons in found:
             for path in reasons.keys() - self.reasons.keys():
                 self._add(runner, path, reasons[path])

@@ -13,6 +13,7 @@ from torch import nn
 
 from cmid_mm.checkpoints.state import compare_states
 from cmid_mm.datasets.folder_scan import on_first_process
+from cmid_mm.datasets.input_description import describe, describe_input, differences
 from cmid_mm.datasets.inspection import (
     describe_masks,
     inspect_masks,
@@ -57,6 +58,8 @@ class PreflightHook(Hook):
       and process has started.
     - A queue of keys that is longer than the data set is limited to the images less a batch,
       unless ``model.global_head.bounded=False``.
+    - Bands, ground sample distance and sensor of the images are compared with those of the
+      backbone's pre-training, and written to every checkpoint, as ``meta['input']``.
     - One line of the log reports learning rate, batch, steps, images and threads.
 
     Args:
@@ -104,7 +107,17 @@ class PreflightHook(Hook):
             model.check_size(inputs['images'][0])
         if getattr(getattr(model, 'global_head', None), 'bounded', False):
             bound_queue(model.global_head, runner.train_dataloader)
+        self.input = describe_input(runner.train_dataloader.dataset)
+        if any(self.input.values()):
+            runner.logger.info(f'input: {describe(self.input)}')
+        for module in model.modules():
+            for text in differences(getattr(module, 'pretraining_input', None), self.input):
+                runner.logger.warning(f'{type(module).__name__}: {text}')
         runner.logger.info(describe_training(runner))
+
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        checkpoint['meta']['input'] = self.input
 
 
 def check_classes(model: nn.Module, datasets: dict) -> None:

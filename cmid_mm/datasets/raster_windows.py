@@ -1,0 +1,146 @@
+"""Windows of large rasters as samples of a data set."""
+import logging
+import os
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from mmengine.logging import print_log
+
+from cmid_mm.utils.errors import CMIDError
+
+from .file_limits import ImageError
+from .folder_scan import Progress
+from .raster_file import RasterFile, check_blocks, open_raster
+from .raster_paths import Window, split_window
+
+# a block of 4096 x 4096 pixels and four bytes
+_MOST_BLOCK_BYTES = 2**26
+# Validity is looked at before a training at this many places along a window, and only where
+# overviews or a small raster make that cheap.
+_PLACES = 8
+_SMALL = 2**22
+
+
+class Grid(NamedTuple):
+    """Windows of a raster, in rows and columns of equal parts of it.
+
+    A window lies within half a part around the middle position of its own part, and inside the
+    raster. A raster smaller than a window has one window, as large as the raster.
+    """
+    width: int  # of the raster, in pixels
+    height: int
+    side: int  # of a window, in pixels
+    kept: tuple | None = None  # numbers of the windows that may have data; None: all
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return max(1, self.height // self.side), max(1, self.width // self.side)
+
+    @property
+    def numbers(self) -> Sequence[int]:
+        """Numbers of the windows, row by row."""
+        return range(int(np.prod(self.shape))) if self.kept is None else self.kept
+
+    def bounds(self, number: int) -> list[tuple[int, int, int]]:
+        """(first, last, length) of the positions of a window, of rows and of columns."""
+        rows, columns = self.shape
+        return [_bounds(length, count, place, self.side) for length, count, place in zip(
+            (self.height, self.width), (rows, columns), divmod(number, columns))]
+
+    def window(self, number: int, shift: tuple[float, float] = (0.5, 0.5)) -> Window:
+        """A window; ``shift`` is its position (row, column) from 0 to 1 within the bounds."""
+        (top, height), (left, width) = (
+            (first + int(part * (last - first + 1)), length)
+            for (first, last, length), part in zip(self.bounds(number), shift))
+        return Window(left, top, width, height)
+
+
+def _bounds(length: int, count: int, place: int, side: int) -> tuple[int, int, int]:
+    if length <= side:
+        return 0, 0, length
+    part = length / count
+    middle = place * part + (part - side) / 2
+    return max(0, round(middle - part / 2)), min(length - side, round(middle + part / 2)), side
+
+
+def read_grids(paths: Sequence[str], side: int, min_valid: float) -> list[Grid | None]:
+    """Grids of the windows of rasters, from their headers.
+
+    Windows are left out where no position has enough data, as far as overviews tell it.
+
+    Args:
+        paths (Sequence[str]): Images of any size, or windows.
+        side (int): Side of a window in pixels.
+        min_valid (float): Least share of pixels with data, from 0 to 1.
+
+    Returns:
+        list[Grid | None]: For each path; None for an image that is a single sample, because it
+        is no larger than a window, is a window or cannot be read.
+
+    Raises:
+        ImageError: A raster is stored in too large blocks.
+        CMIDError: The side is not positive.
+    """
+    if side < 1:
+        raise CMIDError(f'window={side}: give the side of a window in pixels')
+    grids, slow, progress = [], [], Progress('Reading the headers of rasters')
+    for path in paths:
+        grids.append(None)
+        progress.update(len(grids))
+        if split_window(path)[1] is not None:
+            continue
+        try:
+            with open_raster(path, _any_bands) as raster:
+                grid = Grid(raster.width, raster.height, side)
+                if max(raster.width, raster.height) > side:
+                    check_blocks(raster, _MOST_BLOCK_BYTES)
+                    slow += [path] * (raster.dataset.driver in ('PNG', 'JPEG'))
+                    grids[-1] = grid._replace(kept=_with_data(raster, grid, min_valid))
+        except ImageError as error:
+            if 'gdal_translate -co TILED' in str(error):
+                raise
+    if slow:
+        print_log(f'{len(slow)} of {len(paths)} images are PNG or JPEG files, of which every '
+                  f'window decodes all pixels above it: {os.path.basename(slow[0])}, ...; '
+                  'gdal_translate -co TILED=YES -co COMPRESS=DEFLATE makes them faster',
+                  logger='current', level=logging.WARNING)
+    return grids
+
+
+def cover(height: int, width: int, side: int) -> list[Window]:
+    """Windows of at most ``side`` pixels that cover every pixel of a raster once.
+
+    Their sizes differ by a pixel at most.
+    """
+    rows, columns = (np.linspace(0, length, max(1, -(-length // side)) + 1).round().astype(int)
+                     for length in (height, width))
+    return [Window(int(left), int(top), int(right - left), int(bottom - top))
+            for top, bottom in zip(rows, rows[1:]) for left, right in zip(columns, columns[1:])]
+
+
+def _any_bands(bands: int, alpha: bool) -> range:
+    return range(bands - alpha or 1)
+
+
+def _with_data(raster: RasterFile, grid: Grid, min_valid: float) -> tuple | None:
+    """Numbers of the windows that have enough data at some position; None where unknown."""
+    cheap = raster.width * raster.height <= _SMALL or raster.dataset.overviews(1)
+    if not raster.may_have_gaps or not cheap or not min_valid:
+        return None
+    size = [min(side, count * _PLACES) for side, count in zip(
+        (raster.height, raster.width), grid.shape)]
+    valid = raster.read(size=tuple(size)).valid
+    scales = [count / side for count, side in zip(size, (raster.height, raster.width))]
+    kept = []
+    for number in grid.numbers:
+        rows, columns = (
+            slice(int(first * scale), int(np.ceil((last + length) * scale)))
+            for (first, last, length), scale in zip(grid.bounds(number), scales))
+        reach, (_, _, height), (_, _, width) = valid[rows, columns], *grid.bounds(number)
+        # pixels with data that a window can have at most
+        most = reach.sum() / (scales[0] * scales[1])
+        if most >= min_valid * height * width:
+            kept.append(number)
+    return None if len(kept) == len(grid.numbers) else tuple(kept)
