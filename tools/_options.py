@@ -31,6 +31,27 @@ def add_band_options(parser):
                         help='range that becomes 0..255 where images are not 8-bit')
 
 
+def add_raster_options(parser):
+    """Adds the windows of large rasters and the names of bands that are files of their own."""
+    parser.add_argument('--window', type=int, metavar='PIXELS',
+                        help='take windows of this side from larger rasters (default: whole images)')
+    parser.add_argument('--band-files', nargs='+', metavar='BAND',
+                        help='bands of images with one file per band, as in the names of files')
+    parser.add_argument('--band-pattern', default='*{band}.*', metavar='PATTERN',
+                        help='where file names have the band (default: %(default)s)')
+    parser.add_argument('--grid-band', metavar='BAND',
+                        help='band whose grid the others get (default: the first)')
+
+
+def listed_samples(args, files=None):
+    """Names of images or windows for :func:`add_raster_options`; ``files`` without options."""
+    from cmid_mm.datasets.raster_windows import list_samples
+    if args.window is None and args.band_files is None:
+        return files
+    return list_samples(args.folder, files, args.window, args.band_files, args.band_pattern,
+                        args.grid_band)
+
+
 def add_model_options(parser, encoder=True):
     """Adds config, checkpoint, device and changes of the config, and the encoder of a CMID."""
     parser.add_argument('config', help="config of the training, e.g. its work dir's config.py")

@@ -18,7 +18,7 @@ import shlex
 import sys
 
 import _errors
-from _options import add_band_options, image_parser
+from _options import add_band_options, add_raster_options, image_parser, listed_samples
 
 NAMES_SHOWN = 10
 
@@ -27,6 +27,7 @@ def parse_args(arguments=None):
     from _launch import config_settings
     parser = image_parser(__doc__, config=True)
     add_band_options(parser)
+    add_raster_options(parser)
     parser.add_argument('--cfg-options', **config_settings())
     parser.add_argument('--list', default='', metavar='FILE',
                         help='check only the images of this list; like ann_file of a data set, '
@@ -85,7 +86,8 @@ def names(title, entries):
 def check_config(args):
     """Check the data sets of a config; returns their reports and whether all can be used."""
     from _launch import LOADERS, read_config
-    for option in ('list', 'good', 'bands', 'band_indices', 'value_range'):
+    for option in ('list', 'good', 'bands', 'band_indices', 'value_range', 'window',
+                   'band_files', 'grid_band'):
         if getattr(args, option):
             raise _errors.UserError(f'--{option.replace("_", "-")} is for folders: a config '
                                     'states how its images are read')
@@ -157,7 +159,7 @@ def main():
         files, _ = read_list(list_path, args.folder, IMAGE_EXTENSIONS, with_label=False,
                              allow_outside=args.allow_outside)
     report, good = inspect_images(
-        args.folder, files, args.bands, args.band_indices, args.value_range, args.size,
+        args.folder, listed_samples(args, files), args.bands, args.band_indices, args.value_range, args.size,
         args.max_pixels, workers=args.workers)
     print(table(report))
     write_report(report, args.out)

@@ -8,12 +8,13 @@ not 8-bit it proposes a range of values.
 import json
 
 import _errors
-from _options import add_band_options, image_parser
+from _options import add_band_options, add_raster_options, image_parser, listed_samples
 
 
 def parse_args(arguments=None):
     parser = image_parser(__doc__)
     add_band_options(parser)
+    add_raster_options(parser)
     parser.add_argument('--max-images', type=int, default=2000,
                         help='read at most so many, evenly spaced (default: 2000)')
     parser.add_argument('--out', help='JSON file for the result')
@@ -78,9 +79,14 @@ def main():
     report = folder_statistics(
         args.folder, bands=args.bands, band_indices=args.band_indices,
         value_range=args.value_range, max_pixels=args.max_pixels, max_images=args.max_images,
-        max_measured=args.max_images, workers=args.workers)
+        max_measured=args.max_images, workers=args.workers, files=listed_samples(args))
     print('\n'.join(map(one_line, table(report).split('\n'))))
     print('\n' + config_snippet(report['statistics'], args.band_indices))
+    given = {name: getattr(args, name) for name in ('window', 'band_files', 'band_pattern',
+                                                    'grid_band')}
+    if given['window'] or given['band_files']:
+        print('# in the data set\n' + ', '.join(
+            f'{name}={value!r}' for name, value in given.items() if value) + ',')
     if args.out:
         with atomic_write(args.out) as path:
             path.write_text(json.dumps(report, indent=2))

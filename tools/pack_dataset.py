@@ -15,7 +15,7 @@ import sys
 import time
 
 import _errors
-from _options import image_parser
+from _options import add_raster_options, image_parser, listed_samples
 
 NAMES_SHOWN = 10
 
@@ -26,6 +26,9 @@ def parse_args(arguments=None):
     parser.add_argument('--shortest-side', type=int, metavar='PIXELS',
                         help='shrink images whose shorter side is longer; 473 for views of '
                         '224 px, as in configs/_base_/datasets (default: none)')
+    add_raster_options(parser)
+    parser.add_argument('--min-valid', type=float, default=0.5, metavar='SHARE',
+                        help='leave out windows in which fewer pixels have data (default: 0.5)')
     form = parser.add_mutually_exclusive_group()
     form.add_argument('--quality', type=int, default=95,
                       help='quality of the JPEGs of shrunk images (default: %(default)s)')
@@ -41,10 +44,12 @@ def table(report, args, seconds):
              f'({seconds:,.0f} s): {report["packed_bytes"] / 1e6:,.1f} MB of images, '
              f'{report["bytes"] / 1e6:,.1f} MB in the folder']
     forms = dict(original='as they were', JPEG=f'as JPEG of quality {args.quality}',
-                 uncompressed='uncompressed')
+                 uncompressed='uncompressed', window='as files of their own')
     lines += ['  ' + ', '.join([f'{count:,} {forms[form]}' for form, count
                                 in report['forms'].items()]
                                + [f'{report["shrunk"]:,} of them shrunk'])]
+    if report.get('empty'):
+        lines += [f'  {report["empty"]:,} windows with too little data are left out']
     if report['not_shrunk']:
         lines += [f'  {report["not_shrunk"]:,} are too large but cannot be shrunk: not 8-bit '
                   'or of other than 1 or 3 bands (--raw shrinks most), or with alpha or nodata']
@@ -65,7 +70,8 @@ def main():
     from cmid_mm.datasets.packing import pack_folder
     start = time.monotonic()
     report = pack_folder(args.folder, args.out, args.shortest_side, args.quality, args.raw,
-                         args.max_pixels, args.workers)
+                         args.max_pixels, args.workers, files=listed_samples(args),
+                         min_valid=args.min_valid)
     # file names may contain characters that the terminal's encoding lacks
     sys.stdout.reconfigure(errors='backslashreplace')
     print(table(report, args, time.monotonic() - start))

@@ -14,7 +14,7 @@ from .band_files import group_bands
 from .file_limits import EmptyImageError, ImageError
 from .folder_scan import IMAGE_EXTENSIONS, on_first_process, scan_folder
 from .list_file import read_list
-from .raster_paths import window_path
+from .raster_paths import split_window, window_path
 from .raster_windows import Grid, read_grids
 from .transforms.loading import LoadRSImage
 
@@ -179,6 +179,13 @@ class ImageFolder(CustomDataset):
                 windows += [dict(info, window=(*grid[:3], number)) for number in grid.numbers]
         return windows
 
+    def get_data_info(self, idx: int) -> dict:
+        """Data info of an image, or of a window at its middle position."""
+        info = super().get_data_info(idx)
+        if 'window' in info:
+            info['img_path'] = _window_of(info)
+        return info
+
     def prepare_data(self, idx: int, replaced: dict | None = None) -> Any:
         """Run the pipeline on one image, with the key of the sample if ``idx`` is a SampleIndex.
 
@@ -186,18 +193,16 @@ class ImageFolder(CustomDataset):
         """
         info = self.get_data_info(idx)
         info['sample_idx'] = int(info['sample_idx'])
-        shift = 0.5, 0.5
         if isinstance(idx, SampleIndex):
             info['sample_key'] = (idx.seed, idx.epoch, self._sample(idx))
             if self.window is not None:
                 info['min_valid'] = self.min_valid
-                shift = generator(view_key(*info['sample_key'], _WINDOW_VIEW)).random(2).tolist()
+            if 'window' in info:
+                draw = generator(view_key(*info['sample_key'], _WINDOW_VIEW))
+                info['img_path'] = _window_of(info, draw.random(2).tolist())
             # Transforms of other packages use the global generators, none of them on a
             # device.
             seed_globally(view_key(*info['sample_key'], _OTHER_TRANSFORMS_VIEW), devices=False)
-        if 'window' in info:
-            *grid, number = info.pop('window')
-            info['img_path'] = window_path(info['img_path'], Grid(*grid).window(number, shift))
         info.update(replaced or {})
         return self.pipeline(info)
 
@@ -270,3 +275,9 @@ class ImageFolder(CustomDataset):
         elif max(labels) >= len(self.CLASSES):
             raise CMIDError(f'{self.ann_file} has the label {max(labels)}, but only '
                             f'{len(self.CLASSES)} classes are given, counted from 0')
+
+
+def _window_of(info: dict, shift: Sequence[float] | None = None) -> str:
+    """Name of the window of a data info; ``shift`` as in :class:`Grid`."""
+    *grid, number = info['window']
+    return window_path(split_window(info['img_path'])[0], Grid(*grid).window(number, shift))

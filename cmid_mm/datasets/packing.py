@@ -1,12 +1,14 @@
 """Packing of a folder's images into one file; packed_images.py describes and reads it."""
 import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+import rasterio
 from rasterio.io import MemoryFile
 
 from cmid_mm.checkpoints.files import atomic_write, check_output
@@ -17,6 +19,7 @@ from .folder_scan import list_images
 from .image_reading import read_image
 from .packed_images import ENDING, FORMAT, MAX_PATH_BYTES, encode, find_packed, import_lmdb
 from .parallel_reading import FolderItems, read_in_parallel
+from .raster_paths import files_of
 from .raster_reading import Raster
 
 # Address space that LMDB reserves; the file grows only as it is filled.
@@ -28,13 +31,15 @@ _AVERAGED = ('uint8', 'uint16', 'int16', 'float32', 'float64')
 
 def pack_folder(root: str, out: str, shortest_side: int | None = None, quality: int = 95,
                 raw: bool = False, max_pixels: int = MAX_PIXELS, workers: int | None = None,
-                show_progress: bool = True) -> dict[str, Any]:
+                show_progress: bool = True, files: Sequence[str] | None = None,
+                min_valid: float = 0.5) -> dict[str, Any]:
     """Write all readable images of a folder to one file.
 
     An image that is not shrunk keeps the bytes of its file, unless ``raw``. A shrunk image is
     written as a JPEG where that is possible (8 bits, one or three bands), with ``raw`` as an
     uncompressed BMP or TIFF file. Images that cannot be averaged (with alpha or with values that
-    mark missing pixels, integers of 32 or 64 bits) are never shrunk.
+    mark missing pixels, integers of 32 or 64 bits) are never shrunk. A window of a raster, and an
+    image of several files, becomes a TIFF of its own, compressed without loss unless ``raw``.
 
     Args:
         root (str): The folder.
@@ -46,10 +51,15 @@ def pack_folder(root: str, out: str, shortest_side: int | None = None, quality: 
             20 times the space. Images with alpha keep their file. Defaults to False.
         max_pixels: As in ``LoadRSImage``.
         workers, show_progress: As in :func:`read_in_parallel`.
+        files (Sequence[str], optional): Names from :func:`list_samples`. Defaults to None: all
+            images of the folder.
+        min_valid (float): Windows with a smaller share of pixels with data are left out.
+            Defaults to 0.5.
 
     Returns:
-        dict: ``images`` in the folder; ``packed``; ``unusable`` ([path, reason], ...), left
-        out; ``forms`` {'original': images, 'JPEG': images, 'uncompressed': images};
+        dict: ``images`` in the folder; ``packed``; ``empty`` windows and ``unusable``
+        ([path, reason], ...), left out; ``forms`` {'original': images, 'JPEG': images,
+        'uncompressed': images, 'window': images};
         ``shrunk`` and ``not_shrunk``, which should be but cannot; ``bytes`` of the packed
         images' files and ``packed_bytes`` written.
 
@@ -69,8 +79,9 @@ def pack_folder(root: str, out: str, shortest_side: int | None = None, quality: 
     check_output(out, root)
     if find_packed(os.path.abspath(root)) is not None:
         raise CMIDError(f'{root} is packed already: give the folder from which it was created')
-    files = list_images(root)
-    packer = _Packer(root, files, shortest_side, quality, raw, max_pixels)
+    files = sorted(list_images(root) if files is None else files,
+                   key=lambda file: os.fsencode(_packed_name(file)))
+    packer = _Packer(root, files, shortest_side, quality, raw, max_pixels, min_valid)
     results = zip(files, read_in_parallel(packer, workers, show_progress))
     with atomic_write(out) as path:
         report = _write(path, out, results)
@@ -80,8 +91,15 @@ def pack_folder(root: str, out: str, shortest_side: int | None = None, quality: 
     return dict(report, images=len(files))
 
 
+def _packed_name(file: str) -> str:
+    """Name of an image in the packed data set, where a window is a file of its own."""
+    if files_of(file) == [file]:
+        return file
+    return file.replace('{', '(').replace('}', ')') + '.tif'
+
+
 class _PackedImage(NamedTuple):
-    form: str  # 'original', 'JPEG' or 'uncompressed'
+    form: str  # 'original', 'JPEG', 'uncompressed' or 'window'
     data: bytes  # an image file
     original_size: int  # bytes of the file in the folder
     shrunk: bool
@@ -98,10 +116,13 @@ def _write(path: Path, out: str, results) -> dict:
                        map_size=_MAP_SIZE) as database:
             writer = database.begin(write=True)
             for file, item in results:
+                if item is None:
+                    totals['empty'] += 1
+                    continue
                 if isinstance(item, str):
                     unusable.append([file, item])
                     continue
-                writer.put(*encode(file, totals['packed'], item.data), append=True)
+                writer.put(*encode(_packed_name(file), totals['packed'], item.data), append=True)
                 forms[item.form] += 1
                 totals.update(packed=1, shrunk=item.shrunk, not_shrunk=item.not_shrunk,
                               bytes=item.original_size, packed_bytes=len(item.data))
@@ -125,14 +146,20 @@ class _Packer(FolderItems):
     quality: int
     raw: bool
     max_pixels: int
+    min_valid: float
 
-    def read_item(self, index: int, path: str) -> _PackedImage:
-        if len(os.fsencode(self.files[index])) > MAX_PATH_BYTES:
+    def read_item(self, index: int, path: str) -> _PackedImage | None:
+        if len(os.fsencode(_packed_name(self.files[index]))) > MAX_PATH_BYTES:
             raise ImageError(f'{path} has a path of more than {MAX_PATH_BYTES} bytes: shorten it')
         kinds = []
         # Decoding verifies that a training can use the image.
         raster = read_image(path, lambda *kind: kinds.append(kind) or range(kind[0]),
                             self.max_pixels)
+        if files_of(path) != [path]:
+            if raster.valid is not None and raster.valid.mean() < self.min_valid:
+                return None
+            data = encode_tiff(raster, None if self.raw else 'deflate')
+            return _PackedImage('window', data, raster.pixels.nbytes, False, False)
         with open_file(path, self.max_pixels) as file:
             original = file.read()
         pixels, (_, alpha), smaller = raster.pixels, kinds[0], None
@@ -177,13 +204,24 @@ def encode_uncompressed(raster: Raster) -> bytes:
     pixels = raster.pixels
     if _is_photograph(pixels) and not any(n is not None for n in raster.nodata):
         return _encode(pixels, '.bmp')
+    return encode_tiff(raster, None)
+
+
+def encode_tiff(raster: Raster, compress: str | None) -> bytes:
+    """Bytes of a TIFF file, with GDAL's name of a compression without loss, or None.
+
+    Where nodata does not mark the missing pixels, a mask in the file does.
+    """
+    pixels, nodata = raster.pixels, raster.nodata
     height, width, bands = pixels.shape
-    with MemoryFile() as memory:
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), MemoryFile() as memory:
         # Set the meaning of the bands: by default GDAL would mark the fourth one as alpha.
         with memory.open(driver='GTiff', height=height, width=width, count=bands,
-                         dtype=pixels.dtype, nodata=raster.nodata[0], photometric='MINISBLACK',
-                         interleave='pixel', BIGTIFF='IF_SAFER') as file:
+                         dtype=pixels.dtype, nodata=nodata[0], photometric='MINISBLACK',
+                         interleave='pixel', BIGTIFF='IF_SAFER', compress=compress) as file:
             file.write(pixels.transpose(2, 0, 1))
+            if raster.valid is not None and any(value is None for value in nodata):
+                file.write_mask(raster.valid)
         return memory.read()
 
 

@@ -327,7 +327,7 @@ def require_same_grid(first: RasterFile, second: RasterFile) -> None:
     sizes = [f'{file.width} x {file.height}' for file in (first, second)]
     if sizes[0] != sizes[1]:
         raise ImageError(
-            f'{second.path} has {sizes[1]} pixels, but {first.path}, of the other date, has '
+            f'{second.path} has {sizes[1]} pixels, but {first.path}, which it belongs to, has '
             f'{sizes[0]}: bring the two onto one grid with gdalwarp -te ... -tr ...')
     size = first.height, first.width
     # NaN where the systems have nothing in common

@@ -2,6 +2,7 @@
 import logging
 import os
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import NamedTuple
 
 import numpy as np
@@ -9,10 +10,11 @@ from mmengine.logging import print_log
 
 from cmid_mm.utils.errors import CMIDError
 
+from .band_files import group_bands
 from .file_limits import ImageError
-from .folder_scan import Progress
-from .raster_file import RasterFile, check_blocks, open_raster
-from .raster_paths import Window, split_window
+from .folder_scan import Progress, list_images
+from .raster_file import RasterFile, check_blocks, open_raster, require_same_grid
+from .raster_paths import Window, split_window, window_path
 
 # a block of 4096 x 4096 pixels and four bytes
 _MOST_BLOCK_BYTES = 2**26
@@ -43,26 +45,34 @@ class Grid(NamedTuple):
         """Numbers of the windows, row by row."""
         return range(int(np.prod(self.shape))) if self.kept is None else self.kept
 
-    def bounds(self, number: int) -> list[tuple[int, int, int]]:
-        """(first, last, length) of the positions of a window, of rows and of columns."""
+    def places(self, number: int) -> list[tuple[int, int, int, int]]:
+        """(first, middle, last, length) of the places of a window, of rows and of columns."""
         rows, columns = self.shape
-        return [_bounds(length, count, place, self.side) for length, count, place in zip(
+        return [_places(length, count, place, self.side) for length, count, place in zip(
             (self.height, self.width), (rows, columns), divmod(number, columns))]
 
-    def window(self, number: int, shift: tuple[float, float] = (0.5, 0.5)) -> Window:
-        """A window; ``shift`` is its position (row, column) from 0 to 1 within the bounds."""
-        (top, height), (left, width) = (
-            (first + int(part * (last - first + 1)), length)
-            for (first, last, length), part in zip(self.bounds(number), shift))
-        return Window(left, top, width, height)
+    def window(self, number: int, shift: Sequence[float] | None = None) -> Window:
+        """A window.
+
+        Args:
+            number (int): One of ``numbers``.
+            shift (Sequence[float], optional): Row and column from 0 to 1 between the first and
+                the last place. Defaults to None: the middle of the window's part.
+        """
+        tops, lefts = self.places(number)
+        top, left = (
+            middle if shift is None else first + int(shift[axis] * (last - first + 1))
+            for axis, (first, middle, last, _) in enumerate((tops, lefts)))
+        return Window(left, top, lefts[-1], tops[-1])
 
 
-def _bounds(length: int, count: int, place: int, side: int) -> tuple[int, int, int]:
+def _places(length: int, count: int, place: int, side: int) -> tuple[int, int, int, int]:
     if length <= side:
-        return 0, 0, length
+        return 0, 0, 0, length
     part = length / count
     middle = place * part + (part - side) / 2
-    return max(0, round(middle - part / 2)), min(length - side, round(middle + part / 2)), side
+    return (max(0, round(middle - part / 2)), round(middle),
+            min(length - side, round(middle + part / 2)), side)
 
 
 def read_grids(paths: Sequence[str], side: int, min_valid: float) -> list[Grid | None]:
@@ -109,6 +119,31 @@ def read_grids(paths: Sequence[str], side: int, min_valid: float) -> list[Grid |
     return grids
 
 
+def list_samples(root: str, files: Sequence[str] | None = None, window: int | None = None,
+                 band_files: Sequence[str] | None = None, band_pattern: str = '*{band}.*',
+                 grid_band: str | None = None) -> list[str]:
+    """Names, relative to a folder, of its images or of the windows of its rasters.
+
+    Args:
+        root (str): The folder.
+        files (Sequence[str], optional): Files in it; None takes all images.
+        window (int, optional): As in ``ImageFolder``; windows are at their middle positions.
+        band_files, band_pattern, grid_band: As in ``ImageFolder``.
+
+    Raises:
+        CMIDError: As of ``ImageFolder``.
+    """
+    names = list_images(root) if files is None else list(files)
+    if band_files is not None:
+        names = group_bands(names, band_files, band_pattern, grid_band)
+    if window is None:
+        return names
+    grids = read_grids([os.path.join(root, name) for name in names], window, 0.)
+    return [name if number is None else window_path(name, grid.window(number))
+            for name, grid in zip(names, grids)
+            for number in ([None] if grid is None else grid.numbers)]
+
+
 def cover(height: int, width: int, side: int) -> list[Window]:
     """Windows of at most ``side`` pixels that cover every pixel of a raster once.
 
@@ -118,6 +153,24 @@ def cover(height: int, width: int, side: int) -> list[Window]:
                      for length in (height, width))
     return [Window(int(left), int(top), int(right - left), int(bottom - top))
             for top, bottom in zip(rows, rows[1:]) for left, right in zip(columns, columns[1:])]
+
+
+def same_grid(paths: Sequence[str]) -> tuple[int, int]:
+    """Height and width of an image, which its masks and its other dates must have too.
+
+    Args:
+        paths (Sequence[str]): The image first.
+
+    Raises:
+        ImageError: A file cannot be read, covers other pixels or is stored in too large blocks.
+    """
+    with ExitStack() as stack:
+        rasters = [stack.enter_context(open_raster(path, _any_bands)) for path in paths]
+        for raster in rasters:
+            check_blocks(raster, _MOST_BLOCK_BYTES)
+        for other in rasters[1:]:
+            require_same_grid(rasters[0], other)
+        return rasters[0].height, rasters[0].width
 
 
 def _any_bands(bands: int, alpha: bool) -> range:
@@ -137,8 +190,9 @@ def _with_data(raster: RasterFile, grid: Grid, min_valid: float) -> tuple | None
     for number in grid.numbers:
         rows, columns = (
             slice(int(first * scale), int(np.ceil((last + length) * scale)))
-            for (first, last, length), scale in zip(grid.bounds(number), scales))
-        reach, (_, _, height), (_, _, width) = valid[rows, columns], *grid.bounds(number)
+            for (first, _, last, length), scale in zip(grid.places(number), scales))
+        reach = valid[rows, columns]
+        height, width = (places[-1] for places in grid.places(number))
         # pixels with data that a window can have at most
         most = reach.sum() / (scales[0] * scales[1])
         if most >= min_valid * height * width:

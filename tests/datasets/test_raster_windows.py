@@ -57,8 +57,9 @@ def test_windows_lie_inside_and_reach_every_pixel_from_every_side():
             inside[top:top + 64, left:left + 64] = True
             assert abs(left - (number * 75 + (75 - 64) / 2)) <= 75 / 2 + 1
     assert inside.all()
-    # without an epoch the middle position
-    assert grid.window(1) == grid.window(1, (0.5, 0.5))
+    # without an epoch the middle of its part
+    assert grid.window(1) == (80, 3, 64, 64)
+    assert [Grid(128, 64, 64).window(number)[0] for number in range(2)] == [0, 64]
     assert grid.window(0, (0., 0.)) != grid.window(0, (0., 0.99))
 
 
@@ -138,7 +139,7 @@ def test_windows_without_data_are_no_samples_where_that_is_cheap_to_know(tmp_pat
     dataset = folder(tmp_path)
     lefts = [split_window(info['img_path'])[1].left for info in dataset]
     # windows of the third column may move to the left, where they have enough data
-    assert sorted(set(lefts)) == [16, 64, 128] and len(lefts) == 6
+    assert sorted(set(lefts)) == [0, 64, 128] and len(lefts) == 6
 
 
 def test_an_empty_window_is_replaced_and_counted_by_itself(tmp_path):
@@ -286,3 +287,49 @@ def test_a_place_on_the_ground_is_kept_for_the_checkpoint(tmp_path):
     other = dict(found, ground_sample_distance=[0.6, 0.6], sensor='NAIP')
     assert differences(found, other)[0] == 'sensor Sentinel-2 in pre-training and NAIP here'
     assert 'pixels of 10 m in pre-training and of 0.6 m here' in differences(found, other)[1]
+
+
+def test_packed_windows_are_those_of_the_rasters(tmp_path):
+    pytest.importorskip('lmdb')
+    from cmid_mm.datasets.packing import pack_folder
+    from cmid_mm.datasets.raster_windows import list_samples
+    root = tmp_path / 'scenes'
+    root.mkdir()
+    pixels = noise(130, 200, dtype=np.uint16)
+    pixels[:64, 100:] = 0
+    write_raster(root / 'a.tif', pixels, nodata=0)
+    for name in ('B04', 'B08'):
+        write_raster(root / f'b_{name}.tif', noise(70, 70, 1, np.uint16, seed=3))
+    for settings, expected in ((dict(), 6), (dict(band_files=('B04', 'B08')), 1)):
+        files = list_samples(str(root), ['a.tif'] if not settings else None, 64, **settings)
+        out = str(tmp_path / f'{expected}.lmdb')
+        report = pack_folder(str(root), out, workers=0, show_progress=False, files=files)
+        assert report['packed'] + report.get('empty', 0) == len(files) == expected
+        names = [info['img_path'] for info in ImageFolder(data_root=out, pipeline=[])]
+        assert len(names) == report['packed'] == expected - (expected == 6)
+        files = {f'{out}/{file}.tif'.replace('{', '(').replace('}', ')'): file for file in files}
+        for name in names:
+            one, other = (read_image(path, lambda bands, alpha: range(bands))
+                          for path in (name, str(root / files[name])))
+            np.testing.assert_array_equal(one.pixels, other.pixels)
+            assert (one.valid is None) == (other.valid is None)
+
+
+def test_inspection_and_statistics_of_windows(tmp_path):
+    from cmid_mm.datasets.inspection import (
+        folder_statistics,
+        inspect_dataset_images,
+        inspect_images,
+    )
+    from cmid_mm.datasets.raster_windows import list_samples
+    pixels = noise(128, 256, dtype=np.uint16)
+    path = write_raster(tmp_path / 'a.tif', pixels)
+    files = list_samples(str(tmp_path), window=64)
+    report, good = inspect_images(str(tmp_path), files, workers=0, show_progress=False)
+    assert report['found'] == report['usable'] == 8 and good == files
+    assert report['formats'] == {'window': 8} and report['width'] == [64, 64, 64]
+    found = folder_statistics(str(tmp_path), files=files, workers=0, show_progress=False)
+    np.testing.assert_array_equal(found['statistics']['max'], read_image(
+        path, all_four).pixels.max((0, 1)))
+    dataset = folder(tmp_path, [dict(LOAD, value_range=(0, 65535))])
+    assert inspect_dataset_images(dataset, workers=0, show_progress=False)['usable'] == 8

@@ -17,6 +17,7 @@ from ..image_reading import read_image
 from ..list_file import is_listable
 from ..packed_images import read_bytes
 from ..parallel_reading import FolderItems, read_in_parallel, spread_places
+from ..raster_paths import files_of, split_window
 from ..raster_reading import ChooseBands, Raster, is_mask
 from ..transforms.loading import LoadRSImage, map_to_255
 from .band_statistics import BandSample, sample_bands, summarise
@@ -32,10 +33,10 @@ class Kind(NamedTuple):
 class ImageRecord(NamedTuple):
     """Properties of an inspected image."""
     kind: Kind
-    format: str  # 'JPEG', 'PNG', ...
+    format: str  # 'JPEG', 'PNG', ..., 'window' or 'one file per band'
     height: int
     width: int
-    size: int  # bytes of the file
+    size: int  # bytes of the file; 0 for a window or several files
     # Two of a million files share a digest by chance with a probability of 10^-27.
     digest: bytes
     constant: bool  # all valid pixels have one colour
@@ -56,7 +57,8 @@ def inspect_images(root: str, files: Sequence[str] | None = None, bands: int | N
 
     Args:
         root (str): The folder.
-        files (Sequence[str], optional): Images, relative to ``root``; None takes all.
+        files (Sequence[str], optional): Images, relative to ``root``; None takes all. Windows
+            of rasters are named by :func:`list_samples`.
         bands, band_indices, value_range, max_pixels: As in ``LoadRSImage``, but ``bands`` is
             by default None.
         min_side (int): Images with a shorter side are counted as small. Defaults to 224.
@@ -208,17 +210,25 @@ class _Items(FolderItems):
         kinds = []
         raster = read_image(path, lambda *kind: kinds.append(kind) or self.choose(*kind),
                             self.max_pixels)
-        data, (bands, alpha) = read_bytes(path, self.max_pixels), kinds[0]
+        bands, alpha = kinds[0]
+        if files_of(path) == [path]:
+            data = read_bytes(path, self.max_pixels)
+            name, size = file_format(data), len(data)
+        else:
+            # a part of a file, or several
+            data, name, size = raster.pixels.tobytes(), 'window', 0
+            if split_window(path)[1] is None:
+                name = 'one file per band'
         if alpha and self.choose is every_band:
             # a band of a TIFF may be marked as alpha without being it
-            alpha = file_format(data) != 'TIFF' or is_mask(raster.pixels[..., -1])
-            raster = Raster(raster.pixels[..., :bands - alpha], raster.nodata[:bands - alpha])
+            alpha = name in ('PNG', 'WEBP', 'BMP') or is_mask(raster.pixels[..., -1])
+            raster = Raster(raster.pixels[..., :bands - alpha], raster.nodata[:bands - alpha],
+                            raster.valid)
         pixels = raster.pixels
         if pixels.dtype.kind == 'c':
             raise ImageError(f'{path} holds complex numbers: save their magnitude')
         constant, empty = _constant_and_empty(raster, self.value_range)
-        record = ImageRecord(Kind(bands, alpha, str(pixels.dtype)), file_format(data),
-                             *pixels.shape[:2], len(data),
+        record = ImageRecord(Kind(bands, alpha, str(pixels.dtype)), name, *pixels.shape[:2], size,
                              blake2b(data, digest_size=16).digest(), constant, empty)
         measure = index in self.measured and not empty
         return record, sample_bands(raster) if measure else None

@@ -19,14 +19,22 @@ class _LoadLabels(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Add ``gt_seg_map`` and its name to ``seg_fields``; ImageError for unusable masks."""
         path = results['seg_map_path']
-        image = read_labels(path, self.max_pixels)
+        colours = any(isinstance(value, tuple) for value in results.get('values') or ())
+        image = read_labels(path, self.max_pixels, colours)
         shape = results.get('ori_shape', image.labels.shape)
         if image.labels.shape != tuple(shape):
             raise ImageError(
                 f'{path} has {image.labels.shape[1]} x {image.labels.shape[0]} pixels, but its '
                 f'image {results["img_path"]} has {shape[1]} x {shape[0]}: the two must cover '
                 'each other')
-        results['gt_seg_map'] = self.convert(image, path, results)
+        labels = self.convert(image, path, results)
+        if 'core' in results:
+            # only the window's own part counts, not the pixels around it
+            left, top, width, height = results['core']
+            own = np.s_[top:top + height, left:left + width]
+            labels, whole = np.full_like(labels, IGNORED), labels
+            labels[own] = whole[own]
+        results['gt_seg_map'] = labels
         results.setdefault('seg_fields', []).append('gt_seg_map')
         return results
 
@@ -42,8 +50,9 @@ class LoadMask(_LoadLabels):
     ``results['num_classes']`` is the number of classes, as ``MaskFolder`` writes it.
     255 is ignored, and so is a GeoTIFF's nodata value where it is no class. With
     ``results['reduce_zero_label']``, 0 is ignored and the classes count from 1 in the
-    file. With ``results['values']``, a dict, each value of the file is first replaced by the
-    class, or 255, that belongs to it. A file compressed with loss is refused.
+    file. With ``results['values']``, a dict, each value of the file, or colour (R, G, B), is first
+    replaced by the class, or 255, that belongs to it. Outside of ``results['core']`` (left, top,
+    width, height in pixels) pixels are ignored. A file compressed with loss is refused.
     ``max_pixels`` is that of ``LoadRSImage``.
     """
 
@@ -61,11 +70,11 @@ class LoadMask(_LoadLabels):
         wrong = values[places] != labels
         if wrong.any():
             found = np.unique(labels[wrong])
-            shown = ', '.join(str(value) for value in found[:_VALUES_IN_ERROR])
+            shown = ', '.join(map(_shown(results), found[:_VALUES_IN_ERROR].tolist()))
             more = ', ...' if len(found) > _VALUES_IN_ERROR else ''
             if results.get('values') is not None:
-                known = (f'values has only {", ".join(map(str, classes))}: add the others, with '
-                         'their class or 255')
+                known = (f'values has only {", ".join(map(_shown(results), classes))}: add the '
+                         'others, with their class or 255')
             else:
                 first = int(results.get('reduce_zero_label', False))
                 known = (f'there are {results["num_classes"]} classes, {first} to '
@@ -80,10 +89,24 @@ class LoadMask(_LoadLabels):
 def class_of_value(results: dict) -> dict[int, int]:
     """Class, or 255, of every value that a mask may hold; see ``LoadMask``."""
     if results.get('values') is not None:
-        return dict(results['values'])
+        return {value if isinstance(value, int) else _number(value): number
+                for value, number in results['values'].items()}
     first = int(results.get('reduce_zero_label', False))
     numbers = {first + number: number for number in range(results['num_classes'])}
     return {0: IGNORED, IGNORED: IGNORED} | numbers
+
+
+def _shown(results: dict):
+    """Function that returns the text of a value of the masks."""
+    if all(isinstance(value, int) for value in results.get('values') or ()):
+        return str
+    return lambda value: str((value >> 16, value >> 8 & 255, value & 255))
+
+
+def _number(colour: tuple) -> int:
+    """A colour as ``read_labels`` returns it."""
+    red, green, blue = colour
+    return red << 16 | green << 8 | blue
 
 
 @TRANSFORMS.register_module()
