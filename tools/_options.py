@@ -34,7 +34,7 @@ def add_band_options(parser):
 def add_raster_options(parser):
     """Adds the windows of large rasters and the names of bands that are files of their own."""
     parser.add_argument('--window', type=int, metavar='PIXELS',
-                        help='take windows of this side from larger rasters (default: whole images)')
+                        help='take windows of this side from larger rasters')
     parser.add_argument('--band-files', nargs='+', metavar='BAND',
                         help='bands of images with one file per band, as in the names of files')
     parser.add_argument('--band-pattern', default='*{band}.*', metavar='PATTERN',

@@ -2,6 +2,7 @@
 import copy
 import math
 import os
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -13,11 +14,55 @@ TOY = Path(__file__).resolve().parents[1] / 'configs' / 'cmid' / 'cmid_resnet18_
 # a first try should use each image several times
 MAX_IMAGES = 3000
 MAX_EPOCHS = 200
+# a band in the name of a file of Sentinel-2 or Landsat: B04, B8A, B05_20m
+BAND = re.compile(r'(?<![A-Za-z0-9])(B\d{1,2}A?(?:_\d0m)?)\.')
+# side of a window in pixels, about that of the images in public sets of scenes
+WINDOW = 256
 # where there are too few images to measure a step
 MIN_EPOCHS = 20
 
 
-def list_images(folder, work_dir, load=None):
+def find_rasters(folder, window):
+    """Settings of ``ImageFolder`` for large rasters and for bands that are files of their own.
+
+    Args:
+        folder (str): The images.
+        window (int): Side of a window in pixels. Rasters get windows where the shorter side of
+            most is at least twice as long.
+
+    Returns:
+        dict: ``window`` and ``band_files``, as far as needed.
+    """
+    from cmid_mm.datasets.band_files import group_bands
+    from cmid_mm.datasets.file_limits import ImageError
+    from cmid_mm.datasets.folder_scan import scan_folder
+    from cmid_mm.datasets.image_reading import read_header
+    from cmid_mm.datasets.parallel_reading import spread_places
+    from cmid_mm.utils.errors import CMIDError
+    files, found = scan_folder(folder), {}
+    counts = Counter(match[1] for match in map(BAND.search, files) if match)
+    bands = sorted(band for band, count in counts.items() if count == max(counts.values()))
+    if len(bands) > 1:
+        try:
+            files = group_bands(files, bands)
+            found['band_files'] = bands
+            print_timed(f'images with one file per band: {" ".join(bands)}')
+        except CMIDError as error:
+            print_timed(f'not taken as images with one file per band: {error}')
+    sides = []
+    for place in spread_places(len(files), 50) if files else []:
+        try:
+            sides.append(min(read_header(str(Path(folder, files[place])), 2**40)[:2]))
+        except ImageError:
+            continue
+    if sides and sorted(sides)[len(sides) // 2] >= 2 * window:
+        found['window'] = window
+        print_timed(f'most rasters have a shorter side of {2 * window} px or more: windows of '
+                    f'{window} px are the images')
+    return found
+
+
+def list_images(folder, work_dir, load=None, rasters=None):
     """Images to train on, as arguments of ``ImageFolder``, and the names of the classes.
 
     From a large folder an even selection is used. The images are written to a list file if some
@@ -28,6 +73,7 @@ def list_images(folder, work_dir, load=None):
         work_dir (Path): Folder of the list file.
         load (dict, optional): Arguments of ``LoadRSImage``; images that it cannot use are
             left out. Defaults to None: only names are read.
+        rasters (dict, optional): Result of :func:`find_rasters`.
 
     Returns:
         tuple[dict, list[str]]: Arguments and class names; without classes the list is empty.
@@ -35,9 +81,10 @@ def list_images(folder, work_dir, load=None):
     Raises:
         UserError: Fewer than two images can be used.
     """
-    from cmid_mm.datasets.folder_scan import scan_folder
     from cmid_mm.datasets.list_file import is_listable
-    files = scan_folder(folder)
+    from cmid_mm.datasets.raster_windows import list_samples
+    rasters = rasters or {}
+    files = list_samples(folder, **rasters)
     if len(files) < 2:
         raise UserError(f'{folder} holds {len(files)} images: pre-training needs some '
                         'hundreds, the more the better')
@@ -51,12 +98,14 @@ def list_images(folder, work_dir, load=None):
     # query, so each class needs five
     named = len(counts) > 1 and '' not in counts
     classes = sorted(counts) if named and min(counts.values()) >= 5 else []
-    dataset = dict(type='ImageFolder', data_root=folder)
+    dataset = dict(type='ImageFolder', data_root=folder, **rasters)
     if len(chosen) < len(files):
         number = {name: i for i, name in enumerate(classes)}
         lines = [f'{file} {number[Path(file).parent.name]}' if classes else file
                  for file in chosen if is_listable(file)]
         path = Path(work_dir).resolve() / 'images.txt'
+        # a list names each window
+        dataset.pop('window', None)
         path.write_text('\n'.join(lines) + '\n', encoding='utf-8', errors='surrogateescape')
         dataset['ann_file'] = str(path)
     elif classes:

@@ -159,8 +159,8 @@ def main():
         files, _ = read_list(list_path, args.folder, IMAGE_EXTENSIONS, with_label=False,
                              allow_outside=args.allow_outside)
     report, good = inspect_images(
-        args.folder, listed_samples(args, files), args.bands, args.band_indices, args.value_range, args.size,
-        args.max_pixels, workers=args.workers)
+        args.folder, listed_samples(args, files), args.bands, args.band_indices,
+        args.value_range, args.size, args.max_pixels, workers=args.workers)
     print(table(report))
     write_report(report, args.out)
     if args.good:

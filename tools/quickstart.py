@@ -85,13 +85,22 @@ def draw_reconstructions(cfg, checkpoint, path, title):
 def run(args):
     """The whole job; returns the summary."""
     import torch
-    from _quickstart_config import fit_batch, fit_epochs, list_images, make_config, set_length
+    from _quickstart_config import (
+        WINDOW,
+        find_rasters,
+        fit_batch,
+        fit_epochs,
+        list_images,
+        make_config,
+        set_length,
+    )
     from _quickstart_run import print_timed, train
     from mmengine.registry import init_default_scope
 
     import cmid_mm  # noqa: F401
     from cmid_mm.checkpoints.export import export_backbone
     from cmid_mm.datasets.inspection import folder_statistics
+    from cmid_mm.datasets.raster_windows import list_samples
     init_default_scope('mmpretrain')
     tasks = dict(pretrain=[], all=list(TASK_NAMES)).get(args.task, [args.task])
     if tasks:
@@ -104,12 +113,14 @@ def run(args):
 
     folder = (str(Path(args.images).expanduser()) if args.images
               else generate_images(args))
+    rasters = find_rasters(folder, WINDOW)
     statistics = folder_statistics(
-        folder, max_images=500, bands=args.bands, band_indices=args.band_indices,
-        value_range=args.value_range, show_progress=sys.stderr.isatty())['statistics']
+        folder, files=list_samples(folder, **rasters), max_images=500, bands=args.bands,
+        band_indices=args.band_indices, value_range=args.value_range,
+        show_progress=sys.stderr.isatty())['statistics']
     load = dict(bands=statistics['bands'], band_indices=args.band_indices,
                 value_range=statistics['value_range'])
-    dataset, classes = list_images(folder, work_dir, load)
+    dataset, classes = list_images(folder, work_dir, load, rasters)
     cfg = make_config(args, dataset, classes, statistics)
     images = fit_batch(cfg)
     print_timed(f'{images:,} images of {statistics["bands"]} bands to train on, '

@@ -42,6 +42,9 @@ class FeatureInferencer:
         model (nn.Module): The backbone, in evaluation mode.
         pipeline (ImageReader): From a path to a uint8 image (H, W, bands).
         name (str): File, encoder and epoch of the weights.
+        input (dict | None): Bands, resolution and sensor of the pre-training, see
+            ``describe_input``.
+        image_size (int | None): Side in pixels of the views of the pre-training.
         mean (Tensor): (bands, 1, 1) float32, in grey levels; ``std`` has the same form.
 
     Raises:
@@ -72,6 +75,7 @@ class FeatureInferencer:
         backbone.load_state_dict(match.tensors, strict=False)
         print_log(f'{file}: {match}', 'current')
         self.name = str(file)
+        self.input, self.image_size = file.meta.get('input'), cfg.model.get('image_size')
         self.model = ready(backbone, device)
         self._set_normalisation(cfg, file.meta, device)
         self.pipeline = ImageReader(cfg, size, len(self.mean))

@@ -6,6 +6,9 @@ import numpy as np
 
 from ..checkpoints.files import atomic_write
 from ..datasets.georeference import Georeference, change_system, to_ground
+from ..datasets.raster_file import RasterFile
+from ..datasets.raster_paths import Window
+from ..utils.errors import CMIDError
 
 # the only coordinates of GeoJSON: longitude and latitude on WGS 84
 _LONGITUDE_LATITUDE = 'EPSG:4326'
@@ -92,6 +95,24 @@ def save_boxes(out: str, boxes: np.ndarray, labels: Sequence[str], scores: Seque
     ]
     with atomic_write(out) as path, path.open('w', encoding='utf-8') as file:
         json.dump(collection, file)
+
+
+def footprints(windows: Sequence[Window], raster: RasterFile) -> list[dict]:
+    """GeoJSON geometries of windows, in longitude and latitude.
+
+    Raises:
+        CMIDError: The raster has no longitude and latitude.
+    """
+    place = raster.georeference
+    if coordinates_of(place, raster.height, raster.width) is not None:
+        raise CMIDError(f'{raster.path} has no longitude and latitude, so its windows have no '
+                        'footprints: give it a georeference (gdal_edit.py -a_srs ... -a_ullr ...)')
+    boxes = np.array([(left, top, left + width, top + height)
+                      for left, top, width, height in windows], float).reshape(-1, 4)
+    pixels = box_corners(boxes)
+    points = change_system(to_ground(pixels.reshape(-1, 2), place), place.crs,
+                           _LONGITUDE_LATITUDE)
+    return [_polygon(ring, split=True) for ring in counterclockwise(points.reshape(pixels.shape))]
 
 
 def _polygon(ring: np.ndarray, split: bool) -> dict:

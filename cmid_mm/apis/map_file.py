@@ -4,6 +4,8 @@ from contextlib import contextmanager
 
 import numpy as np
 import rasterio
+from affine import Affine
+from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
 from rasterio.windows import Window
@@ -13,6 +15,19 @@ from ..datasets.raster_file import RasterFile
 
 NODATA = 255
 _BLOCK = 256
+
+
+def placed(like: RasterFile, stride: int = 1) -> dict:
+    """Georeference of a raster, for rasterio, of cells of ``stride`` x ``stride`` pixels."""
+    place = like.georeference
+    if place.gcps:
+        # rasterio needs a system for control points, which may be empty
+        points = [GroundControlPoint(point.row / stride, point.col / stride, point.x, point.y,
+                                     point.z) for point in place.gcps]
+        return dict(gcps=points, crs=place.crs or CRS())
+    if place.known:
+        return dict(transform=place.transform * Affine.scale(stride), crs=place.crs)
+    return {}
 
 
 class RowWriter:
@@ -25,16 +40,16 @@ class RowWriter:
     """
 
     def __init__(self, file):
-        self.file = file
+        self.file, self.block = file, file.block_shapes[0][0]
         self.done = 0
         self.pending = []
 
     def write(self, rows: np.ndarray) -> None:
-        """Add uint8 (bands, rows, width)."""
+        """Add (bands, rows, width) of the file's type."""
         self.pending.append(rows)
         ready = sum(part.shape[1] for part in self.pending)
         last = self.done + ready == self.file.height
-        count = ready if last else ready // _BLOCK * _BLOCK
+        count = ready if last else ready // self.block * self.block
         if count:
             rows = np.concatenate(self.pending, axis=1)
             self.file.write(rows[:, :count],
@@ -58,18 +73,12 @@ def write_map(out: str, like: RasterFile, names: list[str], palette: list,
         confidence (bool): Whether a second band holds probabilities; a file of two bands has
             no colours.
     """
-    place = like.georeference
     profile = dict(driver='GTiff', dtype='uint8', count=1 + confidence, width=like.width,
                    height=like.height, nodata=NODATA, compress='deflate', tiled=True,
                    blockxsize=_BLOCK, blockysize=_BLOCK, bigtiff='if_safer')
-    if place.gcps:
-        # rasterio needs a system for control points, which may be empty
-        profile.update(gcps=place.gcps, crs=place.crs or CRS())
-    elif place.known:
-        profile.update(transform=place.transform, crs=place.crs)
     with atomic_write(out) as path:
         # GDAL cannot derive the driver from the ending of the unfinished file
-        with rasterio.open(path, 'w', **profile) as file:
+        with rasterio.open(path, 'w', **profile, **placed(like)) as file:
             file.set_band_description(1, 'class')
             if confidence:
                 file.set_band_description(2, 'probability, %')

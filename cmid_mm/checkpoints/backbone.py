@@ -20,7 +20,8 @@ class BackboneFile:
         name (str): File name.
         tensors (dict[str, Tensor]): With the backbone's own names, no prefix.
         meta (dict): ``encoder``, ``bands``, ``mean``, ``std`` (per band, 0..255),
-            ``loading``, ``input`` and ``epoch``, as far as they are known; see ``extract_backbone``.
+            ``loading``, ``input`` and ``epoch``, as far as they are known; see
+            ``extract_backbone``.
     """
     name: str
     tensors: dict[str, Tensor]

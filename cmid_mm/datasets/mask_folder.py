@@ -24,10 +24,12 @@ class MaskFolder(BaseDataset):
     found in the same way. Where names differ in other places, a sub-folder with ``*`` in it is
     a pattern of paths, and what ``*`` stands for is the name: ``rgb/*_RGB.tif`` and
     ``labels/*_label.tif``; ``*/date_1`` and ``*/change.png``. Missing files are an error before
-    training starts. With ``window``, windows cover every raster, each pixel once; masks and dates
-    must be on its grid. The data info of an image or a window has ``img_path``, ``img_path2`` with two dates, ``seg_map_path``,
-    ``num_classes``, ``reduce_zero_label`` and ``values``, for ``LoadMask`` or
-    ``LoadChangeMask``.
+    training starts.
+
+    With ``window``, windows cover every raster, each pixel once; masks and dates must be on its
+    grid. The data info of an image or a window has ``img_path``, ``img_path2`` with two dates,
+    ``seg_map_path``, ``num_classes``, ``reduce_zero_label`` and ``values``, for ``LoadMask`` or
+    ``LoadChangeMask``; ``core``, (left, top, width, height), where labels around it are ignored.
 
     Args:
         data_root (str): The folder.

@@ -11,8 +11,8 @@ from PIL import Image
 from view_batches import same_batches, two_views, view_batches
 
 from cmid_mm.datasets import ImageFolder, packing
-from cmid_mm.datasets.folder_scan import scan_folder
 from cmid_mm.datasets.file_limits import ImageError
+from cmid_mm.datasets.folder_scan import scan_folder
 from cmid_mm.datasets.image_reading import read_image
 from cmid_mm.datasets.inspection import inspect_images
 from cmid_mm.datasets.packed_images import FORMAT, find_packed

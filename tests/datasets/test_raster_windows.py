@@ -3,12 +3,12 @@ import cv2
 import numpy as np
 import pytest
 import rasterio
-from rasters import write_raster
 from rasterio.transform import from_origin
+from rasters import write_raster
 
 from cmid_mm.datasets import ImageFolder
 from cmid_mm.datasets.file_limits import EmptyImageError, ImageError
-from cmid_mm.datasets.image_reading import read_image, read_header
+from cmid_mm.datasets.image_reading import read_header, read_image
 from cmid_mm.datasets.raster_paths import Window, split_window, window_path
 from cmid_mm.datasets.raster_windows import Grid, cover
 from cmid_mm.utils.errors import CMIDError

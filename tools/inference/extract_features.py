@@ -1,8 +1,15 @@
 """Saves features of images: extract_features.py CONFIG CHECKPOINT IMAGES
 
-IMAGES is a folder tree, a packed data set or files. The result is an .npz file with `paths`
-and `vectors` (a float32 row for each image) and, with --dense, `maps` (images, channels, rows,
-columns). Read it with numpy.load(file).
+IMAGES is a folder tree, a packed data set or files. What is written depends on --out:
+
+    FILE.npz       `paths` and `vectors` (a float32 row for each image) and, with --dense, `maps`
+                   (images, channels, rows, columns); numpy.load reads it
+    FOLDER/        for each raster, of any size, a GeoTIFF of its dense features, a pixel a cell
+    FILE.geojson   a vector for each window of --window pixels, with its footprint
+    FILE.parquet   the same as GeoParquet (pip install geopandas pyarrow)
+
+    python tools/inference/extract_features.py CONFIG CHECKPOINT scene.tif --out features/ \\
+        --components 16 --dtype int8
 """
 import sys
 from pathlib import Path
@@ -19,6 +26,19 @@ def parse_args(arguments=None):
     add_model_options(parser)
     parser.add_argument('images', nargs='+', help='folder trees or files')
     parser.add_argument('--out', default='features.npz', help='default: features.npz')
+    parser.add_argument('--dtype', choices=['float16', 'int8'], default='float16',
+                        help='of a GeoTIFF; int8 has scale and offset of each band '
+                        '(default: float16)')
+    parser.add_argument('--channels', type=int, nargs='+',
+                        help='channels of a GeoTIFF, counted from 0 (default: all)')
+    parser.add_argument('--components', type=int, metavar='N',
+                        help='principal components of a GeoTIFF, in place of channels')
+    parser.add_argument('--tile', type=int, help='side of a tile of a raster in pixels (default: '
+                        'the size of the views in pre-training, at least 224)')
+    parser.add_argument('--overlap', type=int, help='pixels that two tiles have in common at '
+                        'least (default: half a tile)')
+    parser.add_argument('--window', type=int, default=256,
+                        help='side in pixels of the windows of vectors (default: %(default)s)')
     parser.add_argument('--dense', action='store_true',
                         help='save the feature maps too (all of them in memory)')
     parser.add_argument('--batch-size', type=int, default=32)
@@ -26,10 +46,42 @@ def parse_args(arguments=None):
     return parser.parse_args(arguments)
 
 
+def extract_rasters(inferencer, args):
+    """Write features of rasters of any size; one that cannot be read does not stop others."""
+    from cmid_mm.apis.feature_raster import FeatureRasters, save_vectors
+    from cmid_mm.apis.raster_inputs import list_rasters
+    from cmid_mm.datasets.file_limits import ImageError
+    rasters = FeatureRasters(inferencer, args.tile, args.overlap, args.batch_size)
+    paths, vectors, failed = [path for path, in list_rasters(args.images)], [], 0
+    for path in paths:
+        try:
+            if Path(args.out).suffix in ('.geojson', '.parquet'):
+                vectors.append((path, *rasters.vectors(path, args.window)))
+                continue
+            out = Path(args.out, f'{Path(path).stem}_features.tif')
+            found = rasters.write(path, str(out), args.dtype, args.channels, args.components)
+        except ImageError as error:
+            if len(paths) == 1:
+                raise
+            failed += 1
+            print(f'left out: {error}')
+            continue
+        print('{features}: {shape[0]} bands of {shape[1]} x {shape[2]} cells of {stride} px '
+              '({seconds:.1f} s)'.format(**found))
+    if vectors:
+        save_vectors(vectors, args.out)
+        print(f'{args.out}: {sum(len(windows) for _, _, windows in vectors):,} windows')
+    if failed == len(paths):
+        raise _errors.UserError(f'none of {failed} rasters could be read')
+
+
 def main(arguments=None):
     args = parse_args(arguments)
     from cmid_mm.checkpoints.files import atomic_write
     inferencer = load_features(args, show_progress=True)
+    if not args.out.endswith('.npz'):
+        extract_rasters(inferencer, args)
+        return
     found = inferencer(args.images, args.batch_size, args.dense)
     arrays = dict(paths=np.array(found['paths']), vectors=found['vectors'])
     if args.dense:
