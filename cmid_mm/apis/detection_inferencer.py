@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..datasets.tiling import Span
 from ..visualization.raster_pictures import save_box_map
 from .geojson import box_corners, coordinates_of, save_boxes
 from .raster_inferencer import RasterInferencer
-from .tiles import Span
 
 # longest side of the small picture in pixels
 _PICTURE = 1400

@@ -19,11 +19,12 @@ from ..datasets.parallel_reading import spread_places, with_progress
 from ..datasets.raster_file import RasterFile, check_blocks, open_raster
 from ..datasets.raster_paths import Window
 from ..datasets.raster_windows import cover
+from ..datasets.tiling import Span, cut_axis
 from ..utils.errors import CMIDError
 from .feature_inferencer import FeatureInferencer, scene_vectors
 from .geojson import footprints
 from .map_file import RowWriter, placed
-from .tiles import Mosaic, Span, cut_axis
+from .tiles import Mosaic
 
 # tiles from which components and the range of int8 are estimated
 _SAMPLED_TILES = 32
@@ -176,7 +177,7 @@ class FeatureRasters:
         """
         vectors, kept = [], []
         with self.open(path) as file:
-            windows = cover(file.height, file.width, side)
+            windows = [window for window, _ in cover(file.height, file.width, side)]
             for window in self._progress(windows):
                 image, valid = self._read(file, window)
                 if valid.any():

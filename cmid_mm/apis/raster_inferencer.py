@@ -17,12 +17,12 @@ from ..datasets.input_description import differences
 from ..datasets.parallel_reading import with_progress
 from ..datasets.raster_file import RasterFile, check_blocks, open_raster, require_same_grid
 from ..datasets.raster_paths import Window
+from ..datasets.tiling import Span, cut_axis
 from ..utils.config_scope import scope_of
 from ..utils.errors import CMIDError
 from .model import as_config, build_model
 from .pipelines import raster_loading, resized_to, test_pipeline, trained_size
 from .raster_inputs import list_pairs, list_rasters
-from .tiles import Span, cut_axis
 
 # for configs without the size of their training images
 _TILE = 512

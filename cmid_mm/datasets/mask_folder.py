@@ -12,7 +12,7 @@ from cmid_mm.utils.errors import CMIDError, MissingFileError
 from .band_files import group_bands
 from .folder_scan import IMAGE_EXTENSIONS, Progress, on_first_process, scan_folder
 from .list_file import first_names, list_lines
-from .raster_paths import Window, window_path
+from .raster_paths import window_path
 from .raster_windows import cover, same_grid
 
 
@@ -46,10 +46,10 @@ class MaskFolder(BaseDataset):
             pixels, as a dict or pairs: ``{0: 0, 255: 1}``. Other values are then an error. In
             masks of colours the values are (R, G, B): ``[((255, 0, 0), 0), ...]``.
             Defaults to None: the values are the classes.
-        window (int, optional): Largest side in pixels of the windows of larger rasters.
+        window (int, optional): Side in pixels of the windows of larger rasters. Where they
+            overlap, the label of a pixel counts in one of them and is ignored in the others.
             Defaults to None: every image is one sample.
-        margin (int): Pixels around a window that are read with it, where there are some, and
-            whose labels are ignored. Defaults to 0.
+        overlap (int): Least overlap of windows in pixels. Defaults to 0.
         band_files, band_pattern, grid_band: As in ``ImageFolder``, for the images.
         **kwargs: Passed to mmengine's ``BaseDataset``: ``pipeline``, ``indices``, ...
 
@@ -63,7 +63,7 @@ class MaskFolder(BaseDataset):
                  data_prefix: dict = dict(img_path='images', seg_map_path='masks'),
                  ann_file: str = '', metainfo: dict | None = None,
                  reduce_zero_label: bool = False, values: dict | Sequence | None = None,
-                 window: int | None = None, margin: int = 0,
+                 window: int | None = None, overlap: int = 0,
                  band_files: Sequence[str] | None = None, band_pattern: str = '*{band}.*',
                  grid_band: str | None = None, **kwargs) -> None:
         classes = (metainfo or {}).get('classes') or ()
@@ -76,9 +76,9 @@ class MaskFolder(BaseDataset):
         if values is not None and reduce_zero_label:
             raise CMIDError('values and reduce_zero_label both say what 0 means: leave out '
                             'reduce_zero_label, and map 0 to 255 in values')
-        if (window is not None and window < 1) or margin < 0:
-            raise CMIDError(f'window={window}, margin={margin}: give numbers of pixels')
-        self.window, self.margin = window, margin
+        if window is not None and window < 1:
+            raise CMIDError(f'window={window}: give the side of a window in pixels')
+        self.window, self.overlap = window, overlap
         self.band_files = band_files
         self._grouping = band_pattern, grid_band
         metainfo = dict(metainfo, palette=palette, reduce_zero_label=reduce_zero_label)
@@ -105,7 +105,7 @@ class MaskFolder(BaseDataset):
         rows = list(zip(*paths.values()))
         cores = [None] * len(rows)
         if self.window is not None:
-            rows, cores = on_first_process(_windows_of, rows, self.window, self.margin)
+            rows, cores = on_first_process(_windows_of, rows, self.window, self.overlap)
         return [dict(zip(paths, found), num_classes=len(self.metainfo['classes']),
                      reduce_zero_label=self.reduce_zero_label, values=self.values,
                      label_map=None, seg_fields=[], **({} if core is None else dict(core=core)))
@@ -162,10 +162,10 @@ def _even_hues(count: int) -> list[tuple]:
 
 
 def _windows_of(rows: Sequence[tuple], side: int,
-                margin: int) -> tuple[list[tuple], list[tuple | None]]:
-    """Paths of the windows of images, dates and masks, and the part of each that is its own.
+                overlap: int) -> tuple[list[tuple], list[tuple | None]]:
+    """Paths of the windows of images, dates and masks, and the part of each that counts.
 
-    The part, (left, top, width, height) in pixels of the window, is None for all of it.
+    The part is None for a whole window.
 
     Raises:
         ImageError: A file cannot be read, or does not cover the pixels of the image.
@@ -173,14 +173,10 @@ def _windows_of(rows: Sequence[tuple], side: int,
     found, cores, progress = [], [], Progress('Reading the headers of rasters')
     for row in rows:
         height, width = same_grid(row)
-        for left, top, columns, lines in cover(height, width, side):
-            first = max(0, left - margin), max(0, top - margin)
-            last = min(width, left + columns + margin), min(height, top + lines + margin)
-            window = Window(*first, last[0] - first[0], last[1] - first[1])
-            whole = window == (0, 0, width, height)
+        for window, core in cover(height, width, side, overlap):
+            whole = window[2:] == (width, height)
             found.append(row if whole else tuple(window_path(path, window) for path in row))
-            core = left - first[0], top - first[1], columns, lines
-            cores.append(None if core[2:] == window[2:] else core)
+            cores.append(None if core == (0, 0, *window[2:]) else core)
         progress.update(len(found))
     return found, cores
 

@@ -15,6 +15,7 @@ from .file_limits import ImageError
 from .folder_scan import Progress, list_images
 from .raster_file import RasterFile, check_blocks, open_raster, require_same_grid
 from .raster_paths import Window, split_window, window_path
+from .tiling import cut_axis
 
 # a block of 4096 x 4096 pixels and four bytes
 _MOST_BLOCK_BYTES = 2**26
@@ -144,15 +145,24 @@ def list_samples(root: str, files: Sequence[str] | None = None, window: int | No
             for number in ([None] if grid is None else grid.numbers)]
 
 
-def cover(height: int, width: int, side: int) -> list[Window]:
-    """Windows of at most ``side`` pixels that cover every pixel of a raster once.
+def cover(height: int, width: int, side: int,
+          overlap: int = 0) -> list[tuple[Window, tuple[int, int, int, int]]]:
+    """Windows of equal size that cover a raster, and the part of each that counts.
 
-    Their sizes differ by a pixel at most.
+    Args:
+        height (int): Of the raster in pixels; ``width`` likewise.
+        side (int): Side of a window; a smaller raster is one window of its own size.
+        overlap (int): Least overlap of neighbours, at most half a window. Defaults to 0.
+
+    Returns:
+        list[tuple]: Windows with (left, top, width, height) in their pixels; these parts have
+        every pixel of the raster once.
     """
-    rows, columns = (np.linspace(0, length, max(1, -(-length // side)) + 1).round().astype(int)
+    rows, columns = (cut_axis(length, min(side, length), min(overlap, length // 2))
                      for length in (height, width))
-    return [Window(int(left), int(top), int(right - left), int(bottom - top))
-            for top, bottom in zip(rows, rows[1:]) for left, right in zip(columns, columns[1:])]
+    return [(Window(column.start, row.start, column.stop - column.start, row.stop - row.start),
+             (column.low - column.start, row.low - row.start, column.settled - column.low,
+              row.settled - row.low)) for row in rows for column in columns]
 
 
 def same_grid(paths: Sequence[str]) -> tuple[int, int]:

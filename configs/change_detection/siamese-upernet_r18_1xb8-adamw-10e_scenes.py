@@ -14,7 +14,8 @@ model = dict(
         in_channels=[32, 64, 128, 256],
         channels=32,
         # an eighth of the pixels has changed; with equal weights a short training finds none
-        loss_decode=dict(class_weight=[1.0, 4.0])),
+        loss_decode=dict(
+            _delete_=True, type='ClassWeightedCrossEntropy', class_weight=[1.0, 4.0])),
     auxiliary_head=dict(in_channels=128, channels=32))
 
 dataset = dict(data_root='data/scenes/change')

@@ -11,7 +11,7 @@ pytest.importorskip('mmdet')
 
 from cmid_mm.apis import DetectionInferencer  # noqa: E402
 from cmid_mm.apis.detection_inferencer import boxes_of_tile  # noqa: E402
-from cmid_mm.apis.tiles import cut_axis  # noqa: E402
+from cmid_mm.datasets.tiling import cut_axis  # noqa: E402
 
 
 def field_of_objects(height, width, seed=0, largest=16):

@@ -3,7 +3,8 @@ import math
 import pytest
 import torch
 
-from cmid_mm.apis.tiles import Mosaic, cut_axis
+from cmid_mm.apis.tiles import Mosaic
+from cmid_mm.datasets.tiling import cut_axis
 
 SIZES = [(1000, 128, 32), (129, 128, 0), (129, 128, 64), (300, 128, 64), (130, 100, 50),
          (255, 128, 30), (64, 128, 32), (128, 128, 32), (5000, 512, 128), (77, 10, 3)]

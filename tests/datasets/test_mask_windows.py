@@ -29,11 +29,11 @@ def build(root, steps=STEPS, **settings):
     return MaskFolder(data_root=str(root), pipeline=steps, **settings)
 
 
-@pytest.mark.parametrize('margin', [0, 10])
-def test_each_pixel_is_validated_once(tmp_path, margin):
+@pytest.mark.parametrize('overlap', [0, 20])
+def test_each_pixel_is_validated_once(tmp_path, overlap):
     labels = scene(tmp_path)
     count = np.zeros(labels.shape, int)
-    for item in build(tmp_path, margin=margin):
+    for item in build(tmp_path, overlap=overlap):
         left, top, width, height = split_window(item['img_path'])[1]
         part = np.s_[top:top + height, left:left + width]
         mask = item['gt_seg_map']
@@ -41,8 +41,7 @@ def test_each_pixel_is_validated_once(tmp_path, margin):
         np.testing.assert_array_equal(mask[own], labels[part][own])
         np.testing.assert_array_equal(item['img'][..., 0], labels[part] * 60)
         count[part] += own
-        assert max(own.any(0).sum(), own.any(1).sum()) <= 64
-        assert max(mask.shape) <= 64 + 2 * margin
+        assert mask.shape == (64, 64)
     assert (count == 1).all()
 
 
@@ -53,6 +52,7 @@ def test_windows_are_the_same_as_files_cut_before(tmp_path):
     steps = [*STEPS, dict(type='mmseg.RandomCrop', crop_size=(32, 32)),
              dict(type='RandomFlip', prob=0.5)]
     windows = build(tmp_path / 'scenes')
+    assert any((item['gt_seg_map'] == 255).any() for item in windows)
     for place, item in enumerate(windows):
         for part, content in (('images', item['img']), ('masks', item['gt_seg_map'][..., None])):
             (tmp_path / 'cut' / part).mkdir(parents=True, exist_ok=True)
@@ -102,7 +102,7 @@ def test_bands_of_two_dates_are_files(tmp_path):
     dataset = build(tmp_path, [dict(type='LoadRSImagePair', bands=2)], window=20,
                     band_files=('B02', 'B03'), data_prefix=dict(
                         img_path='*/date_1', img_path2='*/date_2', seg_map_path='*/change.tif'))
-    assert len(dataset) == 4 and dataset[3]['img'].shape == (15, 20, 4)
+    assert len(dataset) == 4 and dataset[3]['img'].shape == (20, 20, 4)
 
 
 COLOURS = [((255, 255, 255), 0), ((0, 0, 255), 1), ((0, 255, 255), 2), ((255, 0, 0), 255)]
@@ -117,7 +117,8 @@ def test_masks_of_colours(tmp_path, window):
         tmp_path, values=COLOURS, metainfo=dict(classes=tuple('abc')), window=window)]
     counts = np.bincount(np.concatenate([mask.ravel() for mask in found]), minlength=256)
     expected = np.bincount(labels.ravel())
-    assert counts[[0, 1, 2, 255]].tolist() == expected.tolist()
+    # where windows overlap, labels are ignored in one of them
+    assert counts[:3].tolist() == expected[:3].tolist()
     with pytest.raises(ImageError, match=r'holds \(255, 0, 0\) in .* pixels, but values has only '
                                          r'.*\(0, 0, 255\)'):
         list(build(tmp_path, values=COLOURS[:3], metainfo=dict(classes=tuple('abc'))))

@@ -267,10 +267,13 @@ def test_arguments_are_checked(tmp_path, settings, message):
 @pytest.mark.parametrize('height, width', [(1, 1), (64, 64), (65, 128), (300, 77)])
 def test_cover_counts_each_pixel_once(height, width):
     count = np.zeros((height, width), int)
-    for left, top, columns, rows in cover(height, width, 64):
-        assert 0 < columns <= 64 and 0 < rows <= 64
-        count[top:top + rows, left:left + columns] += 1
-    assert (count == 1).all()
+    for overlap in (0, 15):
+        count[:] = 0
+        for (left, top, columns, rows), (inner, down, wide, high) in cover(
+                height, width, 64, overlap):
+            assert (columns, rows) == (min(64, width), min(64, height))
+            count[top + down:top + down + high, left + inner:left + inner + wide] += 1
+        assert (count == 1).all()
 
 
 def test_a_place_on_the_ground_is_kept_for_the_checkpoint(tmp_path):

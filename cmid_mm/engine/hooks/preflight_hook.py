@@ -87,7 +87,11 @@ class PreflightHook(Hook):
                 check_lists(dataset)
         for use, dataset in datasets.items():
             for part in filter(mask_loaders, parts_of(dataset)):
-                on_first_process(check_masks, use, part, self.max_masks)
+                shares = on_first_process(check_masks, use, part, self.max_masks)
+                if use == 'train':
+                    for module in get_ori_model(runner.model).modules():
+                        if hasattr(module, 'set_shares'):
+                            module.set_shares(shares)
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         model = get_ori_model(runner.model)
@@ -156,14 +160,19 @@ def check_classes(model: nn.Module, datasets: dict) -> None:
             f'the config has {found}: set num_classes in the config, or add --cfg-options {fix}')
 
 
-def check_masks(use: str, dataset, max_masks: int) -> None:
-    """Report the masks of a data set; CMIDError where they cannot be used."""
+def check_masks(use: str, dataset, max_masks: int) -> list[float]:
+    """Report the masks of a data set; returns the share of each class, in their order.
+
+    Raises:
+        CMIDError: They cannot be used.
+    """
     report = inspect_masks(dataset, max_masks, show_progress=False)
     print_log(f'{use}: {describe_masks(report)}', 'current')
     try:
         refuse_masks(report, use == 'train')
     except CMIDError as error:
         raise CMIDError(f'{use}_dataloader: {error}') from None
+    return list(report['classes'].values())
 
 
 def bound_queue(head: nn.Module, loader) -> None:

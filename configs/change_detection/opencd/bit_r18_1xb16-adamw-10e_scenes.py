@@ -23,7 +23,8 @@ model = dict(
         pre_upsample=1,
         dec_depth=2,
         # an eighth of the pixels has changed; with equal weights a short training finds none
-        loss_decode=dict(class_weight=[1.0, 4.0])))
+        loss_decode=dict(
+            _delete_=True, type='mmseg.ClassWeightedCrossEntropy', class_weight=[1.0, 4.0])))
 
 dataset = dict(data_root='data/scenes/change')
 train_dataloader = dict(batch_size=16, num_workers=2, dataset=dataset)
