@@ -46,10 +46,12 @@ class MaskFolder(BaseDataset):
             pixels, as a dict or pairs: ``{0: 0, 255: 1}``. Other values are then an error. In
             masks of colours the values are (R, G, B): ``[((255, 0, 0), 0), ...]``.
             Defaults to None: the values are the classes.
-        window (int, optional): Side in pixels of the windows of larger rasters. Where they
-            overlap, the label of a pixel counts in one of them and is ignored in the others.
-            Defaults to None: every image is one sample.
+        window (int, optional): Side in pixels of the windows of larger rasters. Defaults to
+            None: every image is one sample.
         overlap (int): Least overlap of windows in pixels. Defaults to 0.
+        count_once (bool): Whether the label of a pixel in several windows counts in one of them
+            and is ignored in the others, as a metric needs it; a training may use all.
+            Defaults to True.
         band_files, band_pattern, grid_band: As in ``ImageFolder``, for the images.
         **kwargs: Passed to mmengine's ``BaseDataset``: ``pipeline``, ``indices``, ...
 
@@ -63,7 +65,7 @@ class MaskFolder(BaseDataset):
                  data_prefix: dict = dict(img_path='images', seg_map_path='masks'),
                  ann_file: str = '', metainfo: dict | None = None,
                  reduce_zero_label: bool = False, values: dict | Sequence | None = None,
-                 window: int | None = None, overlap: int = 0,
+                 window: int | None = None, overlap: int = 0, count_once: bool = True,
                  band_files: Sequence[str] | None = None, band_pattern: str = '*{band}.*',
                  grid_band: str | None = None, **kwargs) -> None:
         classes = (metainfo or {}).get('classes') or ()
@@ -78,7 +80,7 @@ class MaskFolder(BaseDataset):
                             'reduce_zero_label, and map 0 to 255 in values')
         if window is not None and window < 1:
             raise CMIDError(f'window={window}: give the side of a window in pixels')
-        self.window, self.overlap = window, overlap
+        self.window, self.overlap, self.count_once = window, overlap, count_once
         self.band_files = band_files
         self._grouping = band_pattern, grid_band
         metainfo = dict(metainfo, palette=palette, reduce_zero_label=reduce_zero_label)
@@ -108,7 +110,8 @@ class MaskFolder(BaseDataset):
             rows, cores = on_first_process(_windows_of, rows, self.window, self.overlap)
         return [dict(zip(paths, found), num_classes=len(self.metainfo['classes']),
                      reduce_zero_label=self.reduce_zero_label, values=self.values,
-                     label_map=None, seg_fields=[], **({} if core is None else dict(core=core)))
+                     label_map=None, seg_fields=[],
+                     **(dict(core=core) if core and self.count_once else {}))
                 for found, core in zip(rows, cores)]
 
     def _by_name(self, part: str, folder: str) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Packing of a folder's images into one file; packed_images.py describes and reads it."""
 import os
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 import rasterio
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import MemoryFile
 
 from cmid_mm.checkpoints.files import atomic_write, check_output
@@ -214,7 +216,9 @@ def encode_tiff(raster: Raster, compress: str | None) -> bytes:
     """
     pixels, nodata = raster.pixels, raster.nodata
     height, width, bands = pixels.shape
-    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), MemoryFile() as memory:
+    with (rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), MemoryFile() as memory,
+          warnings.catch_warnings()):
+        warnings.simplefilter('ignore', NotGeoreferencedWarning)
         # Set the meaning of the bands: by default GDAL would mark the fourth one as alpha.
         with memory.open(driver='GTiff', height=height, width=width, count=bands,
                          dtype=pixels.dtype, nodata=nodata[0], photometric='MINISBLACK',

@@ -21,6 +21,7 @@ from .raster_reading import (
     all_bands,
     block_bytes,
     block_shape,
+    check_length,
     check_memory,
     check_name,
     check_pages,
@@ -72,6 +73,10 @@ class RasterFile:
         self._masked = MaskFlags.per_dataset in flags and (hides or MaskFlags.alpha not in flags)
         self._nodata = tuple(None if self._palette else dataset.nodatavals[band]
                              for band in self._chosen)
+        # rasterio's own type has no counterpart in NumPy
+        self._dtype = np.result_type(*{dataset.dtypes[band].replace('complex_int16', 'complex64')
+                                       for band in ([] if self._palette else self._chosen)}
+                                     or {'uint8'})
         self.band_names = [None if self._palette else dataset.descriptions[band]
                            for band in self._chosen]
 
@@ -119,9 +124,14 @@ class RasterFile:
             pixels = palette_colours(self.dataset)[:, self._chosen][index]
             values, nodata = index[None], self.dataset.nodatavals[:1]
         else:
-            values, nodata = self.dataset.read([band + 1 for band in self._chosen],
-                                               **how), self._nodata
-            pixels = np.ascontiguousarray(values.transpose(1, 2, 0))
+            how = dict(how)
+            window, size = how['window'], how.pop('out_shape')
+            shape = size or (window.height, window.width)
+            pixels = np.empty((*shape, len(self._chosen)), self._dtype)
+            # GDAL writes into the array as it lies, which saves a copy
+            values, nodata = pixels.transpose(2, 0, 1), self._nodata
+            self.dataset.read([band + 1 for band in self._chosen], out=values, **how)
+            how['out_shape'] = size
         valid = []
         if values.dtype.kind == 'f' or any(value is not None for value in nodata):
             valid.append(np.any([*map(has_value, values, nodata)], axis=0))
@@ -263,7 +273,9 @@ def open_raster(path: str, choose: ChooseBands = all_bands, max_pixels: int = MA
         # By default GDAL lists the file's whole folder to find sidecar files (.aux.xml, .msk,
         # ...), which takes seconds in a folder of a million images; now it tries their names.
         stack.enter_context(rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN='TRUE',
-                                         GDAL_CACHEMAX=_CACHE_BYTES))
+                                         GDAL_CACHEMAX=_CACHE_BYTES,
+                                         # of strips without compression only the window is read
+                                         GTIFF_DIRECT_IO='YES'))
         if len(paths) == 1:
             yield _open(stack, path, choose, max_pixels, whole, colours)
             return
@@ -300,6 +312,8 @@ def _open(stack: ExitStack, path: str, choose: ChooseBands, max_pixels: int, who
         check_memory(dataset, 1, 1, 1, max_pixels)
         if dataset.driver == 'GTiff':
             check_pages(dataset)
+            if identity is not None:
+                check_length(dataset, identity[-1])
         return RasterFile(path, dataset, choose, max_pixels, colours, identity)
 
 

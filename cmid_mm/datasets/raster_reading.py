@@ -102,6 +102,26 @@ def block_shape(file: rasterio.DatasetReader) -> tuple[int, int]:
     return (file.height if single else height), width
 
 
+def check_length(file: rasterio.DatasetReader, size: int) -> None:
+    """Raise ValueError where a TIFF without compression is shorter than its pixels.
+
+    GDAL reads windows of such a file directly, and what is cut off as zeros.
+    """
+    if file.compression:
+        return
+    height, width = file.block_shapes[0]
+    row, column = ((side - 1) // block for side, block in zip(file.shape, (height, width)))
+    last = 1 if file.interleaving == Interleaving.pixel else file.count
+    # the last block is the last of the file, unless it was never written; rows of one large
+    # strip are shown as blocks, of which the first has the strip's length
+    for x, y, band in ((column, row, last), (0, 0, 1)):
+        offset, length = (file.get_tag_item(f'BLOCK_{what}_{x}_{y}', 'TIFF', bidx=band)
+                          for what in ('OFFSET', 'SIZE'))
+        if offset is not None and int(offset) + int(length or 0) > size:
+            raise ValueError(f'is damaged or cut off: {size:,} bytes are fewer than those of its '
+                             'pixels; repair or remove it')
+
+
 def bytes_per_value(file: rasterio.DatasetReader) -> int:
     """Bytes of one pixel of one band in memory."""
     # NumPy lacks this type of rasterio.

@@ -43,6 +43,8 @@ def test_each_pixel_is_validated_once(tmp_path, overlap):
         count[part] += own
         assert mask.shape == (64, 64)
     assert (count == 1).all()
+    every = build(tmp_path, overlap=overlap, count_once=False)
+    assert all((item['gt_seg_map'] < 255).all() for item in every)
 
 
 def test_windows_are_the_same_as_files_cut_before(tmp_path):
