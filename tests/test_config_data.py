@@ -277,3 +277,41 @@ def test_the_metric_weighs_place_and_angle(name, tmp_path, monkeypatch):
         scores.append(next(value for key, value in results.items()
                            if re.search('AP50|mAP_50', key)))
     assert scores == pytest.approx([1, 1, 0], abs=1e-3)
+
+
+# ---------------------------------------------------------------- rasters as they are
+
+
+def test_the_page_on_rasters_trains_on_potsdam_as_downloaded(tmp_path):
+    """The config of docs/rasters.md, on tiles with the names and colours of the download."""
+    pytest.importorskip('mmseg')
+    import rasterio
+    from mmengine.config import Config
+    enter('mmseg')
+    page = (CONFIGS.parent / 'docs/rasters.md').read_text()
+    code = re.search(r'```python\n(# Potsdam as .*?)```', page, re.S)[1]
+    file = tmp_path / 'potsdam.py'
+    file.write_text(code.replace("'upernet_r50", f"'{CONFIGS}/segmentation/upernet_r50"))
+    cfg = Config.fromfile(file)
+    colours = np.array([value for value, _ in cfg.scenes['values']], np.uint8)
+    labels = np.random.default_rng(0).integers(0, 7, (100, 120))
+    for name in (*cfg.train_names, *cfg.test_names):
+        for folder, pattern, pixels in (
+                ('2_Ortho_RGB', f'top_potsdam_{name}_RGB.tif', np.stack([labels] * 3, 2)),
+                ('5_Labels_all_noBoundary', f'top_potsdam_{name}_label_noBoundary.tif',
+                 colours[labels])):
+            (tmp_path / 'data' / folder).mkdir(parents=True, exist_ok=True)
+            with rasterio.open(tmp_path / 'data' / folder / pattern, 'w', driver='GTiff',
+                               width=120, height=100, count=3, dtype='uint8') as raster:
+                raster.write(pixels.astype(np.uint8).transpose(2, 0, 1))
+    counts = np.zeros(256, int)
+    for part, names in (('train', cfg.train_names), ('test', cfg.test_names)):
+        settings = cfg[f'{part}_dataloader'].dataset
+        settings.update(data_root=str(tmp_path / 'data'), window=64, overlap=16)
+        dataset = DATASETS.build(settings)
+        assert len(dataset) == len(names) * 6
+    for sample in dataset:
+        counts += np.bincount(sample['data_samples'].gt_sem_seg.data.numpy().ravel(),
+                              minlength=256)
+    expected = len(names) * np.bincount(labels.ravel())
+    assert counts[:5].tolist() == expected[:5].tolist()

@@ -7,6 +7,8 @@ Parts (--parts):
           the workers' part and of the batch's part (colours, noise, masks, normalisation);
           images/s of the config's workers, bytes that a worker sends
   train   loader, loop and hooks together: images/s, share of the time waiting for data
+  windows reading and cropping windows of 512 px of generated rasters in several forms, on one
+          core of the CPU, beside the same windows cut to files before; only on request
 
 Speeds are medians with quartiles, after a warm-up. It runs on the GPU where there is
 one, otherwise on the CPU; OMP_NUM_THREADS sets the threads.
@@ -35,14 +37,15 @@ from _options import tool_parser
 PARTS = dict(
     step='step on synthetic input',
     loader='input alone; one core: images per second of processor time',
-    train='training with loader and hooks')
+    train='training with loader and hooks',
+    windows='windows of rasters; one core: windows per second of processor time')
 
 
 def parse_args(arguments=None):
     parser = tool_parser(__doc__)
     parser.add_argument('config', help='config file of a CMID pre-training')
-    parser.add_argument('--parts', nargs='+', default=list(PARTS), choices=PARTS, metavar='PART',
-                        help='what to measure (default: all)')
+    parser.add_argument('--parts', nargs='+', default=['step', 'loader', 'train'], choices=PARTS,
+                        metavar='PART', help='what to measure (default: all but windows)')
     parser.add_argument('--published', action='store_true',
                         help='compare with the step and the loader of the published code')
     parser.add_argument('--steps', type=int, default=20,
@@ -87,6 +90,7 @@ def read_variants(args):
 def measure(variants, parts, steps, warmup):
     """Measures the parts; part -> variant -> numbers."""
     from _benchmark.loader import build_loader, loader_config, measure_loaders
+    from _benchmark.rasters import FORMS, measure_windows
     from _benchmark.step import measure_steps
     from _benchmark.trainee import Trainee
     from _benchmark.training import measure_training
@@ -98,7 +102,8 @@ def measure(variants, parts, steps, warmup):
     results = {}
     for part in parts:
         print(f'{part}:', file=sys.stderr)
-        bar = ProgressBar(len(variants) * (warmup + steps), file=sys.stderr)
+        count = len(FORMS) if part == 'windows' else len(variants)
+        bar = ProgressBar(count * (warmup + steps), file=sys.stderr)
 
         def tick(bar=bar):
             # workers deliver more batches than those that are counted
@@ -111,6 +116,9 @@ def measure(variants, parts, steps, warmup):
                 tick)
         elif part == 'loader':
             results[part] = measure_loaders(variants, steps, warmup, tick)
+        elif part == 'windows':
+            results[part] = measure_windows(
+                variants['config'].cfg.model.image_size, steps, warmup, tick)
         else:
             results[part] = {name: measure_training(variant, steps, warmup, tick)
                              for name, variant in variants.items()}
@@ -137,6 +145,12 @@ def report(results):
     for part, title in PARTS.items():
         if part in results:
             yield f'\n{title}; median (quartiles)'
+            if part == 'windows':
+                for form, numbers in results[part].items():
+                    yield (f'  {form}: {speed(numbers["windows"], "windows/s")}, from files '
+                           f'{speed(numbers["files"], "windows/s")}, ratio '
+                           f'{speed(numbers["ratio"], "")}')
+                continue
             for name, numbers in results[part].items():
                 first = speed(numbers['images_per_second'])
                 if 'ratio' in numbers:

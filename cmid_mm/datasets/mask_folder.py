@@ -38,6 +38,7 @@ class MaskFolder(BaseDataset):
         ann_file (str): Optional list relative to ``data_root``: one name per line, relative
             to the sub-folders, with or without its ending. Without it, every image of
             ``img_path`` is used. Defaults to ''.
+        names (Sequence[str], optional): The names themselves, in place of a list.
         metainfo (dict): ``classes``, and optionally ``palette`` with a colour (R, G, B) for
             each; without it, the hues are evenly spaced.
         reduce_zero_label (bool): Whether 0 in the masks is ignored and the classes count
@@ -63,7 +64,8 @@ class MaskFolder(BaseDataset):
 
     def __init__(self, data_root: str = '',
                  data_prefix: dict = dict(img_path='images', seg_map_path='masks'),
-                 ann_file: str = '', metainfo: dict | None = None,
+                 ann_file: str = '', names: Sequence[str] | None = None,
+                 metainfo: dict | None = None,
                  reduce_zero_label: bool = False, values: dict | Sequence | None = None,
                  window: int | None = None, overlap: int = 0, count_once: bool = True,
                  band_files: Sequence[str] | None = None, band_pattern: str = '*{band}.*',
@@ -73,6 +75,7 @@ class MaskFolder(BaseDataset):
         if not classes or len(classes) != len(palette):
             raise CMIDError(f'{len(classes)} classes and {len(palette)} colours: metainfo '
                             'needs classes=(...); palette=[...] may be absent')
+        self.names = names
         self.reduce_zero_label = reduce_zero_label
         self.values = None if values is None else _checked(values, len(classes))
         if values is not None and reduce_zero_label:
@@ -91,8 +94,8 @@ class MaskFolder(BaseDataset):
         """Data infos in the order of the list, or sorted by name."""
         files = {part: self._by_name(part, folder)
                  for part, folder in self.data_prefix.items()}
-        names = [line for _, line in list_lines(self.ann_file)] if self.ann_file else list(
-            files['img_path'])
+        names = self.names or ([line for _, line in list_lines(self.ann_file)]
+                               if self.ann_file else list(files['img_path']))
         if not names:
             raise CMIDError(f'there is no image for {type(self).__name__}: '
                             f'{self.ann_file or self.data_prefix["img_path"]} is empty')

@@ -3,5 +3,5 @@
 _base_ = './cmid_resnet50_4xb64-amp-adan-coslr-200e_millionaid.py'
 
 model = dict(data_preprocessor=dict(mean=None, std=None, bands=3))
-train_dataloader = dict(dataset=dict(data_root='data/potsdam/crops'))
+train_dataloader = dict(dataset=dict(data_root='data/potsdam/2_Ortho_RGB', window=512))
 train_cfg = dict(max_epochs=400)

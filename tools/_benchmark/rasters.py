@@ -1,8 +1,9 @@
 """Windows of large rasters as samples, beside the same windows cut to files before."""
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import count, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,12 +22,17 @@ from .timing import rates, take_turns
 SIDE = 4096
 WINDOW = 512
 BANDS = 4
+_WINDOWS_PER_TURN = 4
 # metres of a pixel of each of the 13 bands of Sentinel-2
 _RESOLUTIONS = (10, 10, 10, 10, 20, 20, 20, 20, 20, 20, 60, 60, 60)
-_FORMS = {
+#: Name of a form -> profile of rasterio; None for one file per band.
+FORMS = {
     'GeoTIFF, tiles of 512 px, deflate': dict(
         driver='GTiff', tiled=True, blockxsize=512, blockysize=512, compress='deflate',
-        predictor=2, interleave='pixel'),
+        interleave='pixel'),
+    'GeoTIFF, tiles of 128 px, deflate': dict(
+        driver='GTiff', tiled=True, blockxsize=128, blockysize=128, compress='deflate',
+        interleave='pixel'),
     'GeoTIFF, strips, not compressed': dict(driver='GTiff', interleave='pixel'),
     'JPEG 2000, no loss': dict(driver='JP2OpenJPEG', quality=100, reversible='YES',
                                blockxsize=1024, blockysize=1024),
@@ -39,7 +45,7 @@ def measure_windows(size: int, steps: int, warmup: int, tick: Callable[[], None]
 
     Args:
         size (int): Side of the two views that are cut from each window, in pixels.
-        steps (int): Turns of 8 windows to measure.
+        steps (int): Turns of four windows to measure.
         warmup (int): Turns before these.
         tick (Callable): Called after every turn.
 
@@ -49,32 +55,32 @@ def measure_windows(size: int, steps: int, warmup: int, tick: Callable[[], None]
     """
     found = {}
     with TemporaryDirectory() as folder:
-        for number, (name, profile) in enumerate(_FORMS.items()):
+        for number, (name, profile) in enumerate(FORMS.items()):
             root = Path(folder, str(number))
             settings = _write(root / 'raster', profile)
             with DefaultScope.overwrite_default_scope('mmpretrain'):
                 windows = DATASETS.build(_dataset(root / 'raster', size, settings,
                                                   window=WINDOW))
                 _cut(windows, root / 'cut', profile)
-                files = DATASETS.build(_dataset(root / 'cut', size, dict(settings, band_files=None)))
-            position = [0, 0]
-
-            def take(which: int, dataset) -> None:
-                for _ in range(8):
-                    position[which] += 1
-                    epoch, sample = divmod(position[which], len(dataset))
-                    dataset[SampleIndex(sample, 0, epoch)]
-                tick()
-
-            calls = [partial(take, 0, files), partial(take, 1, windows)]
+                files = DATASETS.build(_dataset(root / 'cut', size,
+                                                dict(settings, band_files=None)))
+            calls = [partial(_take, files, count(), lambda: None),
+                     partial(_take, windows, count(), tick)]
             take_turns(calls, warmup, time.process_time)
             times = take_turns(calls, steps, time.process_time)
-            of_files = rates(times[0], 8)
-            of_windows = rates(times[1], 8, times[0])
+            of_files = rates(times[0], _WINDOWS_PER_TURN)
+            of_windows = rates(times[1], _WINDOWS_PER_TURN, times[0])
             found[name] = dict(files=of_files['images_per_second'],
                                windows=of_windows['images_per_second'],
                                ratio=of_windows['ratio'])
     return found
+
+
+def _take(dataset, samples: Iterator[int], tick: Callable[[], None]) -> None:
+    """Load the next samples of a data set, epoch after epoch."""
+    for sample in islice(samples, _WINDOWS_PER_TURN):
+        dataset[SampleIndex(sample % len(dataset), 0, sample // len(dataset))]
+    tick()
 
 
 def _dataset(root: Path, size: int, settings: dict, window: int | None = None) -> dict:
@@ -98,7 +104,7 @@ def _write(root: Path, profile: dict | None) -> dict:
         side = SIDE // 6 * 6 * 10 // resolution
         _save(root / f'T31_{names[-1]}.tif', _ground(side, 1, np.uint16),
               dict(driver='GTiff', tiled=True, blockxsize=512, blockysize=512,
-                   compress='deflate', predictor=2))
+                   compress='deflate'))
     return dict(bands=len(names), range=(0, 65535), band_files=names)
 
 

@@ -8,6 +8,8 @@ from cmid_mm.datasets.mask_reading import LabelImage, read_labels
 
 IGNORED = 255
 _VALUES_IN_ERROR = 5
+# difference of a band; the labels of ISPRS have a few colours that are not exact
+_TOLERANCE = 8
 
 
 class _LoadLabels(BaseTransform):
@@ -19,8 +21,7 @@ class _LoadLabels(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Add ``gt_seg_map`` and its name to ``seg_fields``; ImageError for unusable masks."""
         path = results['seg_map_path']
-        colours = any(isinstance(value, tuple) for value in results.get('values') or ())
-        image = read_labels(path, self.max_pixels, colours)
+        image = read_labels(path, self.max_pixels, _has_colours(results))
         shape = results.get('ori_shape', image.labels.shape)
         if image.labels.shape != tuple(shape):
             raise ImageError(
@@ -51,8 +52,9 @@ class LoadMask(_LoadLabels):
     255 is ignored, and so is a GeoTIFF's nodata value where it is no class. With
     ``results['reduce_zero_label']``, 0 is ignored and the classes count from 1 in the
     file. With ``results['values']``, a dict, each value of the file, or colour (R, G, B), is first
-    replaced by the class, or 255, that belongs to it. Outside of ``results['core']`` (left, top,
-    width, height in pixels) pixels are ignored. A file compressed with loss is refused.
+    replaced by the class, or 255, that belongs to it; a colour may differ by 8 in a band.
+    Outside of ``results['core']`` (left, top, width, height in pixels) pixels are ignored. A file
+    compressed with loss is refused.
     ``max_pixels`` is that of ``LoadRSImage``.
     """
 
@@ -64,7 +66,9 @@ class LoadMask(_LoadLabels):
         labels, classes = image.labels, class_of_value(results)
         # NaN and values beyond the integers mark no pixel of a mask; a class stays a class
         nodata = image.nodata is not None and abs(image.nodata) < 2**53
-        table = {int(image.nodata): IGNORED} | classes if nodata else classes
+        table = {int(image.nodata): IGNORED} | classes if nodata else dict(classes)
+        if _has_colours(results):
+            table |= _near(np.unique(labels), classes)
         values = np.array(sorted(table))
         places = np.searchsorted(values, labels).clip(max=len(values) - 1)
         wrong = values[places] != labels
@@ -96,9 +100,24 @@ def class_of_value(results: dict) -> dict[int, int]:
     return {0: IGNORED, IGNORED: IGNORED} | numbers
 
 
+def _has_colours(results: dict) -> bool:
+    """Whether the masks are of colours."""
+    return any(isinstance(value, tuple) for value in results.get('values') or ())
+
+
+def _near(found: np.ndarray, classes: dict[int, int]) -> dict[int, int]:
+    """Classes of the colours in ``found``, int64 (N,), that are nearly those of ``classes``."""
+    known = np.array(list(classes))
+    bands = [np.stack([colours >> 16, colours >> 8 & 255, colours & 255], 1)
+             for colours in (found, known)]
+    distances = np.abs(bands[0][:, None] - bands[1]).max(2)
+    return {int(colour): classes[int(known[row.argmin()])]
+            for colour, row in zip(found, distances) if row.min() <= _TOLERANCE}
+
+
 def _shown(results: dict):
     """Function that returns the text of a value of the masks."""
-    if all(isinstance(value, int) for value in results.get('values') or ()):
+    if not _has_colours(results):
         return str
     return lambda value: str((value >> 16, value >> 8 & 255, value & 255))
 
