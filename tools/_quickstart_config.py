@@ -16,37 +16,42 @@ MAX_IMAGES = 3000
 MAX_EPOCHS = 200
 # a band in the name of a file of Sentinel-2 or Landsat: B04, B8A, B05_20m
 BAND = re.compile(r'(?<![A-Za-z0-9])(B\d{1,2}A?(?:_\d0m)?)\.')
-# side of a window in pixels, about that of the images in public sets of scenes
-WINDOW = 256
+# sides of windows in pixels: the first is about that of the images in public sets of scenes, the
+# others are for few rasters
+WINDOWS = 256, 128
+FEW_IMAGES = 500
 # where there are too few images to measure a step
 MIN_EPOCHS = 20
 
 
-def find_rasters(folder, window):
+def find_rasters(folder):
     """Settings of ``ImageFolder`` for large rasters and for bands that are files of their own.
 
     Args:
         folder (str): The images.
-        window (int): Side of a window in pixels. Rasters get windows where the shorter side of
-            most is at least twice as long.
 
     Returns:
-        dict: ``window`` and ``band_files``, as far as needed.
+        dict: ``window``, ``band_files`` and ``grid_band``, as far as needed.
     """
     from cmid_mm.datasets.band_files import group_bands
     from cmid_mm.datasets.file_limits import ImageError
     from cmid_mm.datasets.folder_scan import scan_folder
     from cmid_mm.datasets.image_reading import read_header
     from cmid_mm.datasets.parallel_reading import spread_places
+    from cmid_mm.datasets.raster_paths import files_of
     from cmid_mm.utils.errors import CMIDError
     files, found = scan_folder(folder), {}
     counts = Counter(match[1] for match in map(BAND.search, files) if match)
     bands = sorted(band for band, count in counts.items() if count == max(counts.values()))
     if len(bands) > 1:
         try:
-            files = group_bands(files, bands)
-            found['band_files'] = bands
-            print_timed(f'images with one file per band: {" ".join(bands)}')
+            # the finest band gives the grid
+            paths = files_of(group_bands(files, bands)[0])
+            widths = [read_header(str(Path(folder, path)), 2**40).width for path in paths]
+            found.update(band_files=bands, grid_band=bands[widths.index(max(widths))])
+            files = group_bands(files, bands, grid_band=found['grid_band'])
+            print_timed(f'images with one file per band: {" ".join(bands)}, on the grid of '
+                        f'{found["grid_band"]}')
         except CMIDError as error:
             print_timed(f'not taken as images with one file per band: {error}')
     sides = []
@@ -55,10 +60,16 @@ def find_rasters(folder, window):
             sides.append(min(read_header(str(Path(folder, files[place])), 2**40)[:2]))
         except ImageError:
             continue
-    if sides and sorted(sides)[len(sides) // 2] >= 2 * window:
-        found['window'] = window
-        print_timed(f'most rasters have a shorter side of {2 * window} px or more: windows of '
-                    f'{window} px are the images')
+    side = sorted(sides)[len(sides) // 2] if sides else 0
+    for window in WINDOWS:
+        count = len(files) * (side // window)**2
+        if side >= 2 * window:
+            found['window'] = window
+            if count >= FEW_IMAGES:
+                break
+    if 'window' in found:
+        print_timed(f'{len(files):,} rasters, most with a shorter side of {side} px or more: '
+                    f'windows of {found["window"]} px are the images')
     return found
 
 
@@ -82,18 +93,22 @@ def list_images(folder, work_dir, load=None, rasters=None):
         UserError: Fewer than two images can be used.
     """
     from cmid_mm.datasets.list_file import is_listable
+    from cmid_mm.datasets.raster_paths import split_window
     from cmid_mm.datasets.raster_windows import list_samples
     rasters = rasters or {}
     files = list_samples(folder, **rasters)
     if len(files) < 2:
         raise UserError(f'{folder} holds {len(files)} images: pre-training needs some '
                         'hundreds, the more the better')
-    chosen = files[::math.ceil(len(files) / MAX_IMAGES)]
+    # the windows of a raster stay together: in the training, or in the queries of the probes
+    windows = 'window' in rasters
+    chosen = files if windows else files[::math.ceil(len(files) / MAX_IMAGES)]
     if len(chosen) < len(files):
         print_timed(f'{len(files):,} images: an even selection of {len(chosen):,} is used')
-    if load is not None:
+    if load is not None and not windows:
         chosen = leave_out_broken(folder, chosen, load)
-    counts = Counter(Path(file).parent.name for file in chosen)
+    counts = Counter(Path(file).parent.name for file in {split_window(file)[0]
+                                                         for file in chosen})
     # images outside of the class folders have no class; every fifth image of a class is a
     # query, so each class needs five
     named = len(counts) > 1 and '' not in counts
@@ -104,8 +119,6 @@ def list_images(folder, work_dir, load=None, rasters=None):
         lines = [f'{file} {number[Path(file).parent.name]}' if classes else file
                  for file in chosen if is_listable(file)]
         path = Path(work_dir).resolve() / 'images.txt'
-        # a list names each window
-        dataset.pop('window', None)
         path.write_text('\n'.join(lines) + '\n', encoding='utf-8', errors='surrogateescape')
         dataset['ann_file'] = str(path)
     elif classes:

@@ -86,7 +86,6 @@ def run(args):
     """The whole job; returns the summary."""
     import torch
     from _quickstart_config import (
-        WINDOW,
         find_rasters,
         fit_batch,
         fit_epochs,
@@ -113,7 +112,7 @@ def run(args):
 
     folder = (str(Path(args.images).expanduser()) if args.images
               else generate_images(args))
-    rasters = find_rasters(folder, WINDOW)
+    rasters = find_rasters(folder)
     statistics = folder_statistics(
         folder, files=list_samples(folder, **rasters), max_images=500, bands=args.bands,
         band_indices=args.band_indices, value_range=args.value_range,

@@ -336,3 +336,36 @@ def test_inspection_and_statistics_of_windows(tmp_path):
         path, all_four).pixels.max((0, 1)))
     dataset = folder(tmp_path, [dict(LOAD, value_range=(0, 65535))])
     assert inspect_dataset_images(dataset, workers=0, show_progress=False)['usable'] == 8
+
+
+@pytest.mark.parametrize('other', [dict(workers=2), dict(batch_size=2)])
+def test_workers_and_batches_change_no_window(tmp_path, other):
+    from view_batches import same_batches, view_batches
+    for name in 'ab':
+        write_raster(tmp_path / f'{name}.tif', noise(200, 140))
+    settings = dict(load=dict(bands=4), dataset=dict(
+        type='ImageFolder', data_root=str(tmp_path), window=64,
+        pipeline=[LOAD, dict(type='CMIDTwoViews', size=16), dict(type='PackViews')]))
+    one, two = (view_batches(tmp_path, **settings, **dict(dict(batch_size=4), **more))
+                for more in ({}, other))
+    if 'batch_size' in other:
+        one, two = ([{key: np.concatenate([batch[key] for batch in batches])
+                      for key in batches[0]}] for batches in (one, two))
+        for key in one[0]:
+            np.testing.assert_array_equal(one[0][key], two[0][key])
+        return
+    assert same_batches(one, two)
+    assert not same_batches(one, view_batches(tmp_path, epoch=1, **settings))
+
+
+def test_few_files_are_open_at_once(tmp_path):
+    """Also of images of several files; a process may have 256."""
+    import os
+    for name in ('B04', 'B08'):
+        write_raster(tmp_path / f'{name}.tif', noise(128, 128, 1))
+    dataset = ImageFolder(data_root=str(tmp_path), window=64, band_files=('B04', 'B08'),
+                          pipeline=[dict(type='LoadRSImage', bands=2)])
+    before = len(os.listdir('/proc/self/fd'))
+    for epoch in range(50):
+        dataset[SampleIndex(epoch % 4, 0, epoch)]
+    assert len(os.listdir('/proc/self/fd')) <= before + 2

@@ -204,3 +204,37 @@ def test_nothing_to_train_on_is_one_line(tmp_path, config, monkeypatch, content)
     with pytest.raises(SystemExit) as end:
         errors.run(importlib.import_module('quickstart').main)
     assert str(folder) in end.value.code and '\n' not in end.value.code
+
+
+def test_large_rasters_and_bands_in_files(tmp_path, config):
+    """Windows and bands are found; the windows of a raster are not split for the probes."""
+    draw = np.random.default_rng(0)
+    for name in ('north/T31_B02', 'north/T31_B8A', 'south/T32_B02', 'south/T32_B8A'):
+        path = tmp_path / f'{name}.tif'
+        path.parent.mkdir(exist_ok=True)
+        side = 300 // (1 + name.endswith('B8A'))
+        with rasterio.open(path, 'w', driver='GTiff', height=side, width=side, count=1,
+                           dtype='uint16') as file:
+            file.write(draw.integers(1, 3000, (1, side, side)).astype(np.uint16))
+    found = config.find_rasters(str(tmp_path))
+    assert found == dict(band_files=['B02', 'B8A'], grid_band='B02', window=128)
+    dataset, classes = config.list_images(str(tmp_path), tmp_path, {}, found)
+    assert classes == [] and dataset == dict(type='ImageFolder', data_root=str(tmp_path), **found)
+    plain = tmp_path / 'plain'
+    write_geotiffs(plain, 6)
+    assert config.find_rasters(str(plain)) == {}
+
+
+def test_a_folder_of_rasters_just_works(tmp_path):
+    write_geotiffs(tmp_path / 'scenes', 1)
+    with rasterio.open(tmp_path / 'scenes/large.tif', 'w', driver='GTiff', height=600, width=900,
+                       count=4, dtype='uint16', nodata=0) as file:
+        pixels = np.random.default_rng(0).integers(400, 1300, (4, 600, 900)).astype(np.uint16)
+        pixels[:, :, 800:] = 0
+        file.write(pixels)
+    (tmp_path / 'scenes/0.tif').unlink()
+    done = quickstart(tmp_path / 'scenes', '--work-dir', tmp_path / 'run', '--epochs', 1)
+    assert done.returncode == 0, done.stderr
+    assert '1 rasters, most with a shorter side of 600 px or more: windows of 128 px' in done.stdout
+    summary = json.loads((tmp_path / 'run/summary.json').read_text())
+    assert summary['images'] == 28 and Path(summary['picture']).is_file()
