@@ -42,6 +42,7 @@ class FeatureInferencer:
         model (nn.Module): The backbone, in evaluation mode.
         pipeline (ImageReader): From a path to a uint8 image (H, W, bands).
         name (str): File, encoder and epoch of the weights.
+        meta (dict): What the file states, see ``BackboneFile``.
         mean (Tensor): (bands, 1, 1) float32, in grey levels; ``std`` has the same form.
 
     Raises:
@@ -71,7 +72,7 @@ class FeatureInferencer:
         # strict except for norms of inner stages, which the last map does not pass
         backbone.load_state_dict(match.tensors, strict=False)
         print_log(f'{file}: {match}', 'current')
-        self.name = str(file)
+        self.name, self.meta = str(file), file.meta
         self.model = ready(backbone, device)
         self._set_normalisation(cfg, file.meta, device)
         self.pipeline = ImageReader(cfg, size, len(self.mean))
