@@ -194,13 +194,14 @@ def model_card(config: dict, name: str) -> str:
         '- image-feature-extraction\n- remote-sensing\n- timm\n---',
         f'# {name}', 'A backbone for remote sensing images, pre-trained without labels.',
         '| | |\n| --- | --- |\n' + '\n'.join(rows), '## Use',
-        '```python\nimport timm\n\n'
+        '```python\nimport timm\nimport torch\n\n'
         f"model = timm.create_model('local-dir:{name}', pretrained=True, num_classes=0).eval()\n"
-        '# images float32 (B, bands, H, W) in 0..1\n'
-        "mean, std = (torch.tensor(model.pretrained_cfg[key])[:, None, None]\n"
+        '# images: float32 (B, bands, H, W) in 0..1\n'
+        'mean, std = (torch.tensor(model.pretrained_cfg[key])[:, None, None]\n'
         "             for key in ('mean', 'std'))\n"
-        'maps = model.forward_features((images - mean) / std)\n'
-        'vectors = model((images - mean) / std)\n```',
+        'vectors = model((images - mean) / std)                   # (B, features)\n'
+        'maps = model.forward_features((images - mean) / std)     # layout of the architecture\n'
+        '```',
         f"From the Hugging Face Hub the name is `hf-hub:OWNER/{name}`."]
     if meta.get('probes'):
         parts += ['## Probes of the frozen features, in percent', _probes(meta['probes'])]
@@ -228,7 +229,7 @@ def _units(value_range: list | None) -> str:
 def _data_of(training: dict) -> str | None:
     dataset = (training.get('train_dataloader') or {}).get('dataset') or {}
     root = dataset.get('data_root') if isinstance(dataset, dict) else None
-    return Path(root).name if isinstance(root, str) and root else None
+    return root if isinstance(root, str) and root else None
 
 
 def _plain(value) -> str:
