@@ -98,7 +98,9 @@ def export_onnx(config: str | Config, checkpoint: str, out: str, backbone: bool 
     require_packages()
     check_output(out, checkpoint)
     config = as_config(config, cfg_options)
-    size = size or image_side(config)
+    size = image_side(config) if size is None else size
+    if size < 1:
+        raise CMIDError(f'a size of {size} px: give the side of the images in pixels')
     source = _read_source(config, checkpoint, backbone, encoder, size)
     value_range = source.loading.get('value_range') if raw else None
     if raw and not value_range:

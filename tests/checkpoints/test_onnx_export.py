@@ -157,8 +157,40 @@ def test_maps_are_those_of_the_inferencers(pair, classes, tmp_path):
     assert found.shape == (2, 1 if classes == 2 else 4, 70, 50)
 
 
+def test_bands_are_in_the_order_of_the_file(tmp_path):
+    """mmseg's loader gives BGR, which a preprocessor without bgr_to_rgb passes to the model."""
+    pytest.importorskip('mmseg')
+    found = []
+    image = landscape(64, 64)
+    for loader in (None, dict(type='LoadImageFromFile')):
+        config = segmentation_config(loader=loader)
+        path = save_segmentor(config, tmp_path / 'segmentor.pth')
+        onnx_export.export_onnx(config, path, str(tmp_path / 'x.onnx'), size=64)
+        given = image[..., ::-1] if loader is None else image
+        found.append(run(tmp_path / 'x.onnx', channels_first([given]))['probabilities'])
+    np.testing.assert_allclose(*found, atol=1e-5)
+
+
+def test_raw_values_of_pairs(tmp_path):
+    pytest.importorskip('mmseg')
+    loader = dict(type='mmpretrain.LoadRSImagePair', bands=3, value_range=(0, 1020))
+    config = segmentation_config(True, loader=loader)
+    path = save_segmentor(config, tmp_path / 'segmentor.pth')
+    image = channels_first([landscape(64, 64, bands=6)])
+    found = []
+    for raw in (False, True):
+        out = tmp_path / f'{raw}.onnx'
+        onnx_export.export_onnx(config, path, str(out), size=64, raw=raw)
+        found.append(run(out, image * (4. if raw else 1.))['probabilities'])
+    np.testing.assert_allclose(*found, atol=1e-5)
+    # 8-bit layers only
+    assert 'model_type' in metadata(tmp_path / 'False.onnx')
+    assert 'model_type' not in metadata(out)
+
+
 @pytest.mark.parametrize('name', [
     'segmentation/upernet_r50_1xb8-amp-sgd-50e_potsdam.py',
+    'segmentation/upernet_vit-base_1xb8-amp-adamw-50e_potsdam.py',
     'change_detection/siamese-upernet_swin-base_1xb8-adamw-200e_cdd.py'])
 def test_recipes_of_maps_are_exported(name, tmp_path):
     """UPerNet pools to fixed numbers of cells, also where the size varies."""
