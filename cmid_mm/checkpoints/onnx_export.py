@@ -95,9 +95,9 @@ def export_onnx(config: str | Config, checkpoint: str, out: str, backbone: bool 
             the checkpoint lacks the head or is of another model, the model has no counterpart
             in ONNX, or the file computes something else than torch.
     """
+    config = as_config(config, cfg_options)
     require_packages()
     check_output(out, checkpoint)
-    config = as_config(config, cfg_options)
     size = image_side(config) if size is None else size
     if size < 1:
         raise CMIDError(f'a size of {size} px: give the side of the images in pixels')
