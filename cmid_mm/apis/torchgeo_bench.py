@@ -246,4 +246,4 @@ def beside(rows, reference: str):
 
 #: What the tool prints of a row.
 COLUMNS = ['dataset', 'method', 'metric_name', 'metric_value', 'ci_lower', 'ci_upper', 'name',
-           'normalization', 'bands', 'image_size']
+           'normalization', 'bands', 'image_size', 'n_test']

@@ -144,6 +144,14 @@ def test_an_absent_package_is_named(tmp_path, monkeypatch):
 # ------------------------------------------------------------------------ torchgeo-bench itself
 
 
+def test_probes_of_segmentations_get_the_map(tmp_path):
+    probes = pytest.importorskip('torchgeo_bench.segmentation_probe')
+    bench = CMIDBench(AERIAL, *save_model(tmp_path))
+    probe = probes.SegmentationProbe(bench, ['map'], num_classes=5, head_type='fpn')
+    assert probe.channels_list == [64] and probe.feature_hw_list == [(7, 7)]
+    assert probe(255 * torch.rand(2, 3, 64, 96)).shape == (2, 5, 64, 96)
+
+
 def write_geobench(root, name, bands, counts, high):
     """Files of GEO-Bench 1 in its form: brightness tells the class."""
     h5py = pytest.importorskip('h5py')
