@@ -43,8 +43,8 @@ class CMIDBench(nn.Module):
         encoder (str, optional): ``'student'`` or ``'teacher'``, see ``FeatureInferencer``.
         band_names (Sequence[str], optional): Of the checkpoint's bands, in its order. Defaults to
             None: as the checkpoint states them, or red, green, blue where it has three bands.
-        value_range (Sequence, optional): See ``LoadRSImage``, in the data set's units. Defaults
-            to None: that of the checkpoint.
+        value_range (Sequence, optional): See ``LoadRSImage``, in the data set's units, for data
+            sets that are not 8-bit. Defaults to None: that of the checkpoint.
 
     Attributes:
         num_channels (int): Bands of the images.
@@ -131,9 +131,9 @@ def _bounds(bands: list, source: FeatureInferencer, value_range: Sequence | None
             'data set (dataset.normalization=bandspec_zscore, --normalization bandspec_zscore)')
     is_8_bit = (all(0 <= band.min and band.max <= 255 for band in bands)
                 and any(band.mean >= _GREY[0] for band in bands))
-    if not value_range and not is_8_bit:
-        value_range = loading.get('value_range')
-    bounds = LoadRSImage(len(bands), value_range=value_range or (0, 255)).settings()['value_range']
+    # as LoadRSImage, also beside data sets that need a range
+    value_range = (0, 255) if is_8_bit else value_range or loading.get('value_range') or (0, 255)
+    bounds = LoadRSImage(len(bands), value_range=value_range).settings()['value_range']
     grey = [255 * (band.mean - low) / (high - low) for band, (low, high) in zip(bands, bounds)]
     if not any(_GREY[0] <= level <= _GREY[1] for level in grey):
         low, high = bounds[0]

@@ -88,8 +88,9 @@ def test_raw_values_become_those_of_the_training(tmp_path):
     # 8-bit values are not changed, as LoadRSImage does not change them
     grey = [band._replace(mean=band.mean / 20, max=255) for band in SENTINEL]
     eight = torch.randint(256, (1, 4, 64, 64)).float()
-    assert torch.allclose(CMIDBench(grey, *model).eval()(eight),
-                          bench(eight * 3000 / 255), rtol=1e-4, atol=1e-4)
+    for given in (None, (0, 6000)):
+        assert torch.allclose(CMIDBench(grey, *model, value_range=given).eval()(eight),
+                              bench(eight * 3000 / 255), rtol=1e-4, atol=1e-4)
 
 
 def test_normalisation_by_the_data_set(tmp_path):

@@ -24,8 +24,8 @@ def parse_args(arguments=None):
     parser.add_argument('--band-names', nargs='+', help="names of the checkpoint's bands in its "
                         'order (default: as it states, or red green blue)')
     parser.add_argument('--value-range', type=float, nargs=2, metavar=('LOW', 'HIGH'),
-                        help="range in the data set's units that becomes 0..255 (default: that "
-                        'of the checkpoint)')
+                        help="range in the data set's units that becomes 0..255 where it is not "
+                        '8-bit (default: that of the checkpoint)')
     parser.add_argument('--normalization', choices=['model_native', 'bandspec_zscore'],
                         default='model_native', help='as in the pre-training (default), or by '
                         'mean and std of the data set')
