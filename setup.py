@@ -51,11 +51,13 @@ EXTRAS = {
     'opencd': [*OFFICIAL_TASKS, 'einops'],
     # packed data sets (tools/pack_dataset.py)
     'packed': ['lmdb>=1.4'],
+    # ONNX files (tools/model_converters/export_onnx.py)
+    'export': ['onnx>=1.16', 'onnxscript>=0.5', 'onnxruntime>=1.20'],
     # pictures of features
     'visualization': ['scikit-learn>=1.3', 'umap-learn>=0.5.5'],
     'docs': ['sphinx>=7.2', 'furo', 'myst-nb>=1.1'],
     'tests': ['pytest>=8', 'pytest-timeout', 'pytest-xdist', 'timm>=1.0', 'lmdb>=1.4',
-              'scikit-learn>=1.3'],
+              'scikit-learn>=1.3', 'onnx>=1.16', 'onnxscript>=0.5', 'onnxruntime>=1.20'],
 }
 
 

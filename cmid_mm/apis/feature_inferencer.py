@@ -42,8 +42,7 @@ class FeatureInferencer:
         model (nn.Module): The backbone, in evaluation mode.
         pipeline (ImageReader): From a path to a uint8 image (H, W, bands).
         name (str): File, encoder and epoch of the weights.
-        input (dict | None): Bands, resolution and sensor of the pre-training, see
-            ``describe_input``.
+        meta (dict): What the file states, see ``BackboneFile``.
         image_size (int | None): Side in pixels of the views of the pre-training.
         mean (Tensor): (bands, 1, 1) float32, in grey levels; ``std`` has the same form.
 
@@ -74,8 +73,8 @@ class FeatureInferencer:
         # strict except for norms of inner stages, which the last map does not pass
         backbone.load_state_dict(match.tensors, strict=False)
         print_log(f'{file}: {match}', 'current')
-        self.name = str(file)
-        self.input, self.image_size = file.meta.get('input'), cfg.model.get('image_size')
+        self.name, self.meta = str(file), file.meta
+        self.image_size = cfg.model.get('image_size')
         self.model = ready(backbone, device)
         self._set_normalisation(cfg, file.meta, device)
         self.pipeline = ImageReader(cfg, size, len(self.mean))

@@ -93,7 +93,7 @@ class FeatureRasters:
             # fails for the same reasons as any later window
             self.loading.to_8_bits(path, file.read(Window(0, 0, 1, 1)))
             distance = ground_sample_distance(file.georeference, file.height, file.width)
-            for text in differences(self.features.input, dict(
+            for text in differences(self.features.meta.get('input'), dict(
                     ground_sample_distance=distance and [distance] * 2)):
                 print_log(f'{path}: {text}', 'current')
             yield file
@@ -157,7 +157,7 @@ class FeatureRasters:
                     if scales is not None:
                         target_file.scales, target_file.offsets = scales, offsets
                     target_file.update_tags(MODEL=self.features.name, STRIDE=self.stride,
-                                            INPUT=describe(self.features.input or {}))
+                                            INPUT=describe(self.features.meta.get('input') or {}))
                     writer = RowWriter(target_file)
                     for part in self._rows(file, rows, columns, project):
                         writer.write(_encode(part, dtype, scales, offsets))

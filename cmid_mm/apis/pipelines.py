@@ -68,6 +68,15 @@ def trained_size(config: Config) -> int | None:
     return max(size) if isinstance(size, (list, tuple)) else size
 
 
+def image_side(config: Config) -> int:
+    """Side of the images that a model of any task gets, in pixels; 224 where nothing defines it."""
+    sizes = [config.model.get('image_size'),
+             trained_size(config) if config.get('test_dataloader') else None,
+             *_values_of('crop_size', config.get('test_dataloader')), 224]
+    size = next(filter(None, sizes))
+    return max(size) if isinstance(size, (list, tuple)) else size
+
+
 def _resizing(config: Config) -> Iterator[dict]:
     return (step for step in test_pipeline(config) if step['type'].endswith('Resize'))
 

@@ -175,8 +175,8 @@ def describe(state: Mapping[str, Tensor]) -> str:
     if kind is None:
         return ''
     family = FAMILIES[kind]
-    blocks = [found for key in state if (found := re.fullmatch(family.block, key))]
-    width, depths = len(state[family.width]), [*Counter(found[1] for found in blocks).values()]
+    blocks = blocks_of(kind, state)
+    width, depths = len(state[family.width]), depths_of(kind, state)
     size = family.sizes.get((width, tuple(depths)))
     name = f'{kind}-{size}' if size else kind
     if kind == 'ResNet':
@@ -191,6 +191,16 @@ def describe(state: Mapping[str, Tensor]) -> str:
     if kind == 'VisionTransformer':
         return f'{name} (embed_dims={width}, num_layers={depths[0]})'
     return f'{name} (depths={depths}, first of channels={width})'
+
+
+def blocks_of(kind: str, state: Iterable[str]) -> list[re.Match]:
+    """Matches of ``Family.block`` among the names of tensors."""
+    return [found for key in state if (found := re.fullmatch(FAMILIES[kind].block, key))]
+
+
+def depths_of(kind: str, state: Iterable[str]) -> list[int]:
+    """Number of blocks of every stage of a backbone of a family."""
+    return [*Counter(found[1] for found in blocks_of(kind, state)).values()]
 
 
 def convert_backbone(state: Mapping[str, Tensor], library: str) -> dict[str, Tensor]:

@@ -38,6 +38,17 @@ def export_backbone(checkpoint: str, out: str, encoder: str | None = None,
             be written, or safetensors is not installed.
     """
     check_output(out, checkpoint)
+    exported = convert_checkpoint(checkpoint, encoder, fmt)
+    if Path(out).suffix == '.safetensors':
+        save_safetensors(exported, out)
+    else:
+        # the published backbones are bare state dicts
+        save_checkpoint_file(exported['state_dict'] if fmt == 'published' else exported, out)
+    return exported
+
+
+def convert_checkpoint(checkpoint: str, encoder: str | None = None, fmt: str = 'mm') -> dict:
+    """The backbone of a checkpoint in a format; arguments, result and errors as above."""
     if fmt not in FORMATS:
         raise CMIDError(f'format must be one of {FORMATS}, not {fmt!r}')
     content = load_checkpoint_file(checkpoint)
@@ -58,11 +69,6 @@ def export_backbone(checkpoint: str, out: str, encoder: str | None = None,
             {key.removeprefix('backbone.'): value
              for key, value in exported['state_dict'].items()}, fmt)
     exported['meta'] = exported['meta'] | dict(format=fmt)
-    if Path(out).suffix == '.safetensors':
-        _save_safetensors(exported, out)
-    else:
-        # the published backbones are bare state dicts
-        save_checkpoint_file(exported['state_dict'] if fmt == 'published' else exported, out)
     return exported
 
 
@@ -118,7 +124,7 @@ def extract_backbone(checkpoint: dict, encoder: str | None = None, source: str =
         epoch=meta.get('epoch'), iter=meta.get('iter'), cmid_mm_version=__version__))
 
 
-def _save_safetensors(exported: dict, out: str) -> None:
+def save_safetensors(exported: dict, out: str) -> None:
     """Write a safetensors file; its metadata are strings, here JSON."""
     try:
         from safetensors.torch import save_file

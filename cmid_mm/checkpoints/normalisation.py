@@ -29,7 +29,11 @@ def running_config() -> dict | None:
     Returns:
         dict | None: None outside of a training, or where the text is not Python.
     """
-    text = MessageHub.get_current_instance().get_info('cfg')
+    return parse_config(MessageHub.get_current_instance().get_info('cfg'))
+
+
+def parse_config(text: Any) -> dict | None:
+    """Plain values of the text of a config, which is not executed; None where it is no Python."""
     if not isinstance(text, str):
         return None
     try:

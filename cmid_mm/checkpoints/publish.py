@@ -57,7 +57,7 @@ def publish(checkpoint: str, out: str, keep: str = 'all',
             'the published CMID code go through '
             'tools/model_converters/convert_published.py first')
     kept = extract_backbone(content, encoder, name) if keep == 'backbone' else content
-    meta = {key: _without_paths(value) for key, value in (kept.get('meta') or {}).items()
+    meta = {key: without_paths(value) for key, value in (kept.get('meta') or {}).items()
             if key not in OF_THE_RUN}
     published = dict(state_dict=kept['state_dict'], meta=meta)
 
@@ -72,16 +72,16 @@ def publish(checkpoint: str, out: str, keep: str = 'all',
                 dropped=[key for key in content if key not in published])
 
 
-def _without_paths(value):
+def without_paths(value):
     """Replace absolute paths in a plain value by the names at their ends.
 
     Args:
         value: A string, the text of a config, or containers of such; others are kept.
     """
     if isinstance(value, dict):
-        return {key: _without_paths(item) for key, item in value.items()}
+        return {key: without_paths(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(_without_paths(item) for item in value)
+        return type(value)(without_paths(item) for item in value)
     if not isinstance(value, str):
         return value
     if re.fullmatch(PATH, value):

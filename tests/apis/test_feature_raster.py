@@ -27,7 +27,7 @@ class Features:
         self.pipeline = type('Reader', (), {})()
         self.pipeline.transforms = type('Compose', (), dict(transforms=[LoadRSImage(bands)]))()
         self.image_size, self.show_progress, self.name = 64, False, 'tiny'
-        self.input = dict(sensor='Sentinel-2', ground_sample_distance=[10., 10.])
+        self.meta = dict(input=dict(sensor='Sentinel-2', ground_sample_distance=[10., 10.]))
 
     def normalise(self, images):
         batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)

@@ -308,3 +308,33 @@ def test_wrong_options_are_reported_by_the_parser(capsys):
         call('publish_model', 'a', 'b', '--encoder', 'teacher')
     assert end.value.code == 2
     assert capsys.readouterr().err.splitlines()[-1].endswith('--encoder needs --keep backbone')
+
+
+# ------------------------------------------------------------------ export_hub, export_onnx
+
+
+def test_a_folder_for_timm_needs_a_licence(checkpoint, capsys):
+    line = end_of('export_hub', 'epoch_3.pth', 'folder')
+    assert line.startswith('export_hub.py: error: ') and '--licence' in line
+    assert not Path('folder').exists()
+    call('export_hub', 'epoch_3.pth', 'folder', '--licence', 'mit', '--encoder', 'teacher')
+    assert capsys.readouterr().out == (
+        'swin_tiny_patch4_window7_224 of the teacher (4 bands, epoch 3) written to folder: '
+        "timm.create_model('local-dir:folder', pretrained=True, num_classes=0)\n")
+
+
+def test_an_onnx_file_states_its_shapes(checkpoint, capsys):
+    pytest.importorskip('onnxruntime')
+    pytest.importorskip('onnxscript')
+    Path('config.py').write_text(
+        f"default_scope = 'mmpretrain'\nmodel = dict(backbone={dict(TINY_SWIN, in_channels=4)})\n"
+        "pipeline = [dict(type='LoadRSImage', bands=4)]\n"
+        'train_dataloader = dict(dataset=dict(pipeline=pipeline))\n')
+    call('export_onnx', 'config.py', 'epoch_3.pth', 'x.onnx', '--size', '64', '--half')
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-3].startswith('backbone of epoch_3.pth (student, 4 bands, epoch 3) written to ')
+    assert lines[-3].endswith("image ('batch', 4, 64, 64), vector ('batch', 128), "
+                              "map ('batch', 128, 2, 2)")
+    assert 'fixed: its windows depend' in lines[-2]
+    line = end_of('export_onnx', 'config.py', 'epoch_3.pth', 'y.onnx', '--raw')
+    assert 'epoch_3.pth' in line and 'value_range' in line and not Path('y.onnx').exists()

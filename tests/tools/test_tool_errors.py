@@ -75,6 +75,8 @@ ARGUMENTS = {
     'generate_scenes.py': ['file'], 'pack_dataset.py': ['gone', 'out.lmdb'],
     'replay_step.py': ['gone.py', 'gone.json'],
     'inference/retrieve_scenes.py': ['gone.py', 'gone.pth', 'gone', '--collection', 'gone'],
+    'model_converters/export_hub.py': ['gone', 'out', '--licence', 'mit'],
+    'model_converters/export_onnx.py': ['gone.py', 'gone.pth', 'out.onnx'],
     'visualization/browse_views.py': ['gone.py'],
     'visualization/correspondence.py': ['gone.py', 'gone.pth', '1', '2']}
 ARGUMENTS_IN = dict(model_converters=['gone', 'out'], inference=['gone.py', 'gone.pth', 'gone'],

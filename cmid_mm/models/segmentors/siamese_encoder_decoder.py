@@ -57,4 +57,5 @@ class SiameseEncoderDecoder(EncoderDecoder):
             raise CMIDError(f'{inputs.shape[1]} bands do not make two dates: load the '
                              'images with LoadRSImagePair')
         maps = super().extract_feat(torch.cat(inputs.chunk(2, dim=1)))
-        return [self.fuse(*level.chunk(2)) for level in maps]
+        # not level.chunk(2): ONNX cannot split a batch of any size
+        return [self.fuse(*level.unflatten(0, (2, -1))) for level in maps]

@@ -1,0 +1,246 @@
+"""A folder with a backbone, its settings and a model card, which timm loads as it is."""
+import json
+import re
+from pathlib import Path
+
+from torch import Tensor
+
+from ..utils.errors import CMIDError
+from .architectures import convert_backbone, depths_of, recognise
+from .export import convert_checkpoint, save_safetensors
+from .files import atomic_write
+from .normalisation import parse_config
+from .publish import without_paths
+
+# timm's names of the first convolution and the classifier
+_ENDS = dict(ResNet=('conv1', 'fc'), Swin=('patch_embed.proj', 'head.fc'),
+             VisionTransformer=('patch_embed.proj', 'head'), ConvNeXt=('stem.0', 'head.fc'))
+# timm's models by (width, blocks of every stage); ResNet's width tells its kind of block
+_NAMES = dict(
+    ResNet={(1, (2, 2, 2, 2)): 'resnet18', (1, (3, 4, 6, 3)): 'resnet34',
+            (4, (3, 4, 6, 3)): 'resnet50', (4, (3, 4, 23, 3)): 'resnet101',
+            (4, (3, 8, 36, 3)): 'resnet152'},
+    Swin={(96, (2, 2, 6, 2)): 'tiny', (96, (2, 2, 18, 2)): 'small', (128, (2, 2, 18, 2)): 'base',
+          (192, (2, 2, 18, 2)): 'large'},
+    VisionTransformer={(192, (12, )): 'tiny', (384, (12, )): 'small', (768, (12, )): 'base',
+                       (1024, (24, )): 'large'},
+    ConvNeXt={(96, (3, 3, 9, 3)): 'tiny', (96, (3, 3, 27, 3)): 'small',
+              (128, (3, 3, 27, 3)): 'base', (192, (3, 3, 27, 3)): 'large'})
+# settings of a ResNet that its weights do not show, as timm has them
+_RESNET = dict(strides=(1, 2, 2, 2), dilations=(1, 1, 1, 1), style='pytorch')
+
+
+def export_hub(checkpoint: str, out_dir: str, licence: str | None = None,
+               encoder: str | None = None) -> dict:
+    """Write a backbone as a folder of timm: ``timm.create_model('local-dir:OUT_DIR', ...)``.
+
+    ``model.safetensors`` has timm's names, ``config.json`` its architecture, sizes and
+    normalisation (0..1) and under ``cmid_mm`` the checkpoint's ``meta`` (0..255), ``README.md``
+    is a model card. Pooled features of timm's model are the scene vectors of this package.
+    Absolute paths of ``meta`` are removed, as by ``publish``.
+
+    Args:
+        checkpoint (str): Of a CMID pre-training, or a file exported from it.
+        out_dir (str): Folder to write; files of these names in it are replaced.
+        licence (str): Licence of the weights, for the card, such as 'apache-2.0'.
+        encoder (str, optional): As in ``export_backbone``.
+
+    Returns:
+        dict: The content of ``config.json``.
+
+    Raises:
+        MissingFileError: The checkpoint does not exist.
+        CMIDError: There is no licence, the checkpoint is not one of CMID, timm has no such
+            backbone, or the folder cannot be written.
+    """
+    if not licence or not re.fullmatch(r'[\w.+ -]+', licence):
+        raise CMIDError(f'licence {licence!r}: a published model needs one, in letters, digits '
+                        'and . + -; give it with --licence, such as --licence apache-2.0')
+    folder = Path(out_dir)
+    if folder.exists() and not folder.is_dir():
+        raise CMIDError(f'{folder} is a file: give the name of a folder to write')
+    exported = convert_checkpoint(checkpoint, encoder)
+    meta = without_paths(exported['meta'] | dict(format='timm'))
+    state = {key.removeprefix('backbone.'): value
+             for key, value in exported['state_dict'].items()}
+    config = timm_config(state, meta, licence)
+    state = convert_backbone(state, 'timm')
+    if config['model_args'].get('head_norm_first'):
+        state = {key.replace('head.norm.', 'norm_pre.'): value for key, value in state.items()}
+    save_safetensors(dict(state_dict=state, meta=meta), str(folder / 'model.safetensors'))
+    for name, text in (('config.json', json.dumps(config, indent=2)),
+                       ('README.md', model_card(config, folder.name))):
+        with atomic_write(folder / name) as path:
+            path.write_text(text + '\n', encoding='utf-8')
+    return config
+
+
+# ------------------------------------------------------------------------------ config.json
+
+
+def timm_config(state: dict[str, Tensor], meta: dict, licence: str) -> dict:
+    """timm's ``config.json`` of a backbone.
+
+    Args:
+        state (dict[str, Tensor]): Of mmpretrain, no prefix.
+        meta (dict): See ``extract_backbone``.
+        licence (str): Licence of the weights.
+
+    Raises:
+        CMIDError: timm has no such backbone.
+    """
+    kind = recognise(state, 'this backbone has no counterpart in timm')
+    config = parse_config(meta.get('config')) or {}
+    model = config.get('model') if isinstance(config.get('model'), dict) else {}
+    settings = model.get('backbone') if isinstance(model.get('backbone'), dict) else {}
+    name, arguments, features = globals()[f'_{kind.lower()}'](
+        state, tuple(depths_of(kind, state)), settings)
+    side = arguments.get('img_size') or model.get('image_size') or 224
+    if kind == 'Swin':
+        arguments['img_size'] = side
+    first, classifier = _ENDS[kind]
+    bands = meta['bands']
+    preset = dict(
+        tag='cmid', custom_load=False, input_size=[bands, side, side],
+        fixed_input_size='img_size' in arguments, interpolation='bilinear',
+        # as the probes of a pre-training read images
+        crop_pct=0.875, crop_mode='center', mean=[value / 255 for value in meta['mean']],
+        std=[value / 255 for value in meta['std']], num_classes=0, first_conv=first,
+        classifier=classifier, license=licence)
+    return dict(architecture=name, num_classes=0, num_features=features, global_pool='avg',
+                model_args=arguments | dict(in_chans=bands), pretrained_cfg=preset, cmid_mm=meta)
+
+
+def _resnet(state: dict, depths: tuple, settings: dict) -> tuple[str, dict, int]:
+    width = len(state['layer1.0.conv1.weight'])
+    expansion = 4 if 'layer1.0.conv3.weight' in state else 1
+    for key, value in _RESNET.items():
+        given = settings.get(key, value)
+        if (tuple(given) if isinstance(given, list) else given) != value:
+            raise CMIDError(f'this ResNet was trained with {key}={given}, timm has {key}={value} '
+                            'and would compute something else: export it as ONNX')
+    stem = len(state['conv1.weight'])
+    if stem != 64:
+        raise CMIDError(f'this ResNet has a stem of {stem} channels, timm has 64 '
+                        '(stem_channels): export it as ONNX')
+    channels = [] if width == 64 else [width * 2**stage for stage in range(4)]
+    name = _NAMES['ResNet'][expansion, depths]
+    return name, dict(channels=channels) if channels else {}, 8 * width * expansion
+
+
+def _swin(state: dict, depths: tuple, settings: dict) -> tuple[str, dict, int]:
+    width = len(state['patch_embed.projection.weight'])
+    tables = [state[f'stages.{stage}.blocks.0.attn.w_msa.relative_position_bias_table']
+              for stage in range(len(depths))]
+    # a window of side w has 2 w - 1 offsets along each axis
+    window = (round(len(tables[0])**0.5) + 1) // 2
+    size = _NAMES['Swin'].get((width, depths), 'tiny')
+    return f'swin_{size}_patch4_window7_224', dict(
+        embed_dim=width, depths=list(depths), num_heads=[table.shape[1] for table in tables],
+        window_size=window, patch_size=state['patch_embed.projection.weight'].shape[-1],
+    ), width * 2**(len(depths) - 1)
+
+
+def _visiontransformer(state: dict, depths: tuple, settings: dict) -> tuple[str, dict, int]:
+    width, depth = len(state['patch_embed.projection.weight']), depths[0]
+    arch = settings.get('arch')
+    known = (width, depths) in _NAMES['VisionTransformer']
+    heads = arch.get('num_heads') if isinstance(arch, dict) else width // 64 if known else None
+    if not heads:
+        raise CMIDError(f'this VisionTransformer (embed_dims={width}, num_layers={depth}) is '
+                        'of no known size and its checkpoint does not state the number of '
+                        'heads: export it as ONNX')
+    size = _NAMES['VisionTransformer'].get((width, depths), 'base')
+    patch = state['patch_embed.projection.weight'].shape[-1]
+    return f'vit_{size}_patch16_224', dict(
+        embed_dim=width, depth=depth, num_heads=heads, patch_size=patch,
+        mlp_ratio=len(state['layers.0.ffn.layers.0.0.weight']) / width,
+        img_size=patch * round((state['pos_embed'].shape[1] - 1)**0.5),
+        # the mean of the normalised cells without the class token, as scene vectors here
+        global_pool='avg', fc_norm=False), width
+
+
+def _convnext(state: dict, depths: tuple, settings: dict) -> tuple[str, dict, int]:
+    widths = [len(state[f'stages.{stage}.0.gamma']) for stage in range(len(depths))]
+    size = _NAMES['ConvNeXt'].get((widths[0], depths), 'tiny')
+    # students normalise the map before it is pooled
+    return f'convnext_{size}', dict(depths=list(depths), dims=widths,
+                                    head_norm_first=True), widths[-1]
+
+
+# ----------------------------------------------------------------------------------- card
+
+
+def model_card(config: dict, name: str) -> str:
+    """Text of ``README.md``, from the content of ``config.json``."""
+    meta, preset = config['cmid_mm'], config['pretrained_cfg']
+    loading = meta.get('loading') or {}
+    training = parse_config(meta.get('config')) or {}
+    known = dict(
+        architecture=config['architecture'], sizes=_plain(config['model_args']),
+        features=f'{config["num_features"]} per image or cell',
+        pretraining='CMID (arXiv 2304.09670), the ' + str(meta['encoder']),
+        epoch=meta.get('epoch'), data=_data_of(training), bands=meta['bands'],
+        band_indices=loading.get('band_indices'),
+        units=_units(loading.get('value_range')),
+        mean=f'{_plain(meta["mean"])} in 0..255, {_plain(preset["mean"])} in 0..1',
+        std=f'{_plain(meta["std"])} in 0..255, {_plain(preset["std"])} in 0..1',
+        image_size=f'{preset["input_size"][-1]} px', licence=preset['license'],
+        source=meta.get('source'), written_by=f'cmid-mm {meta.get("cmid_mm_version")}')
+    rows = [f'| {key.replace("_", " ")} | {_cell(value)} |'
+            for key, value in known.items() if value is not None]
+    parts = [
+        f'---\nlicense: {json.dumps(preset["license"])}\nlibrary_name: timm\ntags:\n'
+        '- image-feature-extraction\n- remote-sensing\n- timm\n---',
+        f'# {name}', 'A backbone for remote sensing images, pre-trained without labels.',
+        '| | |\n| --- | --- |\n' + '\n'.join(rows), '## Use',
+        '```python\nimport timm\nimport torch\n\n'
+        f"model = timm.create_model('local-dir:{name}', pretrained=True, num_classes=0).eval()\n"
+        '# images: float32 (B, bands, H, W) in 0..1\n'
+        'mean, std = (torch.tensor(model.pretrained_cfg[key])[:, None, None]\n'
+        "             for key in ('mean', 'std'))\n"
+        'vectors = model((images - mean) / std)                   # (B, features)\n'
+        'maps = model.forward_features((images - mean) / std)     # layout of the architecture\n'
+        '```',
+        f"From the Hugging Face Hub the name is `hf-hub:OWNER/{name}`."]
+    if meta.get('probes'):
+        parts += ['## Probes of the frozen features, in percent', _probes(meta['probes'])]
+    if meta.get('config'):
+        fence = '`' * (1 + max(map(len, re.findall('`+', meta['config'])), default=2))
+        parts += ['## Config of the training', f'{fence}python\n{meta["config"].strip()}\n{fence}']
+    return '\n\n'.join(parts)
+
+
+def _probes(probes: dict) -> str:
+    metrics = list(dict.fromkeys(name for values in probes.values() for name in values))
+    lines = [['encoder', *metrics], ['---'] * (1 + len(metrics))] + [
+        [encoder, *(f'{values[name]:.1f}' if name in values else '' for name in metrics)]
+        for encoder, values in probes.items()]
+    return '\n'.join(f'| {" | ".join(map(_cell, line))} |' for line in lines)
+
+
+def _units(value_range: list | None) -> str:
+    if value_range is None:
+        return '8-bit values 0..255'
+    return (f'raw values, {_plain(value_range)} (low, high per band) mapped to 0..255; 8-bit '
+            'values as they are')
+
+
+def _data_of(training: dict) -> str | None:
+    dataset = (training.get('train_dataloader') or {}).get('dataset') or {}
+    root = dataset.get('data_root') if isinstance(dataset, dict) else None
+    return root if isinstance(root, str) and root else None
+
+
+def _plain(value) -> str:
+    """Numbers in six digits, in lists and dicts too."""
+    if isinstance(value, dict):
+        return ', '.join(f'{key}={_plain(item)}' for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return f'[{", ".join(map(_plain, value))}]'
+    return f'{value:.6g}' if isinstance(value, float) else str(value)
+
+
+def _cell(value) -> str:
+    """A value as one cell of a table."""
+    return ' '.join(str(value).split()).replace('|', r'\|')

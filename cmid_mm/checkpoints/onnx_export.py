@@ -1,0 +1,331 @@
+"""Export of backbones and fine-tuned models to ONNX, compared with torch before a file is kept."""
+import json
+import logging
+import math
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.logging import print_log
+from torch import Tensor, nn
+
+from ..apis import FeatureInferencer
+from ..apis.model import as_config, build_model
+from ..apis.pipelines import image_side, raster_loading, test_pipeline
+from ..utils.errors import CMIDError
+from ..version import __version__
+from .files import atomic_write, check_output
+from .onnx_graph import OUTPUTS, ExportedModel, fixes_size
+
+#: Greatest difference from torch, relative to the greatest value of a result.
+TOLERANCES = dict(float32=1e-3, float16=3e-2)
+PACKAGES = 'onnx onnxscript onnxruntime'
+# weights below this number of values stay float32: norms, biases, mean and std
+_MIN_HALF = 1024
+# sizes differ by multiples of it: strides of students, sides of patches
+_STEP = 32
+
+
+@dataclass
+class Source:
+    """A model that is to be exported.
+
+    Attributes:
+        model (nn.Module): In evaluation mode, on the CPU.
+        task (str): Key of ``OUTPUTS``.
+        mean (Tensor): Per band of the input, in 0..255, in the order of the model; ``std``
+            likewise.
+        loading (dict): ``bands``, ``band_indices`` and ``value_range`` of one date, see
+            ``LoadRSImage.settings``.
+        dates (int): Images of an input.
+        reverse (bool): Whether the model takes the bands in the reverse order of a file.
+        names (list[str]): Of the classes.
+        threshold (float): Of a single probability.
+        name (str): Of the file, and what is known about it.
+    """
+    model: nn.Module
+    task: str
+    mean: Tensor
+    std: Tensor
+    loading: dict
+    dates: int = 1
+    reverse: bool = False
+    names: list = field(default_factory=list)
+    threshold: float = 0.
+    name: str = ''
+
+
+def export_onnx(config: str | Config, checkpoint: str, out: str, backbone: bool = False,
+                encoder: str | None = None, size: int | None = None,
+                fixed_size: bool = False, half: bool = False, raw: bool = False,
+                resolution: float | None = None, cfg_options: dict | None = None) -> dict:
+    """Write a model as ONNX, with its normalisation.
+
+    The input ``image`` is float32 (B, bands, H, W), values of 0..255; the results are described
+    in ``ExportedModel``. The file is compared with torch in ONNX Runtime on random images of
+    two sizes, or two batches of one size, and kept where they agree.
+
+    Args:
+        config (str | Config): Of a pre-training, a classification (mmpretrain), a segmentation
+            or a change detection (mmseg's style), which decides the task.
+        checkpoint (str): Of its training; for a backbone see ``read_backbone_file``.
+        out (str): File to write.
+        backbone (bool): Whether to export the backbone of a classification. Defaults to False.
+        encoder (str, optional): Of a backbone, see ``read_backbone_file``.
+        size (int, optional): Side of the images in pixels, with which it is compared and to
+            which it may be fixed. Defaults to None: that of the training.
+        fixed_size (bool): Whether to fix the size. Defaults to False: where the model needs it.
+        half (bool): Whether weights are stored as float16. Defaults to False.
+        raw (bool): Whether inputs are the values of the files, which ``value_range`` of the
+            loading maps to 0..255 in the graph. Defaults to False.
+        resolution (float, optional): Side of a pixel on the ground in cm, for QGIS.
+        cfg_options (dict, optional): Changes of the config, dotted key -> value.
+
+    Returns:
+        dict: ``task``, ``inputs`` and ``outputs`` (name -> shape, with names of variable
+        lengths), ``fixed`` (why the size is fixed, '' where it is not), ``difference`` (the
+        greatest, see ``TOLERANCES``), ``source``.
+
+    Raises:
+        MissingFileError: The config or the checkpoint does not exist.
+        CMIDError: onnx, onnxscript or onnxruntime is not installed, the task is not supported,
+            the checkpoint lacks the head or is of another model, the model has no counterpart
+            in ONNX, or the file computes something else than torch.
+    """
+    config = as_config(config, cfg_options)
+    require_packages()
+    check_output(out, checkpoint)
+    size = image_side(config) if size is None else size
+    if size < 1:
+        raise CMIDError(f'a size of {size} px: give the side of the images in pixels')
+    source = _read_source(config, checkpoint, backbone, encoder, size)
+    value_range = source.loading.get('value_range') if raw else None
+    if raw and not value_range:
+        raise CMIDError(f'{source.name} states no value_range that maps raw values to 0..255: '
+                        'omit --raw, or set value_range of LoadRSImage in the config')
+    bounds = list(value_range) * source.dates if raw else None
+    module = ExportedModel(source.model, source.task, source.mean, source.std, bounds,
+                           source.reverse).eval()
+    fixed = 'as requested' if fixed_size else (
+        'its windows depend on the size' if fixes_size(module) else '')
+    metadata = _metadata(source, size, raw, resolution)
+    if not fixed:
+        try:
+            return _write(module, source, out, size, False, half, metadata)
+        except CMIDError as error:
+            fixed = f'with any size {error}'
+            print_log(f'{source.name}: {fixed}; a fixed size is tried', 'current',
+                      logging.WARNING)
+    return dict(_write(module, source, out, size, True, half, metadata), fixed=fixed)
+
+
+def require_packages() -> None:
+    """CMIDError where a package of the export is not installed."""
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise CMIDError(f'{error.name} is not installed: pip install {PACKAGES}') from error
+
+
+# ------------------------------------------------------------------------------- the model
+
+
+def _read_source(config: Config, checkpoint: str, backbone: bool, encoder: str | None,
+                 size: int) -> Source:
+    task = _task_of(config, backbone)
+    if task == 'backbone':
+        features = FeatureInferencer(config, checkpoint, encoder, size, 'cpu',
+                                     show_progress=False)
+        loading = features.meta.get('loading') or {}
+        return Source(features.model, task, features.mean, features.std, loading,
+                      name=features.name)
+    if encoder:
+        raise CMIDError(f'encoder={encoder!r} chooses a backbone, but {config.filename} is a '
+                        f'{task}: omit it, or export the backbone with --backbone')
+    loading, bgr, dates = raster_loading(test_pipeline(config)[0])
+    model = build_model(config, checkpoint, 'cpu')
+    prepared = model.data_preprocessor
+    if getattr(prepared, 'mean', None) is None:
+        raise CMIDError(f'{config.filename} has no mean and std in model.data_preprocessor, so '
+                        'the normalisation cannot be exported: set them there')
+    swaps = getattr(prepared, 'channel_conversion', getattr(prepared, 'to_rgb', False))
+    head = model.head if task == 'classification' else model.decode_head
+    single = task != 'classification' and head.out_channels == 1
+    count = max(head.num_classes, 2)
+    names = list(model.dataset_meta.get('classes') or [])[:count]
+    return Source(
+        model, task, prepared.mean, prepared.std, loading.settings(), dates,
+        bool(bgr) != bool(swaps), names + [f'class {i}' for i in range(len(names), count)],
+        float(head.threshold) if single else 0., Path(checkpoint).name)
+
+
+def _task_of(config: Config, backbone: bool) -> str:
+    model = config.model
+    if config.get('default_scope') == 'mmpretrain' and 'backbone' in model:
+        if backbone or 'head' not in model:
+            return 'backbone'
+        if 'num_classes' in model.head and 'MultiLabel' not in str(model.head.type):
+            return 'classification'
+        raise CMIDError(f'{config.filename} has a {model.head.type}, which gives no '
+                        'probabilities of exclusive classes: export its backbone with --backbone')
+    if isinstance(model.get('decode_head'), dict) and not backbone:
+        dates = raster_loading(test_pipeline(config)[0])[2]
+        return 'change' if dates == 2 else 'segmentation'
+    raise CMIDError(
+        f'{config.filename} ({model.get("type")}) cannot be exported: '
+        + ('its backbone is not that of a config of mmpretrain; give the config of the '
+           'pre-training' if backbone else 'give a config of a pre-training, a classification, '
+           'a segmentation with one decode_head, or a change detection'))
+
+
+def _metadata(source: Source, size: int, raw: bool, resolution: float | None) -> dict[str, str]:
+    """Metadata of the file, JSON by key; of segmentations also those that QGIS's deepness reads."""
+    bands = len(source.mean)
+    found = dict(cmid_mm=dict(
+        version=__version__, source=source.name, task=source.task, bands=bands // source.dates,
+        dates=source.dates, band_indices=source.loading.get('band_indices'),
+        value_range=source.loading.get('value_range'), input='raw' if raw else '0..255',
+        mean=source.mean.flatten().tolist(), std=source.std.flatten().tolist()))
+    if source.names:
+        found['class_names'] = dict(enumerate(source.names))
+    found['tile_size'] = size
+    if source.task in ('segmentation', 'change') and not raw:
+        found.update(
+            model_type='Segmentor', tiles_overlap=25, seg_thresh=source.threshold,
+            seg_small_segment=0,
+            # deepness divides by 255 first, so that the graph receives 0..255 again
+            standardization_mean=[0.] * bands, standardization_std=[1 / 255] * bands)
+        if resolution:
+            found['resolution'] = resolution
+    return {key: json.dumps(value) for key, value in found.items()}
+
+
+# -------------------------------------------------------------------------------- the file
+
+
+def _write(module: ExportedModel, source: Source, out: str, size: int, fixed: bool,
+           half: bool, metadata: dict) -> dict:
+    """Write and compare one file; CMIDError where it cannot be written, or differs."""
+    import onnx
+    bands = len(source.mean)
+    # at another size than in training a ViT interpolates its positions, as it must
+    sides = (size, size) if fixed else (size + _STEP, size + 2 * _STEP)
+    graph = _translate(module, (2, bands, *sides), fixed, source.name)
+    if half:
+        _halve(graph.graph)
+    onnx.helper.set_model_props(graph, metadata)
+    with atomic_write(out) as path:
+        onnx.save(graph, path)
+        shapes = [(1, bands, size, size), (3, bands, *((size, size) if fixed else (
+            size + 3 * _STEP, size + _STEP)))]
+        result = _compare(module, path, shapes, half, source)
+    return dict(result, task=source.task, fixed='', source=source.name)
+
+
+def _translate(module: ExportedModel, shape: tuple, fixed: bool, name: str):
+    """The module as an ``onnx.ModelProto``, batch and perhaps size variable."""
+    lengths = {0: 'batch'} if fixed else {0: 'batch', 2: 'height', 3: 'width'}
+    image = torch.full(shape, 100.)
+    with torch.no_grad():
+        outputs = OUTPUTS[module.task][:len(module(image))]
+    loggers = [logging.getLogger(key) for key in ('torch', 'onnxscript', 'onnx_ir')]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        # with gradients, window attention is the plain one
+        with warnings.catch_warnings(), torch.enable_grad():
+            warnings.simplefilter('ignore')
+            graph = torch.onnx.export(
+                module, (image, ), dynamo=True, dynamic_shapes=(lengths, ), verbose=False,
+                input_names=['image'], output_names=outputs, external_data=False).model_proto
+    except Exception as error:  # of the exporter, which has many classes
+        raise CMIDError(f'{name} cannot be exported to ONNX ({_reason(error)}): a module of it '
+                        'has no counterpart; export another student') from error
+    finally:
+        for logger, level in zip(loggers, levels):
+            logger.setLevel(level)
+    _strip(graph.graph)
+    return graph
+
+
+def _reason(error: Exception) -> str:
+    """First line of the innermost cause."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+def _strip(graph) -> None:
+    """Remove the exporter's notes from a graph: its nodes have paths of this machine."""
+    graph.doc_string = ''
+    for part in (graph, *graph.node, *graph.value_info, *graph.input, *graph.output,
+                 *graph.initializer):
+        part.doc_string = ''
+        if hasattr(part, 'metadata_props'):
+            del part.metadata_props[:]
+
+
+def _halve(graph) -> None:
+    """Store large weights as float16; casts, computed once at loading, give float32."""
+    from onnx import TensorProto, helper, numpy_helper
+    casts = []
+    for tensor in graph.initializer:
+        if tensor.data_type != TensorProto.FLOAT or math.prod(tensor.dims) < _MIN_HALF:
+            continue
+        with np.errstate(over='ignore'):
+            values = numpy_helper.to_array(tensor).astype(np.float16)
+        if np.isfinite(values).all():
+            casts.append(helper.make_node('Cast', [f'{tensor.name}.half'], [tensor.name],
+                                          to=TensorProto.FLOAT))
+            tensor.CopyFrom(numpy_helper.from_array(values, f'{tensor.name}.half'))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+@torch.no_grad()
+def _compare(module: ExportedModel, path: Path, shapes: list, half: bool,
+             source: Source) -> dict:
+    import onnxruntime
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # errors are raised, too
+    tolerance = TOLERANCES['float16' if half else 'float32']
+    difference = 0.
+    try:
+        session = onnxruntime.InferenceSession(str(path), options,
+                                               providers=['CPUExecutionProvider'])
+        for shape in shapes:
+            image = _random_image(module, shape)
+            found = session.run(None, {'image': image.numpy()})
+            for ours, theirs in zip(module(image), found):
+                far = (ours - torch.from_numpy(theirs)).abs().max() / ours.abs().max()
+                # NaN, too, is a difference
+                difference = max(difference, float(far.nan_to_num(math.inf)))
+    except Exception as error:  # ONNX Runtime's own classes, and shapes that differ
+        raise CMIDError(f'{source.name} does not run in ONNX Runtime ({_reason(error)}): '
+                        'export another student, or with --fixed-size') from error
+    if difference > tolerance:
+        raise CMIDError(f'{source.name} differs in ONNX Runtime from torch by {difference:.2g} '
+                        f'of the greatest value, more than {tolerance}: the file is not kept; '
+                        + ('omit --half' if half else 'export another student'))
+    shape_of = {value.name: value.shape
+                for value in (*session.get_inputs(), *session.get_outputs())}
+    return dict(inputs=dict(image=shape_of.pop('image')), outputs=shape_of,
+                difference=difference)
+
+
+def _random_image(module: ExportedModel, shape: tuple) -> Tensor:
+    """Whole numbers in the range of the input and somewhat beyond that of raw values."""
+    generator = torch.Generator().manual_seed(0)
+    unit = torch.rand(shape, generator=generator)
+    if module.bounds is None:
+        return (255 * unit).round()
+    low, high = module.bounds
+    return (low + (1.2 * unit - 0.1) * (high - low)).round()
