@@ -120,8 +120,8 @@ def extract_backbone(checkpoint: dict, encoder: str | None = None, source: str =
     return dict(state_dict=weights, meta=dict(
         source=source, encoder=encoder, bands=len(mean), mean=mean.tolist(), std=std.tolist(),
         loading=(meta.get('dataset_meta') or {}).get('loading'), input=meta.get('input'),
-        config=meta.get('cfg'),
-        epoch=meta.get('epoch'), iter=meta.get('iter'), cmid_mm_version=__version__))
+        config=meta.get('cfg'), epoch=meta.get('epoch'), iter=meta.get('iter'),
+        cmid_mm_version=__version__))
 
 
 def save_safetensors(exported: dict, out: str) -> None:

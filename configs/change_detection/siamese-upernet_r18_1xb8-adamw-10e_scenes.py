@@ -9,7 +9,7 @@ _base_ = [
 
 model = dict(
     # the student of configs/cmid/cmid_resnet18_toy.py
-    backbone=dict(depth=18, stem_channels=32, base_channels=32, strides=(1, 2, 2, 1)),
+    backbone=dict(depth=18, stem_channels=32, base_channels=32, strides=(1, 2, 1, 1)),
     decode_head=dict(
         in_channels=[32, 64, 128, 256],
         channels=32,

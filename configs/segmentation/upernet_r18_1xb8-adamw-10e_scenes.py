@@ -14,7 +14,7 @@ palette = [(190, 160, 120), (150, 210, 110), (235, 220, 80), (20, 110, 40), (40,
 model = dict(
     data_preprocessor=dict(size=(128, 128)),
     # the student of configs/cmid/cmid_resnet18_toy.py
-    backbone=dict(depth=18, stem_channels=32, base_channels=32, strides=(1, 2, 2, 1)),
+    backbone=dict(depth=18, stem_channels=32, base_channels=32, strides=(1, 2, 1, 1)),
     decode_head=dict(
         in_channels=[32, 64, 128, 256], channels=32, num_classes=len(classes)),
     auxiliary_head=dict(in_channels=128, channels=32, num_classes=len(classes)))

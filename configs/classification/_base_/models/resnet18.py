@@ -6,7 +6,7 @@ model = dict(
         depth=18,
         stem_channels=32,
         base_channels=32,
-        strides=(1, 2, 2, 1),
+        strides=(1, 2, 1, 1),
         init_cfg=dict(type='CMIDPretrained', checkpoint='backbone.pth')),
     neck=dict(type='GlobalAveragePooling'),
     head=dict(
