@@ -11,11 +11,11 @@ from mmengine.device import get_device
 from torch import Tensor, nn
 
 from ..checkpoints.backbone import read_backbone_file
-from ..checkpoints.onnx_graph import ExportedModel
 from ..datasets.transforms.loading import LoadRSImage
 from ..utils.errors import CMIDError
 from .feature_inferencer import FeatureInferencer
 from .model import as_config
+from .onnx_graph import ExportedModel
 
 _RGB = ('red', 'green', 'blue')
 # names of one band in data sets of torchgeo-bench; the codes are Sentinel-2's

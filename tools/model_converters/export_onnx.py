@@ -40,7 +40,7 @@ def parse_args(arguments=None):
 def main(arguments=None):
     options = vars(parse_args(arguments))
     import cmid_mm  # noqa: F401  (prepares safe loading)
-    from cmid_mm.checkpoints.onnx_export import export_onnx
+    from cmid_mm.apis.onnx_export import export_onnx
     done = export_onnx(**options)
     shapes = ', '.join(f'{name} {tuple(shape)}'
                        for name, shape in (done['inputs'] | done['outputs']).items())

@@ -13,9 +13,8 @@ from small_configs import load, thin
 from small_models import STUDENTS, build_cmid
 from torch import nn
 
-from cmid_mm.apis import FeatureInferencer
-from cmid_mm.checkpoints import onnx_export
-from cmid_mm.checkpoints.onnx_graph import AdaptiveMean
+from cmid_mm.apis import FeatureInferencer, onnx_export
+from cmid_mm.apis.onnx_graph import AdaptiveMean
 from cmid_mm.datasets.transforms.loading import LoadRSImage
 from cmid_mm.utils.errors import CMIDError
 

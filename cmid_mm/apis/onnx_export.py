@@ -12,13 +12,13 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from ..apis import FeatureInferencer
-from ..apis.model import as_config, build_model
-from ..apis.pipelines import image_side, raster_loading, test_pipeline
+from ..checkpoints.files import atomic_write, check_output
 from ..utils.errors import CMIDError
 from ..version import __version__
-from .files import atomic_write, check_output
+from .feature_inferencer import FeatureInferencer
+from .model import as_config, build_model
 from .onnx_graph import OUTPUTS, ExportedModel, fixes_size
+from .pipelines import image_side, raster_loading, test_pipeline
 
 #: Greatest difference from torch, relative to the greatest value of a result.
 TOLERANCES = dict(float32=1e-3, float16=3e-2)
