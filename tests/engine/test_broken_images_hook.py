@@ -25,7 +25,8 @@ def runner(tmp_path):
                           pipeline=[dict(type='LoadRSImage')])
     lines = []
     return SimpleNamespace(
-        lines=lines, logger=SimpleNamespace(warning=lines.append), work_dir=str(tmp_path),
+        lines=lines, work_dir=str(tmp_path),
+        logger=SimpleNamespace(warning=lines.append, info=lines.append),
         message_hub=MessageHub.get_instance(f'broken-{tmp_path}'),
         train_dataloader=SimpleNamespace(dataset=dataset))
 
@@ -105,13 +106,14 @@ def test_a_share_far_above_the_limit_ends_an_epoch_early_but_chance_does_not(run
 
 
 def test_the_first_process_logs_what_others_find(runner, monkeypatch):
-    other = (100, 5, {'/data/a.jpg': 'is empty', f'{runner.work_dir}/data/003.jpg': 'known'})
+    other = (100, 5, 4, {'/data/a.jpg': 'is empty', f'{runner.work_dir}/data/003.jpg': 'known'})
     monkeypatch.setattr(broken_images_hook, 'all_gather_object', lambda own: [own, other])
     hook = started(runner, max_share=0.1)
     step(hook, runner, 3, 4, good=98)
     hook.after_train_epoch(runner)
-    assert (hook.count, hook.broken) == (200, 7)
-    assert len(runner.lines) == 3 and '/data/a.jpg is empty' in runner.lines[-1]
+    assert (hook.count, hook.broken, hook.empty) == (200, 7, 4)
+    assert '4 of 200 windows of this epoch had too little data' in runner.lines[2]
+    assert len(runner.lines) == 4 and '/data/a.jpg is empty' in runner.lines[-1]
     assert len(listed(runner.work_dir)) == 3
     hook.before_train_epoch(runner)
     hook.max_share = 0.04

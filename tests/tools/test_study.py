@@ -308,7 +308,7 @@ def planned(study, tmp_path, monkeypatch):
 
 def test_parts_train_what_their_names_state(planned):
     study, runs = planned('parts')
-    images = loader_batch(2, 96)
+    images = loader_batch(2, 64)
     losses = {}
     for run in runs:
         run.cfg.model.data_preprocessor.update(mean=[100.] * 3, std=[50.] * 3)
@@ -335,9 +335,11 @@ def test_sizes_of_views_are_those_of_the_model(planned, study, monkeypatch):
     monkeypatch.setattr(study, 'seconds_per_epoch', lambda cfg: 50)
     content, runs = planned('small_budgets')
     sizes = {run.variant: run.cfg.train_dataloader.dataset.pipeline[1].size for run in runs}
-    assert sizes == dict(untrained=96, views_96=96, views_64=64)
+    assert sizes == dict(untrained=64, views_96=96, views_64=64, untrained_stride_8=64,
+                         views_64_stride_8=64)
     assert all(run.cfg.model.image_size == sizes[run.variant] for run in runs)
-    assert {run.cfg.train_cfg.max_epochs for run in runs[1:]} == {7}
+    assert {run.cfg.train_cfg.max_epochs for run in runs
+            if 'untrained' not in run.variant} == {10}
 
 
 def test_transfer_starts_from_the_backbone_of_the_same_seed(planned, tmp_path):
