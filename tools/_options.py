@@ -35,12 +35,24 @@ def add_raster_options(parser):
     """Adds the windows of large rasters and the names of bands that are files of their own."""
     parser.add_argument('--window', type=int, metavar='PIXELS',
                         help='take windows of this side from larger rasters')
+    add_band_file_options(parser)
+
+
+def add_band_file_options(parser):
+    """Adds the names of bands that are files of their own."""
     parser.add_argument('--band-files', nargs='+', metavar='BAND',
                         help='bands of images with one file per band, as in the names of files')
     parser.add_argument('--band-pattern', default='*{band}.*', metavar='PATTERN',
                         help='where file names have the band (default: %(default)s)')
     parser.add_argument('--grid-band', metavar='BAND',
                         help='band whose grid the others get (default: the first)')
+
+
+def bands_of(args):
+    """Arguments of ``group_bands`` for :func:`add_band_file_options`; None without them."""
+    if args.band_files is None:
+        return None
+    return dict(bands=args.band_files, pattern=args.band_pattern, grid_band=args.grid_band)
 
 
 def listed_samples(args, files=None):

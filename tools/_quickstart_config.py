@@ -15,7 +15,7 @@ TOY = Path(__file__).resolve().parents[1] / 'configs' / 'cmid' / 'cmid_resnet18_
 MAX_IMAGES = 3000
 MAX_EPOCHS = 200
 # a band in the name of a file of Sentinel-2 or Landsat: B04, B8A, B05_20m
-BAND = re.compile(r'(?<![A-Za-z0-9])(B\d{1,2}A?(?:_\d0m)?)\.')
+BAND = re.compile(r'(?<![A-Za-z0-9])((B\d{1,2}A?)(?:_\d0m)?)\.')
 # sides of windows in pixels: the first is about that of the images in public sets of scenes, the
 # others are for few rasters
 WINDOWS = 256, 128
@@ -41,7 +41,12 @@ def find_rasters(folder):
     from cmid_mm.datasets.raster_paths import files_of
     from cmid_mm.utils.errors import CMIDError
     files, found = scan_folder(folder), {}
-    counts = Counter(match[1] for match in map(BAND.search, files) if match)
+    matches = [match for match in map(BAND.search, files) if match]
+    # of a band in several resolutions the finest
+    finest = {}
+    for match in matches:
+        finest[match[2]] = min(finest.get(match[2], match[1]), match[1])
+    counts = Counter(match[1] for match in matches if finest[match[2]] == match[1])
     bands = sorted(band for band, count in counts.items() if count == max(counts.values()))
     if len(bands) > 1:
         try:

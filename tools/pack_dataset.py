@@ -61,7 +61,8 @@ def table(report, args, seconds):
         if rest > 0:
             lines += [f'  ... and {rest:,} more (tools/check_dataset.py has all)']
     lines += ['train on it with --cfg-options train_dataloader.dataset.data_root='
-              + shlex.quote(args.out)]
+              + shlex.quote(args.out)
+              + (' train_dataloader.dataset.band_files=None' if args.band_files else '')]
     return '\n'.join(lines)
 
 

@@ -13,6 +13,7 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from ..checkpoints.files import atomic_write, check_output
+from ..datasets.file_limits import ImageError
 from ..datasets.georeference import ground_sample_distance
 from ..datasets.input_description import describe, differences
 from ..datasets.parallel_reading import spread_places, with_progress
@@ -121,7 +122,7 @@ class FeatureRasters:
 
         Raises:
             ImageError: The raster cannot be read or does not fit the model.
-            CMIDError: An argument is invalid, or the raster is smaller than a tile.
+            CMIDError: An argument is invalid.
         """
         started = time.perf_counter()
         check_output(out, path)
@@ -135,7 +136,7 @@ class FeatureRasters:
             raise CMIDError(f'components={components}: give 1 to {self.channels}')
         with self.open(path) as file:
             rows, columns = self._spans(file)
-            cells = rows[-1].stop, columns[-1].stop
+            cells = tuple(-(-side // self.stride) for side in (file.height, file.width))
             samples = self._sample(file, rows, columns) if components or dtype == 'int8' else None
             project = self._projection(samples, channels, components)
             scales, offsets = None, None
@@ -165,7 +166,7 @@ class FeatureRasters:
                     stride=self.stride, seconds=time.perf_counter() - started)
 
     def vectors(self, path: str, side: int) -> tuple[np.ndarray, list[Window]]:
-        """Scene vectors of the windows that cover a raster.
+        """Scene vectors of the windows that cover a raster with a place on the ground.
 
         Args:
             path (str): The raster.
@@ -178,13 +179,15 @@ class FeatureRasters:
         vectors, kept = [], []
         with self.open(path) as file:
             windows = [window for window, _ in cover(file.height, file.width, side)]
+            # fails where there are no footprints, before time is spent
+            footprints(windows[:1], file)
             for window in self._progress(windows):
                 image, valid = self._read(file, window)
                 if valid.any():
                     maps = self.features.forward(self.features.normalise([image]))
                     vectors.append(scene_vectors(maps)[0].cpu().numpy())
                     kept.append(window)
-        return np.array(vectors, np.float32).reshape(len(kept), -1), kept
+        return np.array(vectors, np.float32).reshape(len(kept), self.channels), kept
 
     def _progress(self, items: Sequence) -> Iterator:
         return with_progress(items, len(items)) if self.features.show_progress else iter(items)
@@ -192,8 +195,8 @@ class FeatureRasters:
     def _spans(self, file: RasterFile) -> list[list[Span]]:
         """Tiles in units of cells, of rows and of columns; the last cells may be cut off."""
         if min(file.height, file.width) < self.stride:
-            raise CMIDError(f'{file.path} has {file.width} x {file.height} pixels, less than a '
-                            f'cell of {self.stride}')
+            raise ImageError(f'{file.path} has {file.width} x {file.height} pixels, less than a '
+                             f'cell of {self.stride}')
         tile, overlap = self.tile // self.stride, -(-self.overlap // self.stride)
         return [cut_axis(max(-(-length // self.stride), tile), tile, min(overlap, tile // 2))
                 for length in (file.height, file.width)]
@@ -234,7 +237,8 @@ class FeatureRasters:
             for maps in filter(lambda found: found is not None, self._maps([tile])):
                 samples.append(maps.flatten(1).T.numpy()[self._cells_with_data(tile[1]).ravel()])
         if not samples:
-            raise CMIDError(f'{file.path} has no data where it was sampled ({len(places)} tiles)')
+            raise ImageError(f'{file.path} has no data where it was sampled ({len(places)} '
+                             'tiles)')
         return np.concatenate(samples)
 
     def _projection(self, samples: np.ndarray | None, channels: Sequence[int] | None,
@@ -259,6 +263,7 @@ class FeatureRasters:
               project: Projection) -> Iterator[np.ndarray]:
         """float32 (bands, rows, width) from top to bottom; NaN where there is no data."""
         mosaic = Mosaic(columns, len(project.names))
+        height, width = (-(-side // self.stride) for side in (file.height, file.width))
         for row in self._progress(rows):
             tiles = [self._tile(file, row, column) for column in columns]
             maps = (None if found is None else project(found) for found in self._maps(tiles))
@@ -272,7 +277,8 @@ class FeatureRasters:
                      span.low - span.start:span.settled - span.start]
                 for span, mask in zip(columns, masks)], axis=1)
             part[:, ~valid] = np.nan
-            yield part
+            # a raster smaller than a tile has fewer cells
+            yield part[:, :height - row.low, :width]
 
 
 def _range_of_int8(values: np.ndarray) -> tuple[list[float], list[float]]:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..checkpoints.files import atomic_write
+from ..datasets.file_limits import ImageError
 from ..datasets.georeference import Georeference, change_system, to_ground
 from ..datasets.raster_file import RasterFile
 from ..datasets.raster_paths import Window
-from ..utils.errors import CMIDError
 
 # the only coordinates of GeoJSON: longitude and latitude on WGS 84
 _LONGITUDE_LATITUDE = 'EPSG:4326'
@@ -101,12 +101,12 @@ def footprints(windows: Sequence[Window], raster: RasterFile) -> list[dict]:
     """GeoJSON geometries of windows, in longitude and latitude.
 
     Raises:
-        CMIDError: The raster has no longitude and latitude.
+        ImageError: The raster has no longitude and latitude.
     """
     place = raster.georeference
     if coordinates_of(place, raster.height, raster.width) is not None:
-        raise CMIDError(f'{raster.path} has no longitude and latitude, so its windows have no '
-                        'footprints: give it a georeference (gdal_edit.py -a_srs ... -a_ullr ...)')
+        raise ImageError(f'{raster.path} has no longitude and latitude, so its windows have no '
+                         'footprints: give it a georeference (gdal_edit.py -a_srs ... -a_ullr ...)')
     boxes = np.array([(left, top, left + width, top + height)
                       for left, top, width, height in windows], float).reshape(-1, 4)
     pixels = box_corners(boxes)

@@ -16,7 +16,7 @@ from ..datasets.georeference import ground_sample_distance
 from ..datasets.input_description import differences
 from ..datasets.parallel_reading import with_progress
 from ..datasets.raster_file import RasterFile, check_blocks, open_raster, require_same_grid
-from ..datasets.raster_paths import Window
+from ..datasets.raster_paths import Window, files_of, plain_name
 from ..datasets.tiling import Span, cut_axis
 from ..utils.config_scope import scope_of
 from ..utils.errors import CMIDError
@@ -91,7 +91,7 @@ class RasterInferencer:
                      'rasters are not resized: if the resolution of the raster is not that of '
                      'the resized images, resample it with gdalwarp -tr')
 
-    def __call__(self, inputs, out_dir: str, **kwargs) -> dict:
+    def __call__(self, inputs, out_dir: str, bands: dict | None = None, **kwargs) -> dict:
         """Predict rasters, one file of results for each.
 
         Every raster is opened and checked before the first prediction. One that cannot be read
@@ -102,6 +102,7 @@ class RasterInferencer:
             inputs (str | Sequence): A raster, a folder or a list of rasters; for two dates a
                 pair of rasters or of folders with equal names, or a list of pairs.
             out_dir (str): Folder of the results, named as the (first) raster.
+            bands (dict, optional): See :func:`list_rasters`. Defaults to None.
             **kwargs: Passed to :meth:`predict`.
 
         Returns:
@@ -114,11 +115,14 @@ class RasterInferencer:
                 does not fit the model.
             CMIDError: Two results would have one name, or that of a raster.
         """
-        rasters = list_rasters(inputs) if self.dates == 1 else list_pairs(inputs)
-        outs = [str(Path(out_dir) / (Path(paths[0]).stem + self.ending)) for paths in rasters]
+        rasters = list_rasters(inputs, bands) if self.dates == 1 else list_pairs(
+            inputs, bands)
+        outs = [str(Path(out_dir) / (Path(plain_name(paths[0])).name + self.ending))
+                for paths in rasters]
         for paths, out in zip(rasters, outs):
             for path in paths:
-                check_output(out, path)
+                for file in files_of(path):
+                    check_output(out, file)
         twice = {out for out in outs if outs.count(out) > 1}
         if twice:
             raise CMIDError(f'{len(outs)} rasters would write {min(twice)} more than once: '

@@ -1,6 +1,6 @@
 """A folder tree of images, of any size, without an annotation file."""
 import os
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,15 +14,15 @@ from .band_files import group_bands
 from .file_limits import EmptyImageError, ImageError
 from .folder_scan import IMAGE_EXTENSIONS, on_first_process, scan_folder
 from .list_file import read_list
-from .raster_paths import split_window, window_path
+from .raster_paths import files_of, split_window, window_path
 from .raster_windows import Grid, read_grids
 from .transforms.loading import LoadRSImage
 
 # If one image in ten is broken, all of these fail for one sample in 10^11; if all are broken,
 # the error is still raised at once.
 _REPLACEMENTS = 10
-# Half of the windows of a turned scene may be empty.
-_REPLACEMENTS_OF_EMPTY = 50
+# Nearly all windows of a scene may be empty; each try reads one.
+_REPLACEMENTS_OF_EMPTY = 1000
 # Views count from 0, so these keys differ from those of all views.
 _REPLACEMENT_VIEW, _OTHER_TRANSFORMS_VIEW, _WINDOW_VIEW = -1, -2, -3
 
@@ -79,8 +79,8 @@ class ImageFolder(CustomDataset):
             file, as in the names of the files: ``('B04', 'B03', 'B02')``. ``LoadRSImage`` gets
             them in this order. Defaults to None: a file has all bands.
         band_pattern (str), grid_band (str, optional): As in :func:`group_bands`.
-        metainfo (dict, optional): ``classes`` fixes names and order of the classes; ``sensor``,
-            the name of the sensor, goes into the checkpoints.
+        sensor (str, optional): Name of the sensor, for the checkpoints.
+        metainfo (dict, optional): ``classes`` fixes names and order of the classes.
         **kwargs: Passed to mmpretrain's ``CustomDataset``: ``pipeline``, ``indices``, ...
 
     Raises:
@@ -95,7 +95,8 @@ class ImageFolder(CustomDataset):
                  replace_broken: bool = False, extensions: Sequence[str] = IMAGE_EXTENSIONS,
                  window: int | None = None, min_valid: float = 0.5,
                  band_files: Sequence[str] | None = None, band_pattern: str = '*{band}.*',
-                 grid_band: str | None = None, metainfo: dict | None = None,
+                 grid_band: str | None = None, sensor: str | None = None,
+                 metainfo: dict | None = None,
                  **kwargs) -> None:
         for name, value, known in (('label_level', label_level, ('first', 'parent')),
                                    ('split', split, (None, 'gallery', 'query'))):
@@ -113,7 +114,7 @@ class ImageFolder(CustomDataset):
             raise CMIDError(f'min_valid={min_valid}: give a share of the pixels, from 0 to 1')
         self.window, self.min_valid = window, min_valid
         self.band_files, self.band_pattern = band_files, band_pattern
-        self.grid_band = grid_band
+        self.grid_band, self.sensor = grid_band, sensor
         super().__init__(data_root=os.path.expanduser(data_root), data_prefix=data_prefix,
                          ann_file=ann_file, with_label=with_label, extensions=extensions,
                          metainfo=metainfo, **kwargs)
@@ -128,21 +129,27 @@ class ImageFolder(CustomDataset):
             files, labels = on_first_process(
                 read_list, self.ann_file, self.img_prefix, self.extensions, self.with_label,
                 self.allow_outside)
+            if self.band_files is not None:
+                files = [self._in_order(file) for file in files]
             if self.with_label:
                 self._check_listed_classes(labels)
         else:
             files = on_first_process(self._scan)
             labels = self._labels_of_folders(files) if self.with_label else None
-        data_list, counts = [], Counter()
+        # windows of one raster, in a list or packed, are in one part
+        data_list, rasters = [], defaultdict(dict)
         for file, label in zip(files, labels or [None] * len(files)):
+            raster = split_window(file)[0]
+            if '#xywh=' in raster:
+                raster = raster[:raster.rindex('#xywh=')]
+            number = rasters[label].setdefault(raster, len(rasters[label]) + 1)
             info = dict(img_path=os.path.join(self.img_prefix, file))
             if label is not None:
                 info['gt_label'] = label
-            counts[label] += 1
             part = self.split
             if self.query_every is not None and (self.with_label or self.split is not None):
-                # The count is that of the images of this class so far.
-                part = 'gallery' if counts[label] % self.query_every else 'query'
+                # counted among the rasters of this class
+                part = 'gallery' if number % self.query_every else 'query'
             if self.split not in (None, part):
                 continue
             if part is not None:
@@ -167,6 +174,17 @@ class ImageFolder(CustomDataset):
         except CMIDError as error:
             raise CMIDError(f'{self.img_prefix}: {error}') from None
 
+    def _in_order(self, file: str) -> str:
+        """Name of an image of a list, its bands in the order of ``band_files``."""
+        path, window = split_window(file)
+        try:
+            path, = group_bands(files_of(path), self.band_files, self.band_pattern, self.grid_band)
+        except CMIDError as error:
+            raise CMIDError(f'{self.ann_file} names {file}: {error}; with band_files a list has '
+                            'names of images, as tools/check_dataset.py --band-files writes them'
+                            ) from None
+        return path if window is None else window_path(path, window)
+
     def _windows_of(self, images: list[dict]) -> list[dict]:
         """Data infos of all windows of the images."""
         grids = on_first_process(read_grids, [info['img_path'] for info in images],
@@ -177,6 +195,9 @@ class ImageFolder(CustomDataset):
                 windows.append(info)
             else:
                 windows += [dict(info, window=(*grid[:3], number)) for number in grid.numbers]
+        if not windows:
+            raise CMIDError(f'no window of {self.img_prefix} has data in {self.min_valid:.0%} of '
+                            'its pixels: choose a smaller min_valid or window')
         return windows
 
     def get_data_info(self, idx: int) -> dict:
@@ -248,8 +269,9 @@ class ImageFolder(CustomDataset):
             except ImageError:
                 if not self.replace_broken:
                     raise
+        fix = '; choose a smaller min_valid, or build overviews (gdaladdo)' if empty else ''
         raise ImageError(f'{reason} ({len(steps)} others, tried in its place, cannot be '
-                         'used either)') from reason
+                         f'used either{fix})') from reason
 
     def _labels_of_folders(self, files: list[str]) -> list[int]:
         """Index of the class of each file; sets the classes unless they are given."""

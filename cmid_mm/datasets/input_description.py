@@ -23,7 +23,7 @@ def describe_input(dataset: BaseDataset) -> dict:
     """Names of the bands, ground sample distance and sensor of the images of a data set.
 
     Some evenly spaced GeoTIFF and JPEG 2000 files tell it, and ``band_files`` and
-    ``metainfo['sensor']`` of the data sets. Every process must make the call.
+    ``sensor`` of the data sets. Every process must make the call.
 
     Args:
         dataset (BaseDataset): Perhaps a wrapper of several.
@@ -41,7 +41,7 @@ def describe_input(dataset: BaseDataset) -> dict:
             own_names, own_distances = on_first_process(_of_files, part, loading)
             names.add(own_names)
             distances += own_distances
-            sensors.add(part.metainfo.get('sensor'))
+            sensors.add(getattr(part, 'sensor', None))
     return dict(band_names=list(found) if (found := _only(names)) and all(found) else None,
                 ground_sample_distance=[min(distances), max(distances)] if distances else None,
                 sensor=_only(sensors))

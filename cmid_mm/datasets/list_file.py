@@ -6,6 +6,7 @@ from cmid_mm.utils.errors import CMIDError, MissingFileError
 
 from .folder_scan import Progress
 from .packed_images import is_image_file
+from .raster_paths import files_of, split_window
 
 _NAMES_IN_ERROR = 3
 
@@ -76,7 +77,7 @@ def _split_line(line: str, with_label: bool, extensions: tuple[str, ...],
                         'after the path, or set with_label=False')
     if with_label:
         return path, int(label)
-    labelled = label.isdecimal() and path.lower().endswith(extensions)
+    labelled = label.isdecimal() and split_window(path)[0].lower().endswith(extensions)
     return (path if labelled else line), None
 
 
@@ -90,7 +91,7 @@ def refuse_outside(list_path: str) -> None:
 
 
 def _check_inside(path: str, place: str, owner: str) -> None:
-    if leaves_root(path):
+    if any(map(leaves_root, files_of(path))):
         raise CMIDError(f'{place}: {path} is outside the data folder; list paths relative to it, '
                         f'or set allow_outside=True in {owner} if you trust the list')
 

@@ -12,7 +12,7 @@ from cmid_mm.utils.errors import CMIDError, MissingFileError
 from .band_files import group_bands
 from .folder_scan import IMAGE_EXTENSIONS, Progress, on_first_process, scan_folder
 from .list_file import first_names, list_lines
-from .raster_paths import window_path
+from .raster_paths import files_of, plain_name, window_path
 from .raster_windows import cover, same_grid
 
 
@@ -126,15 +126,16 @@ class MaskFolder(BaseDataset):
             rest = re.escape(folder[len(root) if head.rfind('/') >= 0 else 0:])
             pattern = re.compile(rest.replace(r'\*', '([^/]*)') + '(/.*)?')
         found = on_first_process(scan_folder, root)
-        if pattern is not None:
-            found = [file for file in found if pattern.fullmatch(file)]
         if self.band_files is not None and part.startswith('img_path'):
             found = group_bands(found, self.band_files, *self._grouping)
         files = {}
         for file in found:
-            name = os.path.splitext(file)[0]
+            name = plain_name(file)
             if pattern is not None:
-                *stars, below = pattern.fullmatch(file).groups()
+                match = pattern.fullmatch(files_of(file)[0])
+                if match is None:
+                    continue
+                *stars, below = match.groups()
                 name = '/'.join(stars)
                 # several files of a folder that a star stands for are no pair
                 name += '' if not below or self.band_files is not None else os.path.splitext(

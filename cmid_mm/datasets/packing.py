@@ -154,14 +154,16 @@ class _Packer(FolderItems):
         if len(os.fsencode(_packed_name(self.files[index]))) > MAX_PATH_BYTES:
             raise ImageError(f'{path} has a path of more than {MAX_PATH_BYTES} bytes: shorten it')
         kinds = []
-        # Decoding verifies that a training can use the image.
-        raster = read_image(path, lambda *kind: kinds.append(kind) or range(kind[0]),
-                            self.max_pixels)
         if files_of(path) != [path]:
+            # without alpha, which then marks missing pixels
+            raster = _one_nodata(path, read_image(path, max_pixels=self.max_pixels))
             if raster.valid is not None and raster.valid.mean() < self.min_valid:
                 return None
             data = encode_tiff(raster, None if self.raw else 'deflate')
             return _PackedImage('window', data, raster.pixels.nbytes, False, False)
+        # Decoding verifies that a training can use the image.
+        raster = read_image(path, lambda *kind: kinds.append(kind) or range(kind[0]),
+                            self.max_pixels)
         with open_file(path, self.max_pixels) as file:
             original = file.read()
         pixels, (_, alpha), smaller = raster.pixels, kinds[0], None
@@ -176,6 +178,28 @@ class _Packer(FolderItems):
             form, data = 'JPEG', _encode(pixels, '.jpg', cv2.IMWRITE_JPEG_QUALITY, self.quality)
         shrunk = form != 'original' and smaller is not None
         return _PackedImage(form, data, len(original), shrunk, large and not shrunk)
+
+
+def _one_nodata(path: str, raster: Raster) -> Raster:
+    """The raster with one value that marks missing pixels in all bands, as a TIFF has it.
+
+    Raises:
+        ImageError: Values of some bands would become missing.
+    """
+    different = set(raster.nodata)
+    if len(different) == 1:
+        return raster
+    marks = [value for value in raster.nodata if value is not None]
+    pixels = raster.pixels.copy()
+    for band, own in enumerate(raster.nodata):
+        values = pixels[..., band]
+        missing = np.zeros(values.shape, bool) if own is None else values == own
+        if np.any(values[~missing] == marks[0]):
+            raise ImageError(f'{path} has different nodata values in its bands '
+                             f'({", ".join(map(str, raster.nodata))}), and {marks[0]:g} is data in '
+                             'one of them: pack it with one nodata value for all bands')
+        values[missing] = marks[0]
+    return Raster(pixels, (marks[0], ) * len(raster.nodata), raster.valid)
 
 
 def shrink(raster: Raster, side: int) -> np.ndarray | None:

@@ -73,6 +73,9 @@ class RasterFile:
         self._masked = MaskFlags.per_dataset in flags and (hides or MaskFlags.alpha not in flags)
         self._nodata = tuple(None if self._palette else dataset.nodatavals[band]
                              for band in self._chosen)
+        # grey levels of a PNG of 1, 2 or 4 bits
+        bits = int(dataset.tags(1, ns='IMAGE_STRUCTURE').get('NBITS', 8))
+        self._scale = 255 // (2**bits - 1) if colours and dataset.driver == 'PNG' else 1
         # rasterio's own type has no counterpart in NumPy
         self._dtype = np.result_type(*{dataset.dtypes[band].replace('complex_int16', 'complex64')
                                        for band in ([] if self._palette else self._chosen)}
@@ -102,7 +105,8 @@ class RasterFile:
             ImageError: The file is damaged there, or smaller, or the part is too large.
         """
         window = window or Window(0, 0, self.width, self.height)
-        if (window.left + window.width > self.width or window.top + window.height > self.height):
+        if (window.left + window.width > self.width or window.top + window.height > self.height
+                or min(window[2:]) < 1):
             raise ImageError(f'{self.path} has {self.width} x {self.height} pixels and no '
                              f'window {tuple(window)} (left, top, width, height): was it '
                              'replaced by another one?')
@@ -132,6 +136,9 @@ class RasterFile:
             values, nodata = pixels.transpose(2, 0, 1), self._nodata
             self.dataset.read([band + 1 for band in self._chosen], out=values, **how)
             how['out_shape'] = size
+            if self._scale > 1:
+                # as the decoder of whole images
+                pixels *= self._scale
         valid = []
         if values.dtype.kind == 'f' or any(value is not None for value in nodata):
             valid.append(np.any([*map(has_value, values, nodata)], axis=0))
@@ -145,19 +152,23 @@ class RasterFile:
 class BandFiles(RasterFile):
     """A raster whose bands are files of their own, all brought to the grid of one of them.
 
-    Bands of another resolution are interpolated linearly between the middles of their pixels.
-    A pixel depends on its position alone, and not on the window in which it is read. Next to
-    missing pixels the nearest pixel is taken.
+    Bands of another grid are interpolated linearly between the middles of their pixels, at the
+    places that the transforms give, without them at those of equal extents. A pixel depends on its
+    position alone, and not on the window in which it is read. Next to missing pixels the nearest
+    pixel is taken.
     """
 
-    def __init__(self, path: str, files: list[RasterFile], grid: int, chosen: list[int]):
+    def __init__(self, path: str, files: dict[int, RasterFile], grid: int, chosen: list[int]):
         base = files[grid]
         self.path, self.dataset, self.georeference = path, base.dataset, base.georeference
         self.height, self.width = base.height, base.width
         self._files, self._base = [files[place] for place in chosen], base
+        self.parts = list(files.values())
         self.band_names = [os.path.splitext(os.path.basename(file.path))[0]
                            for file in self._files]
-        for file in self._files:
+        # of each file, (scale, shift) of rows and of columns: from pixels of the grid to its own
+        self._axes = [_axes(base, file) for file in self._files]
+        for file in (base, *self._files):
             _check_extent(base, file)
 
     @property
@@ -166,50 +177,70 @@ class BandFiles(RasterFile):
 
     def read(self, window: Window | None = None, size: tuple | None = None) -> Raster:
         window = window or Window(0, 0, self.width, self.height)
-        bands = [file.read(window, size) if self._has_grid(file)
-                 else self._interpolate(file, window, size or (window.height, window.width))
-                 for file in self._files]
+        bands = [file.read(window, size) if _same_grid(self._base, file, axes)
+                 else _interpolate(file, axes, window, size or (window.height, window.width))
+                 for file, axes in zip(self._files, self._axes)]
         valid = [band.valid for band in bands]
         return Raster(
             np.concatenate([band.pixels for band in bands], axis=2),
             sum((band.nodata for band in bands), ()),
             None if any(part is None for part in valid) else np.logical_or.reduce(valid))
 
-    def _has_grid(self, file: RasterFile) -> bool:
-        return (file.height, file.width) == (self.height, self.width)
 
-    def _interpolate(self, file: RasterFile, window: Window, size: tuple) -> Raster:
-        """A part of a band with another grid, at the middles of the pixels of this grid."""
-        axes = []
-        for start, length, count, own, other in (
-                (window.top, window.height, size[0], self.height, file.height),
-                (window.left, window.width, size[1], self.width, file.width)):
-            places = start + (np.arange(count) + 0.5) * (length / count)
-            places = (places * (other / own) - 0.5).clip(0, other - 1)
-            low = np.floor(places).astype(int)
-            axes.append((low, np.minimum(low + 1, other - 1), (places - low).astype(np.float32)))
-        (top, bottom, down), (left, right, across) = axes
-        part = file.read(Window(int(left[0]), int(top[0]), int(right[-1] - left[0] + 1),
-                                int(bottom[-1] - top[0] + 1)))
-        values, valid = part.pixels[..., 0], part.valid
-        rows, columns = (top - top[0], bottom - top[0]), (left - left[0], right - left[0])
-        across, down = across, down[:, None]
-        # float32 holds numbers of up to 24 bits exactly
-        exact = np.result_type(values.dtype, np.float32)
-        upper, lower = (
-            values[row][:, columns[0]].astype(exact) * (1 - across)
-            + values[row][:, columns[1]].astype(exact) * across for row in rows)
-        mixed = upper * (1 - down) + lower * down
-        if values.dtype.kind in 'iu':
-            mixed = np.rint(mixed)
-        result = mixed.astype(values.dtype)
-        if valid is not None:
-            near = np.ix_(np.where(down[:, 0] < 0.5, *rows), np.where(across < 0.5, *columns))
-            whole = np.logical_and.reduce([valid[np.ix_(row, column)]
-                                           for row in rows for column in columns])
-            result = np.where(whole, result, values[near])
-            valid = valid[near]
-        return Raster(result[..., None], part.nodata, valid)
+def _axes(base: RasterFile, file: RasterFile) -> list[tuple[float, float]]:
+    """(scale, shift) of rows and of columns, from positions in ``base`` to those in ``file``."""
+    places = base.georeference, file.georeference
+    if not all(place.known and not place.gcps for place in places):
+        return [(file.height / base.height, 0.), (file.width / base.width, 0.)]
+    systems = [place.crs for place in places]
+    matrix = np.linalg.solve(places[1].matrix, places[0].matrix)
+    turned = max(abs(matrix[0, 1]) * base.height, abs(matrix[1, 0]) * base.width)
+    if turned > 0.1 or (all(systems) and systems[0] != systems[1]):
+        raise ImageError(f'{file.path} is turned against {base.path}, of which it is another band, '
+                         'or in another coordinate system: bring both onto one grid with gdalwarp')
+    return [(matrix[1, 1], matrix[1, 2]), (matrix[0, 0], matrix[0, 2])]
+
+
+def _same_grid(base: RasterFile, file: RasterFile, axes: list) -> bool:
+    """Whether the pixels of two bands are the same, up to a tenth of a pixel."""
+    ends = [abs(scale * length + shift - length) for (scale, shift), length in zip(
+        axes, (base.height, base.width))]
+    return ((file.height, file.width) == (base.height, base.width)
+            and max(*ends, *(abs(shift) for _, shift in axes)) < 0.1)
+
+
+def _interpolate(file: RasterFile, axes: list, window: Window, size: tuple) -> Raster:
+    """A part of a band with another grid, at the middles of the pixels of the image."""
+    found = []
+    for (scale, shift), start, length, count, other in zip(
+            axes, (window.top, window.left), (window.height, window.width), size,
+            (file.height, file.width)):
+        places = start + (np.arange(count) + 0.5) * (length / count)
+        places = (places * scale + shift - 0.5).clip(0, other - 1)
+        low = np.floor(places).astype(int)
+        found.append((low, np.minimum(low + 1, other - 1), (places - low).astype(np.float32)))
+    (top, bottom, down), (left, right, across) = found
+    part = file.read(Window(int(left[0]), int(top[0]), int(right[-1] - left[0] + 1),
+                            int(bottom[-1] - top[0] + 1)))
+    values, valid = part.pixels[..., 0], part.valid
+    rows, columns = (top - top[0], bottom - top[0]), (left - left[0], right - left[0])
+    across, down = across, down[:, None]
+    # float32 holds numbers of up to 24 bits exactly
+    exact = np.result_type(values.dtype, np.float32)
+    upper, lower = (
+        values[row][:, columns[0]].astype(exact) * (1 - across)
+        + values[row][:, columns[1]].astype(exact) * across for row in rows)
+    mixed = upper * (1 - down) + lower * down
+    if values.dtype.kind in 'iu':
+        mixed = np.rint(mixed)
+    result = mixed.astype(values.dtype)
+    if valid is not None:
+        near = np.ix_(np.where(down[:, 0] < 0.5, *rows), np.where(across < 0.5, *columns))
+        whole = np.logical_and.reduce([valid[np.ix_(row, column)]
+                                       for row in rows for column in columns])
+        result = np.where(whole, result, values[near])
+        valid = valid[near]
+    return Raster(result[..., None], part.nodata, valid)
 
 
 def _check_extent(base: RasterFile, file: RasterFile) -> None:
@@ -218,7 +249,8 @@ def _check_extent(base: RasterFile, file: RasterFile) -> None:
     coarse, fine = sorted((base, file), key=lambda raster: raster.width)
     distance = corner_distance(coarse.georeference, fine.georeference,
                                (coarse.height, coarse.width), (fine.height, fine.width))
-    known = coarse.georeference.known and fine.georeference.known
+    known = all(raster.georeference.known and not raster.georeference.gcps
+                for raster in (coarse, fine))
     ratio = [one / other for one, other in zip(*((raster.width, raster.height)
                                                  for raster in (fine, coarse)))]
     # sides are rounded to whole pixels
@@ -274,6 +306,8 @@ def open_raster(path: str, choose: ChooseBands = all_bands, max_pixels: int = MA
         # ...), which takes seconds in a folder of a million images; now it tries their names.
         stack.enter_context(rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN='TRUE',
                                          GDAL_CACHEMAX=_CACHE_BYTES,
+                                         # threads drop the errors of JPEG 2000 tiles
+                                         GDAL_NUM_THREADS='1',
                                          # of strips without compression only the window is read
                                          GTIFF_DIRECT_IO='YES'))
         if len(paths) == 1:
@@ -327,11 +361,13 @@ def _driver(start: bytes) -> str:
 
 def check_blocks(file: RasterFile, most: int) -> None:
     """Raise ImageError where a block, of which each window decodes all, has over ``most`` bytes."""
-    size = block_bytes(file.dataset)
-    if size > most:
-        height, width = block_shape(file.dataset)
+    for part in getattr(file, 'parts', [file]):
+        size = block_bytes(part.dataset)
+        if size <= most:
+            continue
+        height, width = block_shape(part.dataset)
         raise ImageError(
-            f'{file.path} is stored in blocks of {width} x {height} pixels, '
+            f'{part.path} is stored in blocks of {width} x {height} pixels, '
             f'{size / 2**20:,.0f} MiB each, which every window decodes: store it in tiles, '
             'gdal_translate -co TILED=YES -co COMPRESS=DEFLATE')
 

@@ -57,15 +57,24 @@ def band_path(paths: list[str], grid: int) -> str:
 def split_bands(path: str) -> tuple[list[str], int]:
     """Files of the bands of an image, and the index of the one whose grid it has.
 
-    A path without braces is its own only file.
+    A path without braces, or of a file that exists, is its own only file.
     """
     match = _BANDS.fullmatch(path)
-    if match is None:
+    if match is None or os.path.isfile(path):
         return [path], 0
     start, names, end = match.groups()
     names = names.split(',')
     grid = next((place for place, name in enumerate(names) if name.endswith(_GRID)), 0)
     return [f'{start}{name.removesuffix(_GRID)}{end}' for name in names], grid
+
+
+def plain_name(path: str) -> str:
+    """Path of an image without the names of its bands and without ending: ``a/T31``."""
+    match = _BANDS.fullmatch(path)
+    if match is None or os.path.isfile(path):
+        return os.path.splitext(path)[0]
+    start, _, end = match.groups()
+    return re.sub(r'[\W_]+$', '', start) + os.path.splitext('x' + end)[0][1:]
 
 
 def files_of(path: str) -> list[str]:

@@ -19,9 +19,11 @@ from .tiling import cut_axis
 
 # a block of 4096 x 4096 pixels and four bytes
 _MOST_BLOCK_BYTES = 2**26
-# Validity is looked at before a training at this many places along a window, and only where
-# overviews or a small raster make that cheap.
+# Validity is looked at before a training at this many places along a window where overviews make
+# that cheap, and at every pixel of a small raster.
 _PLACES = 8
+# single pixels of an overview are no bound on the share of data
+_SLACK = 0.5
 _SMALL = 2**22
 
 
@@ -94,8 +96,8 @@ def read_grids(paths: Sequence[str], side: int, min_valid: float) -> list[Grid |
         ImageError: A raster is stored in too large blocks.
         CMIDError: The side is not positive.
     """
-    if side < 1:
-        raise CMIDError(f'window={side}: give the side of a window in pixels')
+    if not isinstance(side, int) or side < 1:
+        raise CMIDError(f'window={side!r}: give the side of a window in pixels')
     grids, slow, progress = [], [], Progress('Reading the headers of rasters')
     for path in paths:
         grids.append(None)
@@ -112,6 +114,11 @@ def read_grids(paths: Sequence[str], side: int, min_valid: float) -> list[Grid |
         except ImageError as error:
             if 'gdal_translate -co TILED' in str(error):
                 raise
+    total = sum(int(np.prod(grid.shape)) for grid in grids if grid is not None)
+    empty = total - sum(len(grid.numbers) for grid in grids if grid is not None)
+    if total:
+        print_log(f'{total:,} windows of {side} px, of which {empty:,} have too little data '
+                  f'(min_valid={min_valid:g}) and are left out', logger='current')
     if slow:
         print_log(f'{len(slow)} of {len(paths)} images are PNG or JPEG files, of which every '
                   f'window decodes all pixels above it: {os.path.basename(slow[0])}, ...; '
@@ -194,7 +201,12 @@ def _with_data(raster: RasterFile, grid: Grid, min_valid: float) -> tuple | None
         return None
     size = [min(side, count * _PLACES) for side, count in zip(
         (raster.height, raster.width), grid.shape)]
+    if raster.width * raster.height <= _SMALL:
+        size = [raster.height, raster.width]
     valid = raster.read(size=tuple(size)).valid
+    if valid is None:
+        # a band without missing pixels
+        return None
     scales = [count / side for count, side in zip(size, (raster.height, raster.width))]
     kept = []
     for number in grid.numbers:
@@ -205,6 +217,7 @@ def _with_data(raster: RasterFile, grid: Grid, min_valid: float) -> tuple | None
         height, width = (places[-1] for places in grid.places(number))
         # pixels with data that a window can have at most
         most = reach.sum() / (scales[0] * scales[1])
-        if most >= min_valid * height * width:
+        slack = 1 if valid.shape == (raster.height, raster.width) else _SLACK
+        if most >= slack * min_valid * height * width:
             kept.append(number)
     return None if len(kept) == len(grid.numbers) else tuple(kept)

@@ -166,6 +166,17 @@ def test_geoparquet(scene, tmp_path):
 
 def test_no_place_no_footprint(tmp_path):
     path = write_raster(tmp_path / 'a.tif', landscape(64, 64), transform=None, crs=None)
-    vectors, windows = FeatureRasters(Features(), tile=64).vectors(path, 64)
     with pytest.raises(CMIDError, match='no longitude and latitude'):
-        save_vectors([(path, vectors, windows)], str(tmp_path / 'v.geojson'))
+        FeatureRasters(Features(), tile=64).vectors(path, 64)
+
+
+def test_a_raster_smaller_than_a_tile_has_its_own_size(tmp_path):
+    path = write_raster(tmp_path / 'a.tif', landscape(40, 50), transform=PLACE)
+    out = str(tmp_path / 'f.tif')
+    assert FeatureRasters(Features(), tile=64).write(path, out)['shape'] == [6, 5, 7]
+    with rasterio.open(out) as file:
+        assert np.isfinite(file.read()).all()
+        assert file.bounds.right == 500000 + 7 * 80
+    nothing = write_raster(tmp_path / 'b.tif', np.zeros((64, 64, 3), np.uint8), nodata=0,
+                           transform=PLACE)
+    assert FeatureRasters(Features(), tile=64).vectors(nothing, 64)[0].shape == (0, 6)

@@ -195,6 +195,55 @@ def test_a_band_that_is_damaged_is_named(scene):
 
 def test_names_of_bands_are_known(scene):
     from cmid_mm.datasets.input_description import describe_input
-    found = describe_input(folder(scene, 'B02', 'B05', metainfo=dict(sensor='Sentinel-2 L1C')))
+    found = describe_input(folder(scene, 'B02', 'B05', sensor='Sentinel-2 L1C'))
     assert found == dict(band_names=['B02', 'B05'], ground_sample_distance=[10., 10.],
                          sensor='Sentinel-2 L1C')
+
+
+@pytest.mark.parametrize('offset', [0, 5, 10])
+@pytest.mark.parametrize('scale, side', [(10, 78), (20, 39), (60, 13)])
+def test_bands_are_at_their_place_on_the_ground(tmp_path, offset, scale, side):
+    """Whatever their sizes and corners: values are metres on the ground."""
+    places = dict(B02=(10, 78, 0), B05=(scale, side, offset))
+    for name, (pixel, count, shift) in places.items():
+        x = (np.arange(count) + 0.5) * pixel + shift
+        pixels = np.tile(x, (count, 1))[..., None].astype(np.float32)
+        write_raster(tmp_path / f'a_{name}.tif', pixels,
+                     transform=from_origin(500000 + shift, 5400000, pixel, pixel))
+    pixels = read_image(str(tmp_path / 'a_{B02,B05}.tif')).pixels
+    inner = pixels[4:-4, 7:-7]
+    np.testing.assert_allclose(inner[..., 0], inner[..., 1], atol=0.5)
+
+
+def test_a_list_has_the_order_of_the_config(scene):
+    listed = group_bands(sorted(path.name for path in scene.glob('*.tif')), ('B05', 'B02'),
+                         grid_band='B02')
+    (scene / 'list.txt').write_text('\n'.join(listed))
+    for window in (None, 50):
+        one = folder(scene, 'B02', 'B05', ann_file='list.txt', window=window)
+        other = folder(scene, 'B02', 'B05', window=window)
+        np.testing.assert_array_equal(one[0]['img'], other[0]['img'])
+    with pytest.raises(CMIDError, match='list.txt names'):
+        folder(scene, 'B02', 'B01', ann_file='list.txt')
+
+
+def test_gaps_in_one_band_only(tmp_path):
+    pixels = ramp(130, 130, 10)
+    pixels[:, 60:] = 0
+    write_raster(tmp_path / 'a_B02.tif', pixels, nodata=0)
+    write_raster(tmp_path / 'a_B05.tif', ramp(130, 130, 10))
+    assert len(folder(tmp_path, 'B02', 'B05', window=64)) == 4
+
+
+def test_a_name_with_braces_may_be_a_file(tmp_path):
+    path = write_raster(tmp_path / 's_{1,2}.tif', ramp(20, 20, 10))
+    assert read_image(path).pixels.shape == (20, 20, 1)
+
+
+def test_a_list_does_not_leave_the_folder_through_braces(tmp_path):
+    (tmp_path / 'data').mkdir()
+    for name in 'ab':
+        write_raster(tmp_path / f'{name}.tif', ramp(20, 20, 10))
+    (tmp_path / 'data/list.txt').write_text('{../a,../b}.tif')
+    with pytest.raises(CMIDError, match='outside the data folder'):
+        ImageFolder(data_root=str(tmp_path / 'data'), ann_file='list.txt', pipeline=[])

@@ -282,7 +282,7 @@ def test_a_place_on_the_ground_is_kept_for_the_checkpoint(tmp_path):
                         transform=from_origin(500000, 5400000, 10, 10))
     with rasterio.open(path, 'r+') as file:
         file.descriptions = ['red', 'green', 'blue', 'nir']
-    found = describe_input(folder(tmp_path, metainfo=dict(sensor='Sentinel-2')))
+    found = describe_input(folder(tmp_path, sensor='Sentinel-2'))
     assert found == dict(band_names=['red', 'green', 'blue', 'nir'],
                          ground_sample_distance=[10., 10.], sensor='Sentinel-2')
     assert describe(found) == 'Sentinel-2, bands red green blue nir, 10 m'
@@ -369,3 +369,76 @@ def test_few_files_are_open_at_once(tmp_path):
     for epoch in range(50):
         dataset[SampleIndex(epoch % 4, 0, epoch)]
     assert len(os.listdir('/proc/self/fd')) <= before + 2
+
+
+def test_a_cut_off_jpeg_2000_is_named(tmp_path):
+    path = write_raster(tmp_path / 'a.jp2', noise(700, 700, 1), driver='JP2OpenJPEG', quality=100,
+                        reversible='YES', blockxsize=256, blockysize=256)
+    data = open(path, 'rb').read()
+    with open(path, 'wb') as file:
+        file.write(data[:len(data) * 9 // 10])
+    with pytest.raises(ImageError, match='a.jp2 is damaged'):
+        read_image(window_path(path, Window(200, 400, 300, 300)), lambda *kind: [0])
+    with pytest.raises(ImageError, match='a.jp2 is damaged'):
+        read_image(path, lambda *kind: [0])
+
+
+@pytest.mark.parametrize('kind', ['alpha', 'nodata'])
+def test_packed_windows_keep_what_is_missing(tmp_path, kind):
+    pytest.importorskip('lmdb')
+    from cmid_mm.datasets.packing import pack_folder
+    from cmid_mm.datasets.raster_windows import list_samples
+    root = tmp_path / 'scenes'
+    root.mkdir()
+    if kind == 'alpha':
+        pixels = noise(64, 128)
+        pixels[..., 3] = np.where(np.arange(128) < 100, 255, 0)
+        write_raster(root / 'a.tif', pixels, photometric='RGB', alpha='YES')
+        settings, load = {}, dict(type='LoadRSImage', bands=3)
+    else:
+        for name, nodata in (('B04', 0), ('B03', 65535)):
+            pixels = noise(64, 128, 1, np.uint16) // 2 + 1
+            pixels[5, 5] = nodata
+            write_raster(root / f'a_{name}.tif', pixels, nodata=nodata)
+        settings = dict(band_files=('B04', 'B03'))
+        load = dict(type='LoadRSImage', bands=2, value_range=(0, 40000))
+    files = list_samples(str(root), window=64, **settings)
+    out = str(tmp_path / 'a.lmdb')
+    pack_folder(str(root), out, workers=0, show_progress=False, files=files, min_valid=0.1)
+    packed = ImageFolder(data_root=out, pipeline=[load])
+    plain = folder(root, [load], **settings)
+    assert len(packed) == len(plain) == 2
+    for one, other in zip(packed, plain):
+        np.testing.assert_array_equal(one['img'], other['img'])
+        np.testing.assert_array_equal(*(found.get('valid', np.ones((64, 64), bool))
+                                        for found in (one, other)))
+
+
+def test_windows_of_a_list_stay_in_one_part(tmp_path):
+    from cmid_mm.datasets.raster_windows import list_samples
+    for name in 'abcdef':
+        (tmp_path / 'field').mkdir(exist_ok=True)
+        write_raster(tmp_path / f'field/{name}.tif', noise(128, 128))
+    names = list_samples(str(tmp_path), window=64)
+    (tmp_path / 'list.txt').write_text('\n'.join(f'{name} 0' for name in names))
+    parts = [ImageFolder(data_root=str(tmp_path), ann_file='list.txt', with_label=True,
+                         split=split, query_every=3, pipeline=[LOAD])
+             for split in ('gallery', 'query')]
+    rasters = [{split_window(info['img_path'])[0] for info in part} for part in parts]
+    assert [len(found) for found in rasters] == [4, 2] and rasters[0].isdisjoint(rasters[1])
+
+
+def test_no_window_with_data_is_one_error(tmp_path):
+    write_raster(tmp_path / 'a.tif', np.zeros((128, 128, 4), np.uint8), nodata=0)
+    with pytest.raises(CMIDError, match='no window of .* has data in 50%'):
+        folder(tmp_path)
+
+
+def test_statistics_leave_missing_pixels_out(tmp_path):
+    from cmid_mm.datasets.inspection import folder_statistics
+    pixels = noise(64, 64, 3) % 20 + 90
+    pixels[:, 40:] = 0
+    write_raster(tmp_path / 'a.tif', pixels, nodata=0)
+    found = folder_statistics(str(tmp_path), workers=0, show_progress=False)['statistics']
+    np.testing.assert_allclose(found['mean'], pixels[:, :40].mean((0, 1)), atol=1e-6)
+    assert found['min'] == pixels[:, :40].min((0, 1)).tolist()

@@ -18,7 +18,14 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import _errors  # noqa: E402
-from _options import add_model_options, add_size_option, load_features, tool_parser  # noqa: E402
+from _options import (  # noqa: E402
+    add_band_file_options,
+    add_model_options,
+    add_size_option,
+    bands_of,
+    load_features,
+    tool_parser,
+)
 
 
 def parse_args(arguments=None):
@@ -42,6 +49,7 @@ def parse_args(arguments=None):
     parser.add_argument('--dense', action='store_true',
                         help='save the feature maps too (all of them in memory)')
     parser.add_argument('--batch-size', type=int, default=32)
+    add_band_file_options(parser)
     add_size_option(parser)
     return parser.parse_args(arguments)
 
@@ -51,14 +59,20 @@ def extract_rasters(inferencer, args):
     from cmid_mm.apis.feature_raster import FeatureRasters, save_vectors
     from cmid_mm.apis.raster_inputs import list_rasters
     from cmid_mm.datasets.file_limits import ImageError
+    from cmid_mm.datasets.raster_paths import plain_name
     rasters = FeatureRasters(inferencer, args.tile, args.overlap, args.batch_size)
-    paths, vectors, failed = [path for path, in list_rasters(args.images)], [], 0
+    paths, vectors, failed = [path for path, in list_rasters(args.images, bands_of(args))], [], 0
+    names = [Path(plain_name(path)).name for path in paths]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise _errors.UserError(f'{len(paths)} rasters would write {min(twice)}_features.tif more '
+                                'than once: give them names that differ, or one at a time')
     for path in paths:
         try:
             if Path(args.out).suffix in ('.geojson', '.parquet'):
                 vectors.append((path, *rasters.vectors(path, args.window)))
                 continue
-            out = Path(args.out, f'{Path(path).stem}_features.tif')
+            out = Path(args.out, f'{Path(plain_name(path)).name}_features.tif')
             found = rasters.write(path, str(out), args.dtype, args.channels, args.components)
         except ImageError as error:
             if len(paths) == 1:

@@ -11,7 +11,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import _errors  # noqa: E402
-from _options import add_model_options, load_config, tool_parser  # noqa: E402
+from _options import (  # noqa: E402
+    add_band_file_options,
+    add_model_options,
+    bands_of,
+    load_config,
+    tool_parser,
+)
 
 
 def parse_args(arguments=None):
@@ -33,6 +39,7 @@ def parse_args(arguments=None):
     parser.add_argument('--min-score', type=float, default=0.3,
                         help='detection: least score of a box (default: 0.3)')
     parser.add_argument('--no-picture', action='store_true', help='no small picture')
+    add_band_file_options(parser)
     return parser.parse_args(arguments)
 
 
@@ -55,7 +62,8 @@ def main(arguments=None):
         kind = ChangeInferencer if dates == 2 else SegmentationInferencer
         inferencer = kind(config, args.checkpoint, **settings)
         options = dict(confidence=args.confidence)
-    found = inferencer(args.rasters, args.out_dir, picture=not args.no_picture, **options)
+    found = inferencer(args.rasters, args.out_dir, bands_of(args),
+                       picture=not args.no_picture, **options)
     if found['failed']:
         raise _errors.UserError(
             f'{len(found["failed"])} of {len(found["failed"]) + len(found["predictions"])} inputs '

@@ -80,7 +80,9 @@ class BandSample(NamedTuple):
 def sample_bands(raster: Raster) -> BandSample:
     """Sample an image; no band may consist of missing pixels only."""
     if raster.pixels.dtype == np.uint8:
-        counts = histograms(raster.pixels)
+        valid = raster.valid
+        pixels = raster.pixels if valid is None else raster.pixels[valid][None]
+        counts = histograms(np.ascontiguousarray(pixels))
         return BandSample((counts > 0).argmax(1), 255 - (counts[:, ::-1] > 0).argmax(1),
                           _moments(counts), None)
     bands = []

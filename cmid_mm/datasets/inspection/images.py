@@ -22,6 +22,9 @@ from ..raster_reading import ChooseBands, Raster, is_mask
 from ..transforms.loading import LoadRSImage, map_to_255
 from .band_statistics import BandSample, sample_bands, summarise
 
+# least share of pixels with data in an image of the statistics
+_MIN_VALID = 0.5
+
 
 class Kind(NamedTuple):
     """Bands of a file (alpha included), whether the last one is alpha, and the number type."""
@@ -221,16 +224,21 @@ class _Items(FolderItems):
                 name = 'one file per band'
         if alpha and self.choose is every_band:
             # a band of a TIFF may be marked as alpha without being it
-            alpha = name in ('PNG', 'WEBP', 'BMP') or is_mask(raster.pixels[..., -1])
+            photograph = name in ('PNG', 'WEBP', 'BMP')
+            alpha = photograph or is_mask(raster.pixels[..., -1])
+            # that of a photograph hides nothing in a training either
+            valid = raster.pixels[..., -1] > 0 if alpha and not photograph else raster.valid
             raster = Raster(raster.pixels[..., :bands - alpha], raster.nodata[:bands - alpha],
-                            raster.valid)
+                            valid)
         pixels = raster.pixels
         if pixels.dtype.kind == 'c':
             raise ImageError(f'{path} holds complex numbers: save their magnitude')
         constant, empty = _constant_and_empty(raster, self.value_range)
         record = ImageRecord(Kind(bands, alpha, str(pixels.dtype)), name, *pixels.shape[:2], size,
                              blake2b(data, digest_size=16).digest(), constant, empty)
-        measure = index in self.measured and not empty
+        # as the windows of a training
+        full = raster.valid is None or raster.valid.mean() >= _MIN_VALID
+        measure = index in self.measured and not empty and full
         return record, sample_bands(raster) if measure else None
 
 

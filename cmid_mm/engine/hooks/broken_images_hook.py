@@ -9,6 +9,7 @@ from mmpretrain.registry import HOOKS
 
 from cmid_mm.checkpoints.files import atomic_write
 from cmid_mm.datasets.file_limits import ImageError
+from cmid_mm.datasets.raster_paths import split_window
 from cmid_mm.utils.errors import CMIDError
 from cmid_mm.utils.one_line import one_line
 
@@ -140,4 +141,6 @@ def find_reason(dataset, sample: int, path: str) -> str:
     except ValueError:
         # a transform after the reading requires the key, so the image was read
         pass
+    if split_window(path)[1] is not None:
+        return 'is damaged at one of the places of this window: repair or replace the file'
     return 'could not be read at first, but can be now: check the disk or the network'

@@ -2,6 +2,7 @@
 import math
 import os
 
+import numpy as np
 import torch
 from mmengine.dataset import default_collate
 from mmengine.dist import get_world_size
@@ -86,12 +87,14 @@ class PreflightHook(Hook):
             for dataset in datasets.values():
                 check_lists(dataset)
         for use, dataset in datasets.items():
-            for part in filter(mask_loaders, parts_of(dataset)):
-                shares = on_first_process(check_masks, use, part, self.max_masks)
-                if use == 'train':
-                    for module in get_ori_model(runner.model).modules():
-                        if hasattr(module, 'set_shares'):
-                            module.set_shares(shares)
+            parts = list(filter(mask_loaders, parts_of(dataset)))
+            shares = [on_first_process(check_masks, use, part, self.max_masks) for part in parts]
+            if use == 'train' and parts:
+                # an image of each part counts the same
+                shares = np.average(shares, axis=0, weights=[len(part) for part in parts])
+                for module in get_ori_model(runner.model).modules():
+                    if hasattr(module, 'set_shares'):
+                        module.set_shares(shares.tolist())
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         model = get_ori_model(runner.model)
