@@ -24,6 +24,7 @@ pytest.importorskip('mmseg')
 
 from cmid_mm.apis import ChangeInferencer, SegmentationInferencer, map_inferencer  # noqa: E402
 from cmid_mm.datasets.file_limits import ImageError  # noqa: E402
+from cmid_mm.utils.errors import CMIDError  # noqa: E402
 from cmid_mm.utils.config_scope import scope_of  # noqa: E402
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'change_detection'
@@ -428,3 +429,20 @@ def test_models_of_open_cd(tmp_path):
                    kind=ChangeInferencer, tile=64)
     assert set(np.unique(read(found['map']))) <= {0, 1}
     assert set(found['shares']) == {'class 0', 'class 1'}
+
+
+def test_bands_in_files_give_the_map_of_one_file(model, tmp_path):
+    pixels = landscape(120, 150)
+    (tmp_path / 'products/a').mkdir(parents=True)
+    for band, name in enumerate(('B04', 'B03', 'B02')):
+        write_raster(tmp_path / f'products/a/T31_{name}.tif', pixels[..., band:band + 1])
+    whole, = infer(model, write_raster(tmp_path / 'T31.tif', pixels), tmp_path / 'one')
+    inferencer = SegmentationInferencer(*model, device='cpu', tile=96, show_progress=False)
+    bands = dict(bands=('B04', 'B03', 'B02'))
+    for inputs, more in ((str(tmp_path / 'products'), bands),
+                         (str(tmp_path / 'products/a/T31_{B04,B03,B02}.tif'), None)):
+        found, = inferencer(inputs, tmp_path / 'many', more)['predictions']
+        assert Path(found['map']).name == 'T31_classes.tif'
+        np.testing.assert_array_equal(read(found['map']), read(whole['map']))
+    with pytest.raises(CMIDError, match='lacks 1 of 2 bands: B11'):
+        inferencer(str(tmp_path / 'products'), tmp_path / 'many', dict(bands=('B04', 'B11')))
