@@ -24,8 +24,8 @@ pytest.importorskip('mmseg')
 
 from cmid_mm.apis import ChangeInferencer, SegmentationInferencer, map_inferencer  # noqa: E402
 from cmid_mm.datasets.file_limits import ImageError  # noqa: E402
-from cmid_mm.utils.errors import CMIDError  # noqa: E402
 from cmid_mm.utils.config_scope import scope_of  # noqa: E402
+from cmid_mm.utils.errors import CMIDError  # noqa: E402
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'change_detection'
 
