@@ -7,6 +7,10 @@ _base_ = [
     '../../segmentation/_base_/schedules/adamw_10e.py', './_base_/default_runtime.py'
 ]
 
+# for the loss
+custom_imports = dict(
+    imports=['cmid_mm', 'cmid_mm.models.segmentors'], allow_failed_imports=False)
+
 model = dict(
     # the student of configs/cmid/cmid_resnet18_toy.py up to stage 2, whose map (stride 8) of
     # an image of 128 pixels is as wide as that of stage 3 of 256
