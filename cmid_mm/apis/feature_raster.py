@@ -9,15 +9,13 @@ from typing import NamedTuple
 import numpy as np
 import rasterio
 import torch
-from mmengine.logging import print_log
 from torch import Tensor
 
 from ..checkpoints.files import atomic_write, check_output
 from ..datasets.file_limits import ImageError
-from ..datasets.georeference import ground_sample_distance
-from ..datasets.input_description import describe, differences
+from ..datasets.input_description import describe
 from ..datasets.parallel_reading import spread_places, with_progress
-from ..datasets.raster_file import RasterFile, check_blocks, open_raster
+from ..datasets.raster_file import RasterFile, open_raster
 from ..datasets.raster_paths import Window
 from ..datasets.raster_windows import cover
 from ..datasets.tiling import Span, cut_axis
@@ -25,11 +23,11 @@ from ..utils.errors import CMIDError
 from .feature_inferencer import FeatureInferencer, scene_vectors
 from .geojson import footprints
 from .map_file import RowWriter, placed
+from .raster_inferencer import log_resolution, open_for_model, read_window
 from .tiles import Mosaic
 
 # tiles from which components and the range of int8 are estimated
 _SAMPLED_TILES = 32
-_MOST_BLOCK_BYTES = 2**30
 _NODATA = dict(float16=float('nan'), int8=-128)
 # a percentile on either side may be clipped by int8
 _CLIPPED = 0.05
@@ -89,14 +87,8 @@ class FeatureRasters:
     @contextmanager
     def open(self, path: str) -> Iterator[RasterFile]:
         """Context manager: a raster; differences from the pre-training are logged."""
-        with open_raster(path, self.loading.choose_bands) as file:
-            check_blocks(file, _MOST_BLOCK_BYTES)
-            # fails for the same reasons as any later window
-            self.loading.to_8_bits(path, file.read(Window(0, 0, 1, 1)))
-            distance = ground_sample_distance(file.georeference, file.height, file.width)
-            for text in differences(self.features.meta.get('input'), dict(
-                    ground_sample_distance=distance and [distance] * 2)):
-                print_log(f'{path}: {text}', 'current')
+        with open_for_model(path, self.loading) as file:
+            log_resolution(file, self.features.meta.get('input'))
             yield file
 
     def write(self, path: str, out: str, dtype: str = 'float16',
@@ -182,7 +174,7 @@ class FeatureRasters:
             # fails where there are no footprints, before time is spent
             footprints(windows[:1], file)
             for window in self._progress(windows):
-                image, valid = self._read(file, window)
+                image, valid = read_window(file, self.loading, window)
                 if valid.any():
                     maps = self.features.forward(self.features.normalise([image]))
                     vectors.append(scene_vectors(maps)[0].cpu().numpy())
@@ -201,16 +193,11 @@ class FeatureRasters:
         return [cut_axis(max(-(-length // self.stride), tile), tile, min(overlap, tile // 2))
                 for length in (file.height, file.width)]
 
-    def _read(self, file: RasterFile, window: Window) -> tuple[np.ndarray, np.ndarray]:
-        raster = file.read(window)
-        valid = np.ones(raster.pixels.shape[:2], bool) if raster.valid is None else raster.valid
-        return self.loading.to_8_bits(file.path, raster), valid
-
     def _tile(self, file: RasterFile, row: Span, column: Span) -> tuple[np.ndarray, np.ndarray]:
         """Pixels of a tile, mirrored beyond the border of the raster, and which have data."""
         top, left = row.start * self.stride, column.start * self.stride
-        image, valid = self._read(file, Window(left, top, min(self.tile, file.width - left),
-                                               min(self.tile, file.height - top)))
+        image, valid = read_window(file, self.loading, Window(
+            left, top, min(self.tile, file.width - left), min(self.tile, file.height - top)))
         missing = [(0, self.tile - side) for side in valid.shape]
         return (np.pad(image, (*missing, (0, 0)), mode='symmetric'),
                 np.pad(valid, missing))

@@ -18,6 +18,7 @@ from ..datasets.parallel_reading import with_progress
 from ..datasets.raster_file import RasterFile, check_blocks, open_raster, require_same_grid
 from ..datasets.raster_paths import Window, files_of, plain_name
 from ..datasets.tiling import Span, cut_axis
+from ..datasets.transforms.loading import LoadRSImage
 from ..utils.config_scope import scope_of
 from ..utils.errors import CMIDError
 from .model import as_config, build_model
@@ -28,6 +29,45 @@ from .raster_inputs import list_pairs, list_rasters
 _TILE = 512
 # a block is decoded as a whole, so it bounds the memory of a tile
 _MOST_BLOCK_BYTES = 2**30
+
+
+@contextmanager
+def open_for_model(path: str, loading: LoadRSImage) -> Iterator[RasterFile]:
+    """Context manager: a raster whose windows a model can have.
+
+    Args:
+        path (str): The raster.
+        loading (LoadRSImage): Bands and range of the model.
+
+    Raises:
+        ImageError: It cannot be read, or does not fit the loading.
+    """
+    with open_raster(path, loading.choose_bands) as file:
+        check_blocks(file, _MOST_BLOCK_BYTES)
+        # fails for the same reasons as any later window
+        read_window(file, loading, Window(0, 0, 1, 1))
+        yield file
+
+
+def log_resolution(file: RasterFile, trained: dict | None) -> None:
+    """Log a raster whose pixels differ on the ground from those of the training.
+
+    ``trained`` is a result of ``describe_input``.
+    """
+    distance = ground_sample_distance(file.georeference, file.height, file.width)
+    for text in differences(trained, dict(ground_sample_distance=distance and [distance] * 2)):
+        print_log(f'{file.path}: {text}', 'current')
+
+
+def read_window(file: RasterFile, loading: LoadRSImage,
+                window: Window) -> tuple[np.ndarray, np.ndarray]:
+    """A window as the model's training images, uint8 (h, w, bands), and whether it is valid.
+
+    The second is bool (h, w), false where a pixel has no data.
+    """
+    raster = file.read(window)
+    valid = np.ones(raster.pixels.shape[:2], bool) if raster.valid is None else raster.valid
+    return loading.to_8_bits(file.path, raster), valid
 
 
 class RasterInferencer:
@@ -166,12 +206,7 @@ class RasterInferencer:
             ImageError: A raster cannot be read, or the dates differ in size or location.
         """
         with ExitStack() as stack:
-            files = [stack.enter_context(open_raster(path, self.loading.choose_bands))
-                     for path in paths]
-            for file in files:
-                check_blocks(file, _MOST_BLOCK_BYTES)
-                # fails for the same reasons as any later window
-                self.read(file, Window(0, 0, 1, 1))
+            files = [stack.enter_context(open_for_model(path, self.loading)) for path in paths]
             for file in files[1:]:
                 require_same_grid(files[0], file)
             yield files
@@ -212,21 +247,12 @@ class RasterInferencer:
         tiles, masks = [], []
         for span in columns:
             window = Window(span.start, row.start, span.stop - span.start, row.stop - row.start)
-            pixels, valid = zip(*(self.read(file, window) for file in files))
+            pixels, valid = zip(*(read_window(file, self.loading, window) for file in files))
             if self.bgr:
                 pixels = [image[..., ::-1] for image in pixels]
             tiles.append(np.concatenate(pixels, axis=2))
             masks.append(np.logical_and.reduce(valid))
         return tiles, masks
-
-    def read(self, file: RasterFile, window: Window) -> tuple[np.ndarray, np.ndarray]:
-        """A window as the model's training images, uint8 (h, w, bands), and whether it is valid.
-
-        The second is bool (h, w), false where a pixel has no data.
-        """
-        raster = file.read(window)
-        valid = np.ones(raster.pixels.shape[:2], bool) if raster.valid is None else raster.valid
-        return self.loading.to_8_bits(file.path, raster), valid
 
     def picture(self, file: RasterFile, longest: int) -> tuple[np.ndarray, float]:
         """The whole raster for a picture.
@@ -273,7 +299,4 @@ class RasterInferencer:
             self.log(f'{first.path} has no georeference, so the result has none either')
         if min(first.width, first.height) < self.tile:
             self.log(f'{first.path} is smaller than a tile and is not enlarged')
-        distance = ground_sample_distance(first.georeference, first.height, first.width)
-        found = dict(ground_sample_distance=distance and [distance] * 2)
-        for text in differences(self.model.input, found):
-            self.log(f'{first.path}: {text}')
+        log_resolution(first, self.model.input)

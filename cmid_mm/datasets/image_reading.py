@@ -11,7 +11,7 @@ from .file_limits import MAX_PIXELS, file_format, image_errors, open_file, open_
 from .packed_images import find_packed, read_bytes
 from .raster_file import open_raster
 from .raster_paths import files_of, split_bands, split_window
-from .raster_reading import ChooseBands, Raster, all_bands
+from .raster_reading import ChooseBands, Raster, all_bands, every_band
 
 _TO_RGB = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}
 # OpenCV 4.10 lacks this flag; newer versions need no second pass over the pixels.
@@ -92,7 +92,7 @@ def read_header(path: str, max_pixels: int = MAX_PIXELS) -> Header:
         with io.BytesIO(source) if packed else open_file(path, max_pixels) as file:
             name = file_format(file.read(32))
             if name in _RASTERS:
-                with open_raster(path, _any_bands, max_pixels, whole=True) as raster:
+                with open_raster(path, every_band, max_pixels, whole=True) as raster:
                     return Header(raster.height, raster.width, 1)
             file.seek(0)
             with open_picture(file, name, max_pixels) as picture:
@@ -101,10 +101,6 @@ def read_header(path: str, max_pixels: int = MAX_PIXELS) -> Header:
                 orientation = exif.get(ExifTags.Base.Orientation)
                 turned = isinstance(orientation, int) and 1 < orientation <= 8
                 return Header(picture.height, picture.width, orientation if turned else 1)
-
-
-def _any_bands(bands: int, alpha: bool) -> range:
-    return range(bands)
 
 
 def _decode(data: bytes, choose: ChooseBands, max_pixels: int,

@@ -6,6 +6,7 @@ import numpy as np
 from .file_limits import MAX_PIXELS, file_format, image_errors, open_file, open_picture
 from .raster_file import RasterFile, open_raster
 from .raster_paths import split_window
+from .raster_reading import every_band
 
 # stands for missing pixels where the file has NaN
 _MISSING = -2**31
@@ -41,7 +42,7 @@ def read_labels(path: str, max_pixels: int = MAX_PIXELS, colours: bool = False) 
     with image_errors(path), open_file(path, None if window else max_pixels) as file:
         name = file_format(file.read(32))
         if name == 'TIFF':
-            with open_raster(path, _every_band, max_pixels, window is None, colours) as raster:
+            with open_raster(path, every_band, max_pixels, window is None, colours) as raster:
                 return _of_raster(raster, window, colours)
         file.seek(0)
         start = file.read(32)
@@ -57,10 +58,6 @@ def read_labels(path: str, max_pixels: int = MAX_PIXELS, colours: bool = False) 
         # VP8L is the chunk of a WebP without loss, VP8X announces further chunks
         lossy = name == 'JPEG' or name == 'WEBP' and start[12:16] == b'VP8 '
         return LabelImage(_one_band(pixels, colours), None, lossy)
-
-
-def _every_band(bands: int, alpha: bool) -> range:
-    return range(bands)
 
 
 def _of_raster(raster: RasterFile, window, colours: bool) -> LabelImage:

@@ -42,6 +42,10 @@ _known: dict[tuple, bool] = {}
 _MOST_KNOWN = 2**16
 
 
+class BlockSizeError(ImageError):
+    """A raster is stored in blocks that are too large to be decoded for a window."""
+
+
 class RasterFile:
     """An open raster, created by :func:`open_raster`.
 
@@ -50,12 +54,13 @@ class RasterFile:
         width (int): Width in pixels; ``height`` likewise.
         georeference (Georeference): Georeference of the raster.
         dataset (rasterio.DatasetReader): The open file; of several, the one with the grid.
+        parts (list[RasterFile]): The files that it consists of.
         band_names (list[str | None]): Names of the chosen bands, as far as the file has them.
     """
 
     def __init__(self, path: str, dataset: rasterio.DatasetReader, choose: ChooseBands,
                  max_pixels: int, colours: bool = True, identity: tuple | None = None):
-        self.path, self.dataset = path, dataset
+        self.path, self.dataset, self.parts = path, dataset, [self]
         self.height, self.width = dataset.shape
         gcps, gcps_crs = dataset.gcps
         self.georeference = Georeference(gcps_crs if gcps else dataset.crs, dataset.transform,
@@ -128,14 +133,13 @@ class RasterFile:
             pixels = palette_colours(self.dataset)[:, self._chosen][index]
             values, nodata = index[None], self.dataset.nodatavals[:1]
         else:
-            how = dict(how)
-            window, size = how['window'], how.pop('out_shape')
-            shape = size or (window.height, window.width)
+            window = how['window']
+            shape = how['out_shape'] or (window.height, window.width)
             pixels = np.empty((*shape, len(self._chosen)), self._dtype)
             # GDAL writes into the array as it lies, which saves a copy
             values, nodata = pixels.transpose(2, 0, 1), self._nodata
-            self.dataset.read([band + 1 for band in self._chosen], out=values, **how)
-            how['out_shape'] = size
+            self.dataset.read([band + 1 for band in self._chosen], out=values, window=window,
+                              resampling=how['resampling'])
             if self._scale > 1:
                 # as the decoder of whole images
                 pixels *= self._scale
@@ -360,13 +364,13 @@ def _driver(start: bytes) -> str:
 
 
 def check_blocks(file: RasterFile, most: int) -> None:
-    """Raise ImageError where a block, of which each window decodes all, has over ``most`` bytes."""
-    for part in getattr(file, 'parts', [file]):
+    """Raise BlockSizeError where a block, which a window decodes whole, has over ``most`` bytes."""
+    for part in file.parts:
         size = block_bytes(part.dataset)
         if size <= most:
             continue
         height, width = block_shape(part.dataset)
-        raise ImageError(
+        raise BlockSizeError(
             f'{part.path} is stored in blocks of {width} x {height} pixels, '
             f'{size / 2**20:,.0f} MiB each, which every window decodes: store it in tiles, '
             'gdal_translate -co TILED=YES -co COMPRESS=DEFLATE')

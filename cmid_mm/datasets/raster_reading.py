@@ -38,6 +38,11 @@ def all_bands(bands: int, alpha: bool) -> range:
     return range(bands - alpha)
 
 
+def every_band(bands: int, alpha: bool) -> range:
+    """Choose every band, alpha too."""
+    return range(bands)
+
+
 def check_name(path: str) -> None:
     """Raise ValueError for a name that GDAL cannot open."""
     try:

@@ -13,7 +13,13 @@ from cmid_mm.utils.errors import CMIDError
 from .band_files import group_bands
 from .file_limits import ImageError
 from .folder_scan import Progress, list_images
-from .raster_file import RasterFile, check_blocks, open_raster, require_same_grid
+from .raster_file import (
+    BlockSizeError,
+    RasterFile,
+    check_blocks,
+    open_raster,
+    require_same_grid,
+)
 from .raster_paths import Window, split_window, window_path
 from .tiling import cut_axis
 
@@ -93,7 +99,7 @@ def read_grids(paths: Sequence[str], side: int, min_valid: float) -> list[Grid |
         is no larger than a window, is a window or cannot be read.
 
     Raises:
-        ImageError: A raster is stored in too large blocks.
+        BlockSizeError: A raster is stored in too large blocks.
         CMIDError: The side is not positive.
     """
     if not isinstance(side, int) or side < 1:
@@ -111,9 +117,10 @@ def read_grids(paths: Sequence[str], side: int, min_valid: float) -> list[Grid |
                     check_blocks(raster, _MOST_BLOCK_BYTES)
                     slow += [path] * (raster.dataset.driver in ('PNG', 'JPEG'))
                     grids[-1] = grid._replace(kept=_with_data(raster, grid, min_valid))
-        except ImageError as error:
-            if 'gdal_translate -co TILED' in str(error):
-                raise
+        except BlockSizeError:
+            raise
+        except ImageError:
+            continue
     total = sum(int(np.prod(grid.shape)) for grid in grids if grid is not None)
     empty = total - sum(len(grid.numbers) for grid in grids if grid is not None)
     if total:
@@ -196,14 +203,14 @@ def _any_bands(bands: int, alpha: bool) -> range:
 
 def _with_data(raster: RasterFile, grid: Grid, min_valid: float) -> tuple | None:
     """Numbers of the windows that have enough data at some position; None where unknown."""
-    cheap = raster.width * raster.height <= _SMALL or raster.dataset.overviews(1)
-    if not raster.may_have_gaps or not cheap or not min_valid:
+    small = raster.width * raster.height <= _SMALL
+    if not (raster.may_have_gaps and min_valid and (small or raster.dataset.overviews(1))):
         return None
-    size = [min(side, count * _PLACES) for side, count in zip(
-        (raster.height, raster.width), grid.shape)]
-    if raster.width * raster.height <= _SMALL:
-        size = [raster.height, raster.width]
-    valid = raster.read(size=tuple(size)).valid
+    size, slack = (raster.height, raster.width), 1
+    if not small:
+        size = tuple(min(side, count * _PLACES) for side, count in zip(size, grid.shape))
+        slack = _SLACK
+    valid = raster.read(size=size).valid
     if valid is None:
         # a band without missing pixels
         return None
@@ -217,7 +224,6 @@ def _with_data(raster: RasterFile, grid: Grid, min_valid: float) -> tuple | None
         height, width = (places[-1] for places in grid.places(number))
         # pixels with data that a window can have at most
         most = reach.sum() / (scales[0] * scales[1])
-        slack = 1 if valid.shape == (raster.height, raster.width) else _SLACK
         if most >= slack * min_valid * height * width:
             kept.append(number)
     return None if len(kept) == len(grid.numbers) else tuple(kept)

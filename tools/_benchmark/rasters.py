@@ -15,6 +15,7 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from cmid_mm.datasets.image_reading import read_image
 from cmid_mm.datasets.packing import encode_tiff
+from cmid_mm.datasets.raster_reading import every_band
 from cmid_mm.utils.keyed_random import SampleIndex
 
 from .timing import rates, take_turns
@@ -134,13 +135,9 @@ def _cut(windows, root: Path, profile: dict | None) -> None:
     root.mkdir()
     tiled = profile is None or profile.get('compress')
     for place in range(len(windows)):
-        raster = read_image(windows.get_data_info(place)['img_path'], _every_band)
+        raster = read_image(windows.get_data_info(place)['img_path'], every_band)
         if profile is not None and profile['driver'].startswith('JP2'):
             _save(root / f'{place:05}.jp2', raster.pixels, profile)
         else:
             (root / f'{place:05}.tif').write_bytes(
                 encode_tiff(raster, 'deflate' if tiled else None))
-
-
-def _every_band(bands: int, alpha: bool) -> range:
-    return range(bands)

@@ -18,7 +18,7 @@ from ..list_file import is_listable
 from ..packed_images import read_bytes
 from ..parallel_reading import FolderItems, read_in_parallel, spread_places
 from ..raster_paths import files_of, split_window
-from ..raster_reading import ChooseBands, Raster, is_mask
+from ..raster_reading import ChooseBands, Raster, every_band, is_mask
 from ..transforms.loading import LoadRSImage, map_to_255
 from .band_statistics import BandSample, sample_bands, summarise
 
@@ -193,11 +193,6 @@ def common_bands(bands: Iterable[int]) -> int:
     counts = Counter(bands)
     # Grey images among RGB images are loaded as RGB.
     return 3 if set(counts) == {1, 3} else counts.most_common(1)[0][0]
-
-
-def every_band(bands: int, alpha: bool) -> range:
-    """Choose every band, alpha too."""
-    return range(bands)
 
 
 @dataclass
