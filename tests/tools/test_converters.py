@@ -101,8 +101,10 @@ def test_training_and_testing_start_from_a_converted_file(project, train, tester
     for key, value in model.named_parameters():
         torch.testing.assert_close(trained[key], value.detach(), rtol=0, atol=1e-6)
     assert trained['data_preprocessor.mean'][0] == pytest.approx(86.182, abs=1e-3)
+    # of its own, for a run that starts in the same second shares the log of the first
     monkeypatch.setattr(sys, 'argv', ['test.py', str(still), str(project / 'ours.pth'),
-                                      '--work-dir', str(project / 'tested')])
+                                      '--work-dir', str(project / 'tested'),
+                                      '--cfg-options', 'experiment_name=tested'])
     tester.main()
     assert 'knn/top1' in log_of(project / 'tested')
 

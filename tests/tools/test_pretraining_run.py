@@ -149,7 +149,8 @@ def test_a_run_moves_from_one_process_to_two_and_back(project, one_process, trai
     (moving / 'epoch_3.pth').unlink()
     # the pointer names a file that does not exist any more
     assert (moving / 'last_checkpoint').read_text().endswith('epoch_3.pth')
-    train(project / 'tiny.py', '--work-dir', moving, '--resume')
+    train(project / 'tiny.py', '--work-dir', moving, '--resume',
+          '--cfg-options', 'experiment_name=moving')
     assert 'resumed from epoch 2, iteration 4' in log_of(moving)
     start, = states(one_process, epoch=1)
     assert_alike(start, states(one_process, moving))
@@ -160,7 +161,8 @@ def test_resumed_training_ends_where_the_uninterrupted_one_does(project, one_pro
     stopped.mkdir()
     (stopped / 'epoch_2.pth').write_bytes((one_process / 'epoch_2.pth').read_bytes())
     (stopped / 'last_checkpoint').write_text(str(stopped / 'epoch_2.pth'))
-    train(project / 'tiny.py', '--work-dir', stopped, '--resume')
+    train(project / 'tiny.py', '--work-dir', stopped, '--resume',
+          '--cfg-options', 'experiment_name=stopped')
     assert 'resumed epoch: 2' in log_of(stopped)
     end = states(one_process, stopped)
     for key in end[0]:
