@@ -132,6 +132,8 @@ def _number(colour: tuple) -> int:
 class LoadChangeMask(_LoadLabels):
     """Read a mask of change: 0 is unchanged, every other value is changed.
 
+    A GeoTIFF's nodata value is ignored unless it is 0.
+
     Args:
         threshold (int): Larger values mean change; files compressed with loss (JPEG), whose
             values are inexact, need for example 127. Defaults to 0.
@@ -152,6 +154,7 @@ class LoadChangeMask(_LoadLabels):
             raise ImageError(f'{path} is compressed with loss, which does not keep 0 exact: set '
                              'threshold=127 in LoadChangeMask, or save masks as PNG')
         changed = (image.labels > self.threshold).astype(np.uint8)
-        if self.ignore_value is not None:
-            changed[image.labels == self.ignore_value] = IGNORED
+        for ignored in (self.ignore_value, image.nodata or None):
+            if ignored is not None:
+                changed[image.labels == ignored] = IGNORED
         return changed

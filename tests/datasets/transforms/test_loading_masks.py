@@ -144,3 +144,14 @@ def test_change_is_any_value_but_zero(save):
     assert load(path, 'LoadChangeMask', threshold=127) == [[0, 0, 1], [0, 0, 1]]
     assert load(path, 'LoadChangeMask', ignore_value=7) == [[0, 1, 1], [255, 0, 1]]
     assert load(save(values > 100), 'LoadChangeMask') == [[0, 0, 1], [0, 0, 1]]
+
+
+def test_nodata_is_no_change(write_tiff):
+    values = np.array([[0, 1, 255], [7, 0, -9999]], np.int16)[..., None]
+    for nodata, expected in ((None, [[0, 1, 1], [1, 0, 0]]), (0, [[0, 1, 1], [1, 0, 0]]),
+                             (255, [[0, 1, 255], [1, 0, 0]]), (-9999, [[0, 1, 1], [1, 0, 255]])):
+        path = write_tiff('m.tif', values, nodata=nodata)
+        assert load(path, 'LoadChangeMask') == expected
+        ignored = [[255 if value == 7 else kept for value, kept in zip(*rows)]
+                   for rows in zip(values[..., 0].tolist(), expected)]
+        assert load(path, 'LoadChangeMask', ignore_value=7) == ignored
