@@ -7,7 +7,6 @@ config = '../cmid/cmid_resnet18_toy.py'
 folders = dict(images='data/images', scenes='data/ucmerced', places='data/places')
 seeds = [0, 1, 2]
 samples = 70_000
-probes = 8
 metrics = [
     f'{encoder}_{name}' for encoder in ('student', 'teacher')
     for name in ('knn/top1', 'linear/top1', 'places/miou')

@@ -1,11 +1,19 @@
 # What a CMID backbone is worth in four tasks, against random weights, with 10 and 100 % of the
-# labels: the small student on generated scenes.
+# labels: the small student of configs/cmid/cmid_resnet18_toy.py, as many steps for all.
 #
-#   python tools/generate_scenes.py data/scenes --num 500 --size 128
-#   python tools/study.py configs/studies/transfer.py --jobs 2 --data images=FOLDER
-folders = dict(images='data/images', scenes='data/scenes')
+#   split=tools/dataset_converters/split_dataset.py
+#   python $split UCMERCED --val-share 0.5
+#   python $split CZECH_ORTHO --val-share 0.3
+#   python $split AIRCRAFT/annotations.json --val-share 0.3 --group '(.*)_[0-9]+_[0-9]+'
+#   python $split LEVIR --val-share 0.5
+#   python tools/study.py configs/studies/transfer.py --jobs 2 --data images=UNLABELLED \
+#       classification=UCMERCED segmentation=CZECH_ORTHO detection=AIRCRAFT change=LEVIR
+folders = dict(
+    images='data/images', classification='data/ucmerced', segmentation='data/czech_ortho',
+    detection='data/aircraft', change='data/levir')
 seeds = [0, 1, 2]
 metrics = ['accuracy/top1', 'mIoU', 'coco/bbox_mAP_50', 'change/f1']
+steps = 300
 
 # of both trainings, so that the backbone gets the images that it knows
 normalisation = {
@@ -20,33 +28,103 @@ variants = dict(
         options={
             **normalisation,
             'train_dataloader.dataset.data_root': '{images}',
-            'test_dataloader.dataset.datasets.0.data_root': '{scenes}/classification',
-            'test_dataloader.dataset.datasets.1.data_root': '{scenes}/classification',
-            'test_dataloader.dataset.datasets.0.label_level': 'parent',
-            'test_dataloader.dataset.datasets.1.label_level': 'parent',
+            'train_dataloader.num_workers': 0,
+            'train_dataloader.persistent_workers': False,
+            'default_hooks.pictures.interval': 0,
+            'test_dataloader.dataset.datasets.0.data_root': '{classification}',
+            'test_dataloader.dataset.datasets.1.data_root': '{classification}',
         }))
 
+land_cover = ['vegetation', 'unpaved road', 'paved area', 'building', 'water', 'land']
 tasks = dict(
-    classification='classification/resnet18_finetune_1xb16-adamw-10e_scenes.py',
-    segmentation='segmentation/upernet_r18_1xb8-adamw-10e_scenes.py',
-    detection='detection/faster-rcnn_r18_fpn_1xb4-adamw-10e_scenes.py',
-    change='change_detection/siamese-upernet_r18_1xb8-adamw-10e_scenes.py')
+    classification=dict(
+        config='../classification/resnet18_finetune_1xb16-adamw-10e_scenes.py',
+        options={
+            'model.head.num_classes': 21,
+            'model.data_preprocessor.num_classes': 21,
+            'train_dataloader.dataset.data_prefix': '',
+            'train_dataloader.dataset.ann_file': 'train.txt',
+            'test_dataloader.dataset.data_prefix': '',
+            'test_dataloader.dataset.ann_file': 'val.txt',
+        }),
+    segmentation=dict(
+        config='../segmentation/upernet_r18_1xb8-adamw-10e_scenes.py',
+        options={
+            'model.decode_head.num_classes': len(land_cover),
+            'model.auxiliary_head.num_classes': len(land_cover),
+            'train_dataloader.dataset.pipeline': [
+                dict(type='mmpretrain.LoadRSImage', bands=3),
+                dict(type='mmpretrain.LoadMask'),
+                dict(type='RandomCrop', crop_size=(128, 128)),
+                dict(type='RandomFlip', prob=0.5),
+                dict(type='PackSegInputs'),
+            ],
+            **{f'{part}_dataloader.dataset.{key}': value
+               for part, ann_file in (('train', 'train.txt'), ('test', 'val.txt'))
+               for key, value in {
+                   'metainfo': dict(_delete_=True, classes=land_cover),
+                   'reduce_zero_label': True,
+                   'data_prefix': dict(img_path='images', seg_map_path='masks'),
+                   'ann_file': ann_file,
+               }.items()},
+        }),
+    detection=dict(
+        config='../detection/faster-rcnn_r18_fpn_1xb4-adamw-10e_scenes.py',
+        options={
+            'model.roi_head.bbox_head.num_classes': 1,
+            'train_dataloader.dataset.pipeline.2.scale': (256, 256),
+            'test_dataloader.dataset.pipeline.1.scale': (256, 256),
+            **{f'{part}_dataloader.dataset.{key}': value
+               for part, ann_file in (('train', 'train.json'), ('test', 'val.json'))
+               for key, value in {
+                   'metainfo.classes': ['airplane'],
+                   'data_prefix.img': 'images/',
+                   'ann_file': ann_file,
+               }.items()},
+        }),
+    change=dict(
+        config='../change_detection/siamese-upernet_r18_1xb8-adamw-10e_scenes.py',
+        options={
+            'train_dataloader.dataset.pipeline': [
+                dict(type='mmpretrain.LoadRSImagePair', bands=3),
+                dict(type='mmpretrain.LoadChangeMask'),
+                dict(type='RandomCrop', crop_size=(128, 128)),
+                dict(type='RandomRotFlip', rotate_prob=0.0, flip_prob=0.75),
+                dict(type='RandomFlip', prob=0.5),
+                dict(type='PackSegInputs'),
+            ],
+            **{f'{part}_dataloader.dataset.{key}': value
+               for part, ann_file in (('train', 'train.txt'), ('test', 'val.txt'))
+               for key, value in {
+                   'data_prefix': dict(img_path='A', img_path2='B', seg_map_path='label'),
+                   'ann_file': ann_file,
+               }.items()},
+        }))
+common = {
+    **normalisation,
+    # a share of the images makes shorter epochs, not fewer steps
+    'train_cfg': dict(_delete_=True, type='IterBasedTrainLoop', max_iters=steps),
+    'train_dataloader.sampler': dict(_delete_=True, type='InfiniteSampler', shuffle=True),
+    'param_scheduler': [
+        dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=30),
+        dict(type='CosineAnnealingLR', T_max=steps, eta_min=1e-6, by_epoch=False),
+    ],
+    'default_hooks.checkpoint.by_epoch': False,
+    'default_hooks.checkpoint.interval': steps,
+    # one process may use one core
+    'train_dataloader.num_workers': 0,
+    'train_dataloader.persistent_workers': False,
+    'test_dataloader.num_workers': 0,
+    'test_dataloader.persistent_workers': False,
+}
 starts = dict(
     random={'model.backbone.init_cfg': None},
     cmid={'model.backbone.init_cfg.checkpoint': '{work_dir}/cmid/seed{seed}/backbone.pth'})
-for start, weights in starts.items():
-    for task, file in tasks.items():
-        data = {f'{part}_dataloader.dataset.data_root': f'{{scenes}}/{task}'
-                for part in ('train', 'val', 'test')}
+for task, settings in tasks.items():
+    data = {f'{part}_dataloader.dataset.data_root': f'{{{task}}}' for part in ('train', 'test')}
+    for start, weights in starts.items():
         for labels in (10, 100):
-            # as many steps with fewer labels
-            epochs = 1000 // labels
-            length = {'train_cfg.max_epochs': epochs}
-            if task != 'classification':
-                length['param_scheduler.1.T_max'] = epochs
-            if task in ('segmentation', 'change'):
-                length['param_scheduler.1.end'] = epochs
             variants[f'{task}_{start}_{labels}'] = dict(
-                config=f'../{file}',
+                config=settings['config'],
                 train_options=['--labels', f'{labels / 100}'],
-                options={**normalisation, **data, **length, **weights})
+                options={**common, **data, **settings['options'], **weights})

@@ -331,6 +331,17 @@ def test_parts_train_what_their_names_state(planned):
     assert study['variants']['untrained']['untrained']
 
 
+def test_the_long_run_trains_the_variants_of_the_parts(planned):
+    short = {run.variant: run.cfg for run in planned('parts')[1]}
+    _, runs = planned('long_run')
+    for run, name in zip(runs, ('untrained', 'global_alone', 'cmid_auto'), strict=True):
+        assert run.variant == name.removesuffix('_auto')
+        assert run.cfg.model == short[name].model
+        assert run.cfg.train_dataloader == short[name].train_dataloader
+    assert {run.cfg.train_cfg.max_epochs for run in runs[1:]} == {40}
+    assert {run.cfg.default_hooks.probe.interval for run in runs[1:]} == {5}
+
+
 def test_sizes_of_views_are_those_of_the_model(planned, study, monkeypatch):
     monkeypatch.setattr(study, 'seconds_per_epoch', lambda cfg: 50)
     content, runs = planned('small_budgets')
@@ -357,9 +368,10 @@ def test_transfer_starts_from_the_backbone_of_the_same_seed(planned, tmp_path):
         assert run.needs in ([], runs[:1])
         if run.needs:
             assert f"'{tmp_path}/cmid/seed5/backbone.pth'" in run.text
-        epochs = run.cfg.train_cfg.max_epochs
-        assert run.settings['train_options'] == ['--labels', str(10 / epochs)]
-        ends = [step.get(name, epochs) for step in run.cfg.param_scheduler
-                if step.get('by_epoch') for name in ('end', 'T_max')]
-        assert set(ends) == {epochs}
+        # as many steps with fewer labels
+        assert run.settings['train_options'] == ['--labels', str(int(run.variant[-3:].strip('_'))
+                                                                 / 100)]
+        assert run.cfg.train_cfg == dict(type='IterBasedTrainLoop', max_iters=study['steps'])
+        assert [step.by_epoch for step in run.cfg.param_scheduler] == [False, False]
+        assert run.cfg.param_scheduler[1].T_max == study['steps']
         assert str(tmp_path) in run.cfg.test_dataloader.dataset.data_root
