@@ -66,6 +66,7 @@ def config_snippet(statistics, band_indices=None):
     model = ['data_preprocessor=dict(', f'    mean={numbers(statistics["mean"])},',
              f'    std={numbers(statistics["std"])}),']
     if statistics['bands'] != 3:
+        model[0] += f'bands={statistics["bands"]},'
         model.insert(0, f'backbone=dict(in_channels={statistics["bands"]}),')
     return '\n'.join(
         ['# in the pipelines', ', '.join(load) + '),', '# in the model', *model])

@@ -24,7 +24,8 @@ BYTES_PER_PIXEL = 16
 _BYTES_BESIDE_PIXELS = 2**26
 
 FIX_PIXELS = ('if you trust it, set a higher max_pixels in LoadRSImage (for a mask in LoadMask '
-              'or LoadChangeMask), or cut it into tiles')
+              'or LoadChangeMask), cut it into tiles, or set window in the data set, '
+              'which reads a part of a raster')
 _SIGNATURES = dict(JPEG=rb'\xff\xd8', PNG=rb'\x89PNG\r\n\x1a\n', BMP=rb'BM',
                    WEBP=rb'RIFF....WEBP', TIFF=rb'II[*+]\0|MM\0[*+]',
                    JPEG2000=rb'\0\0\0\x0cjP|\xff\x4f\xff\x51')

@@ -47,8 +47,9 @@ class ImageFolder(CustomDataset):
 
     With ``window`` every raster is a grid of windows, which are samples of their own: their
     number follows from the headers alone. Each epoch moves a window by a draw from seed, epoch
-    and sample, at most half its own length. A window with too few pixels with data is replaced
-    as a broken image is, in every training; the data info then has ``empty``, its sample.
+    and sample, at most half the distance to its neighbours. A window with too few pixels with
+    data is replaced as a broken image is, in every training; the data info then has ``empty``,
+    its sample.
 
     ``metainfo['loading']`` holds the settings of the first ``LoadRSImage`` of the pipeline.
     mmengine writes it into checkpoints, for users of the weights.

@@ -104,6 +104,7 @@ def test_statistics_give_the_lines_of_a_config(call, write, write_tiff, tmp_path
     load, model = snippet(call('dataset_statistics', 'deep', '--band-indices', 3, 0)[1])
     assert model['backbone'] == dict(in_channels=2)
     assert len(model['data_preprocessor']['mean']) == load['bands'] == 2
+    assert model['data_preprocessor']['bands'] == 2
     assert load['band_indices'] == (3, 0)
     low, high = np.transpose(load['value_range'])
     assert np.all(low < values[..., [3, 0]].mean((0, 1))) and np.all(high > 7000)

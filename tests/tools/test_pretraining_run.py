@@ -13,6 +13,7 @@ from mmpretrain.registry import MODELS
 from processes import run_tool
 
 from cmid_mm.checkpoints.files import load_checkpoint_file
+from cmid_mm.engine.runners.cmid_runner import CMIDRunner
 from cmid_mm.utils.errors import CMIDError
 
 REPOSITORY = Path(__file__).parents[2]
@@ -183,6 +184,18 @@ def test_fewer_images_than_a_batch_are_refused(project, train):
     with pytest.raises(CMIDError, match='20 images .*batch_size'):
         train(project / 'tiny.py', '--work-dir', project / 'few',
               '--cfg-options', 'train_dataloader.batch_size=64')
+
+
+@pytest.mark.parametrize('sampler', ['InfiniteSampler', 'DefaultSampler'])
+def test_an_endless_sampler_fills_a_batch_from_few_images(sampler):
+    loader = dict(batch_size=8, num_workers=0, drop_last=True, dataset=[0, 1, 2],
+                  sampler=dict(type=sampler))
+    if sampler == 'InfiniteSampler':
+        batch = next(iter(CMIDRunner.build_dataloader(loader)))
+        assert len(batch) == 8 and set(batch) == {0, 1, 2}
+    else:
+        with pytest.raises(CMIDError, match='3 images .*one batch of 8'):
+            CMIDRunner.build_dataloader(loader)
 
 
 def test_accuracy_is_reported_and_does_not_depend_on_processes(

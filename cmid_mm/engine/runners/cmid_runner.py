@@ -4,6 +4,7 @@ import os
 from dataclasses import asdict
 from functools import cached_property, partial
 
+from mmengine.dataset import InfiniteSampler
 from mmengine.device import get_device
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.fileio import get_local_path
@@ -187,7 +188,7 @@ class CMIDRunner(Runner):
     def build_dataloader(dataloader, seed=None, diff_rank_seed=False):
         """Build as mmengine does; raise CMIDError where there are fewer images than a batch."""
         loader = Runner.build_dataloader(dataloader, seed, diff_rank_seed)
-        if len(loader) == 0:
+        if len(loader) == 0 and not isinstance(loader.sampler, InfiniteSampler):
             raise CMIDError(
                 f'{len(loader.dataset)} images on all processes are fewer than one batch of '
                 f'{loader.batch_size} on each: lower train_dataloader.batch_size or add images')
