@@ -104,15 +104,17 @@ def test_a_queue_holds_no_more_keys_than_there_are_other_images(tmp_path, size, 
     assert len(head.newest_keys()) == (min(size, head.limit) if bounded else size)
 
 
-def test_the_report_has_rate_batch_length_and_threads():
-    # a loader with a sampler of batches has no batch_size of its own
-    sampler = torch.utils.data.BatchSampler(range(16), 4, drop_last=False)
-    loader = torch.utils.data.DataLoader(range(16), batch_sampler=sampler)
+@pytest.mark.parametrize('images, epochs', [(16, 2.5), (2, 20)])
+def test_the_report_has_rate_batch_length_and_threads(images, epochs):
+    # a loader with a sampler of batches has no batch_size of its own; fewer images than a batch
+    # are repeated by an endless sampler
+    sampler = torch.utils.data.BatchSampler(range(images), 4, drop_last=True)
+    loader = torch.utils.data.DataLoader(range(images), batch_sampler=sampler)
     wrapper = SimpleNamespace(param_groups=[dict(lr=0.1, initial_lr=0.002)],
                               _accumulative_counts=3)
     line = describe_training(SimpleNamespace(
         train_dataloader=loader, optim_wrapper=wrapper, max_iters=10))
     assert line == (
         'learning rate 0.002 (peak), effective batch 12 = 1 processes x 4 x 3 accumulated; '
-        '16 images, 2.5 epochs, 4 optimiser steps, 40 samples in total; '
+        f'{images} images, {epochs} epochs, 4 optimiser steps, 40 samples in total; '
         f'{torch.get_num_threads()} CPU threads per process')

@@ -216,10 +216,13 @@ def describe_training(runner) -> str:
     processes = get_world_size()
     rate = max(group.get('initial_lr', group['lr'])
                for group in runner.optim_wrapper.param_groups)
+    samples = runner.max_iters * size * processes
+    # an endless sampler fills a batch from fewer images
+    epochs = runner.max_iters / len(loader) if len(loader) else samples / len(loader.dataset)
     return (
         f'learning rate {rate:.3g} (peak), effective batch {size * processes * accumulation} = '
         f'{processes} processes x {size} x {accumulation} accumulated; '
-        f'{len(loader.dataset):,} images, {runner.max_iters / len(loader):.4g} epochs, '
+        f'{len(loader.dataset):,} images, {epochs:.4g} epochs, '
         f'{math.ceil(runner.max_iters / accumulation):,} optimiser steps, '
-        f'{runner.max_iters * size * processes:,} samples in total; '
+        f'{samples:,} samples in total; '
         f'{torch.get_num_threads()} CPU threads per process')
