@@ -1,4 +1,5 @@
 """Batch-norm statistics of unmasked images, for encoders whose own do not suit them."""
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -20,7 +21,8 @@ def calibrated_batch_norm(model: nn.Module, dataset, max_images: int = 512,
 
     Args:
         model (nn.Module): A ``CMID``, whose student and teacher are calibrated.
-        dataset: Of images as for a test. Images without labels are welcome.
+        dataset: Of images as for a test; of several the first one, which is the gallery.
+            Those of the most frequent size are used, because a batch has one size.
         max_images (int): Most images that are used, evenly spaced. Defaults to 512.
         batch_size (int): Images per batch. Defaults to 64.
 
@@ -31,9 +33,14 @@ def calibrated_batch_norm(model: nn.Module, dataset, max_images: int = 512,
     norms = [norm for encoder in encoders for norm in norms_of(encoder)]
     former = [{name: buffer.clone() for name, buffer in norm.named_buffers()} for norm in norms]
     if norms:
+        dataset = getattr(dataset, 'datasets', [dataset])[0]
+        samples = [dataset[i] for batch in spread_batches(len(dataset), max_images, batch_size)
+                   for i in batch]
+        size = Counter(sample['inputs'].shape for sample in samples).most_common(1)[0][0]
+        samples = [sample for sample in samples if sample['inputs'].shape == size]
         calibrate_batch_norm(encoders, (
-            images for places in spread_batches(len(dataset), max_images, batch_size)
-            for images in model.image_groups(pseudo_collate([dataset[i] for i in places]))))
+            images for first in range(0, len(samples), batch_size)
+            for images in model.image_groups(pseudo_collate(samples[first:first + batch_size]))))
     try:
         yield len(norms)
     finally:
@@ -62,15 +69,16 @@ def spread_batches(length: int, most: int, batch_size: int) -> list[list[int]]:
 @torch.no_grad()
 def calibrate_batch_norm(encoders: list[nn.Module], batches: Iterable[Tensor]) -> None:
     """Set running statistics to their means over batches (B, C, H, W) of normalised images."""
-    norms = [norm for encoder in encoders for norm in norms_of(encoder)]
-    momenta = [norm.momentum for norm in norms]
     training = [encoder.training for encoder in encoders]
+    for encoder in encoders:
+        encoder.train()
+    # frozen ones stay in evaluation mode and keep what they have
+    norms = [norm for encoder in encoders for norm in norms_of(encoder) if norm.training]
+    momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
         # the mean over all batches
         norm.momentum = None
-    for encoder in encoders:
-        encoder.train()
     for images in batches:
         for encoder in encoders:
             encoder(images)

@@ -4,6 +4,7 @@ import copy
 import pytest
 import torch
 from small_models import STUDENTS, build_cmid
+from torch.utils.data import ConcatDataset
 
 from cmid_mm.evaluation.batch_norm import calibrated_batch_norm
 
@@ -44,6 +45,27 @@ def test_every_batch_is_spread_over_the_folder():
         with calibrated_batch_norm(model, images(40), batch_size=batch_size):
             variances.append(model.backbone.bn1.running_var.clone())
     torch.testing.assert_close(*variances, rtol=0.15, atol=0)
+
+
+def test_images_of_other_sizes_are_left_out():
+    """Places are larger than scenes; one in a batch would make each image a batch of its own."""
+    model = build_cmid(STUDENTS['resnet'], norm_cfg=dict(type='BN1d'))
+    scenes, places = images(12), images(4, 96)
+    statistics = []
+    for data in (scenes, ConcatDataset([scenes, places]), scenes + places,
+                 [places[0], *scenes[:6], *places[1:], *scenes[6:]]):
+        with calibrated_batch_norm(model, data, batch_size=12):
+            statistics.append(model.backbone.bn1.running_var.clone())
+    for found in statistics[1:]:
+        torch.testing.assert_close(found, statistics[0])
+
+
+def test_frozen_norms_keep_their_statistics():
+    model = build_cmid(dict(STUDENTS['resnet'], frozen_stages=1), norm_cfg=dict(type='BN1d'))
+    frozen, free = model.backbone.layer1[0].bn1, model.backbone.layer2[0].bn1
+    frozen.running_mean.fill_(0.5)
+    with calibrated_batch_norm(model, images(12)):
+        assert (frozen.running_mean == 0.5).all() and not (free.running_mean == 0).any()
 
 
 @pytest.mark.parametrize('name', ['swin'])

@@ -34,7 +34,7 @@ def samples(number=20, noise=0.3, seed=0, shuffle_labels=False):
     generator = torch.Generator().manual_seed(seed)
     centres = torch.randn(3, 8, generator=torch.Generator().manual_seed(9))
     result = []
-    for _ in range(number):
+    for i in range(number):
         labels = torch.randint(0, 3, (3, 4), generator=generator)
         values = centres[labels].permute(2, 0, 1)
         values = values + noise * torch.randn(values.shape, generator=generator)
@@ -42,7 +42,7 @@ def samples(number=20, noise=0.3, seed=0, shuffle_labels=False):
             labels = torch.randint(0, 3, (3, 4), generator=generator)
         mask = labels.numpy().repeat(2, 0).repeat(2, 1)
         mask[::2, ::2] = 255
-        result.append(dict(map=values, gt_seg_map=mask))
+        result.append(dict(map=values, gt_seg_map=mask, img_path=f'data/{i // 2}_{i % 2}_{seed}.png'))
     return result
 
 
@@ -71,10 +71,31 @@ def test_it_is_the_linear_probe_on_cells_of_whole_images():
     assert scores == evaluate(PlaceProbe(l2=(0.01, )), data)
 
 
+@pytest.mark.parametrize('names, group', [
+    # parts of a scene in files of their own, and windows of a raster
+    (None, r'([^/]*)_[0-9]+_[0-9]+\.png'),
+    ('data/{0}.tif#xywh={1},0,64,64', None),
+])
+def test_parts_of_a_scene_are_on_one_side(names, group):
+    data = samples(26, noise=2.)
+    for i, sample in enumerate(data):
+        if names:
+            sample['img_path'] = names.format(i // 2, i % 2 * 64)
+    whole = [dict(map=torch.cat([part['map'] for part in pair], 1),
+                  gt_seg_map=np.concatenate([part['gt_seg_map'] for part in pair]),
+                  img_path=f'{i}.png')
+             for i, pair in enumerate(zip(data[::2], data[1::2]))]
+    scores = evaluate(PlaceProbe(group=group), data)
+    assert scores == evaluate(PlaceProbe(), whole)
+    for sample in data:
+        sample['img_path'] = sample['img_path'].replace('#', '_')
+    assert scores != evaluate(PlaceProbe(), data)
+
+
 def test_few_cells_of_an_image_are_spread_over_it():
     metric = PlaceProbe(cells_per_image=5)
     sample = samples(1)[0]
-    features, labels = metric.cells_of(sample)
+    features, labels, _ = metric.cells_of(sample)
     assert torch.equal(features, sample['map'].flatten(1).t()[[0, 2, 5, 8, 11]])
     assert torch.equal(labels, cell_labels(sample['gt_seg_map'], (3, 4))[[0, 2, 5, 8, 11]])
 
@@ -96,6 +117,7 @@ def test_scenes_and_places_pass_each_other_over():
     (lambda data: data[5]['gt_seg_map'].fill(255) or data[0]['gt_seg_map'].fill(255) or
      data.__delitem__(slice(6, None)), '0 labelled cells'),
     (lambda data: data[3]['map'].fill_(float('nan')), 'not finite'),
+    (lambda data: data[3].pop('img_path'), "needs 'img_path'"),
 ])
 def test_what_cannot_be_probed_is_named(change, culprit):
     data = samples(10)
@@ -105,9 +127,12 @@ def test_what_cannot_be_probed_is_named(change, culprit):
 
 
 def test_arguments_are_checked():
-    for arguments in (dict(query_every=1), dict(cells_per_image=0), dict(l2=())):
+    for arguments in (dict(query_every=1), dict(cells_per_image=0), dict(l2=()),
+                      dict(group='(')):
         with pytest.raises(CMIDError):
             PlaceProbe(**arguments)
+    with pytest.raises(CMIDError, match="group='x' of PlaceProbe does not match data/0_0_0.png"):
+        evaluate(PlaceProbe(group='x'), samples())
 
 
 def test_every_sample_has_a_result_that_mmengine_counts():
