@@ -9,6 +9,7 @@ Exit status 0: all runs are finished. 1: a run failed; the last lines of its log
 """
 import argparse
 import copy
+import hashlib
 import json
 import os
 import shlex
@@ -93,6 +94,9 @@ def read_study(args):
         raise UserError(f'{path} has no variants: add variants = dict(NAME=dict(options={{}}))')
     given = dict(word.partition('=')[::2] for word in args.data)
     keys = [key for variant in variants.values() for key in variant]
+    for word in args.data:
+        if not all(word.partition('=')[::2]):
+            raise UserError(f'--data {word}: write NAME=FOLDER')
     for what, words, known in (('variant', args.only or (), variants),
                                ('entry of folders', given, folders), ('setting', keys, SETTINGS)):
         for word in words:
@@ -149,7 +153,8 @@ def set_length(name, settings, cfg, file):
     minutes, samples, probes = map(settings.get, ('minutes', 'samples', 'probes'))
     if minutes:
         known = json.loads(file.read_text()) if file.is_file() else {}
-        key = f'{name}: {minutes} minutes'
+        digest = hashlib.sha256(repr(cfg.to_dict()).encode()).hexdigest()[:12]
+        key = f'{name}: {minutes} minutes, config {digest}'
         if key not in known:
             known[key] = max(1, round(60 * minutes / seconds_per_epoch(cfg)))
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -200,26 +205,34 @@ def plan(study, args):
     known = [args.work_dir / name / f'seed{seed}'
              for seed in study['seeds'] for name in study['variants']]
     runs = {}
+    for name, (settings, cfg) in variants.items():
+        # of the other seeds too: the results have one mean of all
+        for old in sorted((args.work_dir / name).glob('seed*.py')):
+            if old.read_text() != text_of(settings, cfg, args.work_dir, old.stem[4:])[1]:
+                raise UserError(f'{old} has other settings than the study now: delete it and '
+                                f'{old.with_suffix("")}, or use another --work-dir')
     for seed in study['seeds']:
         for name, (settings, cfg) in variants.items():
-            content = fill(cfg.to_dict(), dict(seed=seed, work_dir=args.work_dir))
-            content['randomness'] = (content.get('randomness') or {}) | dict(seed=seed)
-            text = f'# options of the tools: {settings.get("train_options", [])}\n' + ''.join(
-                f'{key} = {pformat(value, width=100, sort_dicts=False)}\n'
-                for key, value in content.items())
+            content, text = text_of(settings, cfg, args.work_dir, seed)
             folder = args.work_dir / name / f'seed{seed}'
             used = [other for other in known if f'{other}/' in repr(content) and other != folder]
             for other in used:
                 if other not in runs and not (other / 'result.json').is_file():
                     raise UserError(f'{folder} uses files of {other}, which is not finished: that '
                                     'variant must come first in the study and be chosen too')
-            old = folder.with_suffix('.py')
-            if old.is_file() and old.read_text() != text:
-                raise UserError(f'{old} has other settings than the study now: delete it and '
-                                f'{folder}, or use another --work-dir')
             needs = [runs[other] for other in used if other in runs]
             runs[folder] = Run(name, seed, folder, settings, cfg, text, needs)
     return list(runs.values())
+
+
+def text_of(settings, cfg, work_dir, seed):
+    """Config of a run as a dict and as text, which names the settings of the study too."""
+    content = fill(cfg.to_dict(), dict(seed=seed, work_dir=work_dir))
+    content['randomness'] = (content.get('randomness') or {}) | dict(seed=int(seed))
+    used = {key: settings[key] for key in SETTINGS[2:] if key in settings}
+    return content, f'# settings of the study: {used}\n' + ''.join(
+        f'{key} = {pformat(value, width=100, sort_dicts=False)}\n'
+        for key, value in content.items())
 
 
 # ---------------------------------------------------------------- running

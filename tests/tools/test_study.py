@@ -195,7 +195,10 @@ def test_tools_end_with_the_study(study, tmp_path):
     (['nowhere.py'], 'variant a: no such config'),
     (['parts.py', '--cfg-options', 'modle.x=1'], "variant untrained: .*no 'modle'"),
     (['parts.py', '--only', 'after'], 'uses files of .*broken/seed1, which is not finished'),
-    (['parts.py', '--only', 'last', '--cfg-options', 'log_level=INFO'], 'other settings')])
+    (['parts.py', '--data', 'images='], '--data images=: write NAME=FOLDER'),
+    (['parts.py', '--only', 'last', '--cfg-options', 'log_level=INFO'], 'other settings'),
+    # its results would be in one mean with those of the chosen seed
+    (['parts.py', '--only', 'last', '--seeds', '7'], 'last/seed1.py has other settings')])
 def test_errors_come_before_any_run(study, project, options, message):
     Path('empty.py').write_text('variants = dict()')
     Path('typo.py').write_text('variants = dict(a=dict(option=1))')
