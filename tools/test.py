@@ -167,6 +167,9 @@ def main():
     runner = build_runner(cfg)
     if args.out:
         Path(args.out).parent.mkdir(parents=True, exist_ok=True)
+    if args.probes:
+        from cmid_mm.evaluation.probes import leave_out_broken
+        leave_out_broken(runner.test_dataloader.dataset)
     if args.out and args.out_item != 'metrics':
         runner.test_evaluator.metrics.append(DumpResults(args.out))
     metrics = runner.test() if args.checkpoint else test_untrained(runner)

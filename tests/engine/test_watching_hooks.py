@@ -3,6 +3,9 @@ import json
 import random
 import re
 import time
+from contextlib import nullcontext
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -112,6 +115,18 @@ def test_the_file_of_probes_holds_those_of_the_log(folder, watched):
         assert set(PROBES) <= set(entry['metrics'])
     resumed = read_probes(folder / 'resumed' / PROBES_FILE)
     assert resumed == entries[2:]
+
+
+@pytest.mark.parametrize('first, kept', [(0, []), (4, [0, 4]), (6, [0, 4]), (8, [0, 4, 8])])
+@pytest.mark.parametrize('interval', [0, 1])
+def test_probes_of_another_run_are_forgotten(tmp_path, first, kept, interval, monkeypatch):
+    """Beside checkpoints of this run they would be taken for its own."""
+    file = tmp_path / PROBES_FILE
+    file.write_text(json.dumps([dict(iter=i, metrics={}) for i in (0, 4, 8)]))
+    monkeypatch.setattr('cmid_mm.engine.hooks.probe_hook.probe_parts', Mock(side_effect=KeyError))
+    with pytest.raises(KeyError) if interval else nullcontext():
+        ProbeHook(interval).before_train(SimpleNamespace(work_dir=tmp_path, iter=first, cfg={}))
+    assert [entry['iter'] for entry in read_probes(file)] == kept
 
 
 def test_the_untrained_network_has_statistics_of_the_images(folder, watched):

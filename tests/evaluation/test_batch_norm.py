@@ -1,11 +1,13 @@
 """Statistics of an untrained network: those of the images, for a while."""
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
 from small_models import STUDENTS, build_cmid
 from torch.utils.data import ConcatDataset
 
+from cmid_mm.engine.hooks import ProbeHook
 from cmid_mm.evaluation.batch_norm import calibrated_batch_norm
 
 
@@ -58,6 +60,19 @@ def test_images_of_other_sizes_are_left_out():
             statistics.append(model.backbone.bn1.running_var.clone())
     for found in statistics[1:]:
         torch.testing.assert_close(found, statistics[0])
+
+
+def test_a_training_probes_the_untrained_network_with_these_statistics():
+    model = build_cmid(STUDENTS['resnet'], norm_cfg=dict(type='BN1d'))
+    seen, data = [], images(12)
+    runner = SimpleNamespace(
+        model=model, iter=0, val_loop=SimpleNamespace(
+            dataloader=SimpleNamespace(dataset=data),
+            run=lambda: seen.append(model.backbone.bn1.running_var.clone())))
+    with calibrated_batch_norm(model, data):
+        expected = model.backbone.bn1.running_var.clone()
+    ProbeHook(interval=1, before=True).before_train_epoch(runner)
+    assert torch.equal(seen[0], expected) and not torch.allclose(expected, torch.ones(()))
 
 
 def test_frozen_norms_keep_their_statistics():

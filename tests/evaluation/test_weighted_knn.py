@@ -4,6 +4,7 @@ from mmpretrain.registry import METRICS
 from mmpretrain.structures import DataSample
 
 from cmid_mm.evaluation.metrics.weighted_knn import weighted_knn
+from cmid_mm.utils.errors import CMIDError
 
 PREFIX = dict(WeightedKNN='knn', LinearProbe='linear')
 
@@ -28,6 +29,15 @@ def test_against_reference(k, temperature):
     # lengths do not matter, only directions
     scaled = weighted_knn(3 * gallery, labels, 0.1 * queries, k, temperature)
     assert torch.equal(scaled[:, 0], ranking[:, 0])
+
+
+def test_a_low_temperature_is_the_nearest_neighbour():
+    gallery, labels = torch.randn(60, 6), torch.randint(0, 4, (60, ))
+    queries = gallery + 0.3 * torch.randn(60, 6)
+    nearest = weighted_knn(gallery, labels, queries, 1)[:, 0]
+    assert torch.equal(weighted_knn(gallery, labels, queries, 20, 1e-5)[:, 0], nearest)
+    with pytest.raises(CMIDError, match='temperature must be positive'):
+        METRICS.build(dict(type='WeightedKNN', temperature=0))
 
 
 def samples(features, labels, split):

@@ -1,10 +1,14 @@
 """Probes of two processes during a training equal a test of the checkpoint by one."""
 import json
+from types import SimpleNamespace
 
 import pytest
+import torch
 from labelled_run import labelled_config
 from processes import run_tool
+from small_models import STUDENTS, build_cmid
 
+from cmid_mm.evaluation.batch_norm import calibrated_batch_norm
 from cmid_mm.utils.errors import CMIDError
 
 
@@ -43,6 +47,28 @@ def test_the_probe_of_two_processes_is_the_test_of_one(config, tmp_path, tester,
     cfg.probe_evaluator = None
     with pytest.raises(CMIDError, match='probes need probe_evaluator'):
         tester.merge_args(cfg, args)
+
+
+def test_the_untrained_network_has_statistics_of_the_images(tester):
+    model = build_cmid(STUDENTS['resnet'], norm_cfg=dict(type='BN1d'))
+    images = [dict(inputs=torch.full((3, 64, 64), 5 * i, dtype=torch.uint8)) for i in range(9)]
+    seen = []
+    tester.test_untrained(SimpleNamespace(
+        model=model, hooks=[], test_dataloader=SimpleNamespace(dataset=images),
+        test=lambda: seen.append(model.backbone.bn1.running_var.clone())))
+    with calibrated_batch_norm(model, images):
+        assert torch.equal(seen[0], model.backbone.bn1.running_var)
+        assert not torch.allclose(seen[0], torch.ones(()))
+
+
+def test_a_broken_image_is_left_out_of_the_test_too(config, tmp_path, tester, monkeypatch):
+    (tmp_path / 'labelled' / 'town' / '03.png').write_bytes(b'broken')
+    out = tmp_path / 'metrics.json'
+    monkeypatch.setattr('sys.argv', ['test.py', config, '--probes', '--work-dir',
+                                     str(tmp_path / 'tested'), '--out', str(out),
+                                     '--out-item', 'metrics'])
+    tester.main()
+    assert 'student_knn/top1' in json.loads(out.read_text())
 
 
 def test_the_untrained_network_is_tested_as_a_training_probes_it(config, tmp_path, tester, launch):

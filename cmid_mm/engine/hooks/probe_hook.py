@@ -52,6 +52,7 @@ class ProbeHook(Hook):
         self.feature_of = None
 
     def before_train(self, runner) -> None:
+        self.forget_others(runner)
         if not self.interval:
             return
         loader, evaluator = probe_parts(runner.cfg, self.data_root)
@@ -97,6 +98,20 @@ class ProbeHook(Hook):
             self.record(runner, metrics)
 
     @master_only
+    def forget_others(self, runner) -> None:
+        """Remove from ``probes.json`` what is not of the run that begins or resumes here."""
+        path = Path(runner.work_dir) / PROBES_FILE
+        entries = read_probes(path)
+        kept = [entry for entry in entries if 0 < runner.iter >= entry['iter']]
+        if len(kept) < len(entries):
+            self.write(path, kept)
+
+    @staticmethod
+    def write(path: Path, entries: list) -> None:
+        with atomic_write(path) as file:
+            Path(file).write_text(json.dumps(entries, indent=1) + '\n')
+
+    @master_only
     def record(self, runner, metrics: dict) -> None:
         """Add a probe to ``probes.json``, in place of later ones of an interrupted run."""
         path = Path(runner.work_dir) / PROBES_FILE
@@ -105,8 +120,7 @@ class ProbeHook(Hook):
         entry = dict(epoch=runner.epoch, iter=runner.iter, samples=runner.iter * batch,
                      metrics={name: float(value) for name, value in metrics.items()})
         entries = [old for old in entries if old['iter'] < runner.iter] + [entry]
-        with atomic_write(path) as file:
-            Path(file).write_text(json.dumps(entries, indent=1) + '\n')
+        self.write(path, entries)
 
     def after_val(self, runner) -> None:
         if self.interval:

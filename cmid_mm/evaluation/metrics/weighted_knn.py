@@ -21,7 +21,7 @@ class WeightedKNN(FeatureProbe):
         **kwargs: Passed to ``FeatureProbe``. The prefix is 'knn' by default.
 
     Raises:
-        CMIDError: k is below 1.
+        CMIDError: k is below 1, or the temperature is not positive.
     """
     default_prefix = 'knn'
 
@@ -29,6 +29,8 @@ class WeightedKNN(FeatureProbe):
         super().__init__(**kwargs)
         if k < 1:
             raise CMIDError(f'k must be at least 1, not {k}')
+        if temperature <= 0:
+            raise CMIDError(f'temperature must be positive, not {temperature}')
         self.k = k
         self.temperature = temperature
 
@@ -62,7 +64,9 @@ def weighted_knn(gallery: Tensor,
     for part in F.normalize(queries.float(), dim=1).split(chunk):
         similarity, index = (part @ gallery.t()).topk(min(k, len(gallery)), dim=1)
         votes = torch.zeros(len(part), classes)
-        votes.scatter_add_(1, labels[index], (similarity / temperature).exp())
+        # relative to the most similar one: the order is the same, and nothing overflows
+        weights = ((similarity - similarity[:, :1]) / temperature).exp()
+        votes.scatter_add_(1, labels[index], weights)
         votes, ranking = votes.sort(dim=1, descending=True, stable=True)
         rankings.append(ranking.masked_fill(votes == 0, -1))
     return torch.cat(rankings)

@@ -24,13 +24,19 @@ class ClassWeightedCrossEntropy(nn.Module):
         loss_name (str): Name in the log. Defaults to 'loss_ce'.
 
     Raises:
-        CMIDError: A training begins with ``'auto'`` and without ``PreflightHook``.
+        CMIDError: The weights are not ``'auto'`` or non-negative numbers, one for each class. A
+            training begins with ``'auto'`` and without ``PreflightHook``.
     """
 
     def __init__(self, class_weight: Sequence[float] | str = 'auto', loss_weight: float = 1.0,
                  loss_name: str = 'loss_ce') -> None:
         super().__init__()
-        weights = None if class_weight == 'auto' else torch.tensor(class_weight)
+        weights = None
+        if class_weight != 'auto':
+            if isinstance(class_weight, str) or min(class_weight) < 0 or max(class_weight) <= 0:
+                raise CMIDError("class_weight must be 'auto' or a number for each class, at least "
+                                f'0 and not all 0, not {class_weight!r}')
+            weights = torch.tensor(class_weight, dtype=torch.float32)
         # not in checkpoints: a test needs no weights
         self.register_buffer('class_weight', weights, persistent=False)
         self.loss_weight, self.loss_name = loss_weight, loss_name
@@ -51,6 +57,9 @@ class ClassWeightedCrossEntropy(nn.Module):
         if self.class_weight is None:
             raise CMIDError("class_weight='auto' needs PreflightHook in custom_hooks, which counts "
                             'the pixels of each class; or give numbers')
+        if len(self.class_weight) != cls_score.shape[1]:
+            raise CMIDError(f'class_weight has {len(self.class_weight)} numbers, but the head has '
+                            f'{cls_score.shape[1]} classes')
         labelled = label != ignore_index
         weights = self.class_weight.to(cls_score)
         losses = F.cross_entropy(cls_score, label, weights, ignore_index=ignore_index,

@@ -130,6 +130,10 @@ class CMID(BaseSelfSupervisor):
         self.reconstruction_head = MODELS.build(reconstruction_head)
         self.global_head = MODELS.build(global_head)
         self.local_head = MODELS.build(local_head)
+        scores = len(self.dense_projector.prototypes.weight_g), self.local_head.center.shape[1]
+        if scores[0] != scores[1]:
+            raise CMIDError(f'dense_projector.num_prototypes={scores[0]} and '
+                            f'local_head.num_prototypes={scores[1]} must be equal')
         self.teacher = nn.ModuleDict({
             name: copy.deepcopy(getattr(self, name))
             for name in ('backbone', 'global_projector', 'dense_projector')

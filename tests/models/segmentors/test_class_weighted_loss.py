@@ -52,6 +52,17 @@ def test_weights_of_shares():
     assert fixed.class_weight.tolist() == [1., 2., 3.]
 
 
+@pytest.mark.parametrize('weights', ['atuo', [1., -1., 1.], [0., 0., 0.]])
+def test_weights_are_checked(weights):
+    with pytest.raises(CMIDError, match='class_weight must be'):
+        ClassWeightedCrossEntropy(weights)
+
+
+def test_as_many_weights_as_classes(batch):
+    with pytest.raises(CMIDError, match='2 numbers, but the head has 3 classes'):
+        ClassWeightedCrossEntropy([1., 2.])(*batch)
+
+
 def test_auto_needs_the_shares(batch):
     with pytest.raises(CMIDError, match='PreflightHook'):
         ClassWeightedCrossEntropy('auto')(*batch)
