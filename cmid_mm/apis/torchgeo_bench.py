@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..checkpoints.backbone import read_backbone_file
 from ..datasets.transforms.loading import LoadRSImage
-from ..utils.errors import CMIDError
+from ..utils.errors import CMIDError, MissingFileError
 from .feature_inferencer import FeatureInferencer
 from .model import as_config
 from .onnx_graph import ExportedModel
@@ -42,7 +42,8 @@ class CMIDBench(nn.Module):
             and std that the data set states. Defaults to 'model_native'.
         encoder (str, optional): ``'student'`` or ``'teacher'``, see ``FeatureInferencer``.
         band_names (Sequence[str], optional): Of the checkpoint's bands, in its order. Defaults to
-            None: as the checkpoint states them, or red, green, blue where it has three bands.
+            None: as the checkpoint states them, or red, green, blue where its files have three
+            bands.
         value_range (Sequence, optional): See ``LoadRSImage``, in the data set's units, for data
             sets that are not 8-bit. Defaults to None: that of the checkpoint.
 
@@ -96,13 +97,17 @@ def names_of_bands(meta: dict, number: int, source: str,
         CMIDError: They are unknown, or not one for each band.
     """
     stated = meta.get('input') or {}
-    names = given or stated.get('band_names') or (_RGB if number == 3 else ())
+    # bands chosen from a file by their numbers can be any
+    chosen = (meta.get('loading') or {}).get('band_indices')
+    names = given or stated.get('band_names') or (_RGB if number == 3 and not chosen else ())
     if len(names) != number:
         raise CMIDError(f'{source} has {number} bands and {len(names)} names: give one for each '
                         'in its order, such as --band-names red green blue nir')
     # a code of another sensor is another band
-    codes = given or 'landsat' not in str(stated.get('sensor')).lower()
-    return [_plain(name) if codes else str(name).lower() for name in names]
+    sensor = str(stated.get('sensor') or 'sentinel').lower()
+    codes = given or 'sentinel' in sensor
+    return [str(name).lower() if re.match(r'b\d', str(name).lower()) and not codes
+            else _plain(name) for name in names]
 
 
 def _plain(name: str) -> str:
@@ -168,16 +173,18 @@ def run_torchgeo_bench(config: str | Config, checkpoint: str, datasets: Sequence
         options (Sequence[str]): Settings of its own config, such as ``'eval.bootstrap=100'``.
 
     Returns:
-        pandas.DataFrame: The rows with this name in the file.
+        pandas.DataFrame: The new rows; with the option ``resume=true`` all of this name.
 
     Raises:
+        MissingFileError: ``root`` does not exist.
         CMIDError: torchgeo-bench is not installed, a data set or setting is unknown, a data set
-            does not suit the checkpoint (see ``CMIDBench``), or none has data.
+            does not suit the checkpoint (see ``CMIDBench``), or has no data.
     """
+    if not Path(root).is_dir():
+        raise MissingFileError(f'no such folder: {root}; give the one that holds data (--root)')
     try:
         from contextlib import chdir  # Python 3.11
 
-        import pandas
         from hydra import compose, initialize_config_module
         from hydra.errors import HydraException
         from omegaconf import OmegaConf
@@ -216,14 +223,28 @@ def run_torchgeo_bench(config: str | Config, checkpoint: str, datasets: Sequence
                          _target_=f'{__name__}.{CMIDBench.__name__}')
         if not download:
             os.environ.update(dict.fromkeys(_NO_DOWNLOAD, '1'))
+        # rows are appended; a resumed run leaves out what the file has
+        before = 0 if cfg.get('resume') else len(_rows_of(out))
         with chdir(root):
             main(cfg)
-    rows = pandas.read_csv(out) if out.is_file() else pandas.DataFrame(dict(name=[]))
+    return _new_rows(out, before, name, datasets, root)
+
+
+def _new_rows(out: Path, before: int, name: str, datasets: Sequence[str], root: str):
+    """Rows of this name after the first ``before`` rows; an error where a data set has none."""
+    rows = _rows_of(out)[before:]
     rows = rows[rows.name == name]
-    if rows.empty:
-        raise CMIDError(f'none of {", ".join(datasets)} has data in {Path(root) / "data"}: '
-                        '`torchgeo-bench download` there, or give the folder that holds it')
+    absent = [dataset for dataset in datasets if dataset not in set(rows.dataset)]
+    if absent:
+        raise CMIDError(f'no new row for {", ".join(absent)}: has it data in '
+                        f'{Path(root) / "data"}? `torchgeo-bench download` there, or give the '
+                        f'folder that holds it; {len(rows)} rows of others are in {out}')
     return rows
+
+
+def _rows_of(path: Path):
+    import pandas
+    return pandas.read_csv(path) if path.is_file() else pandas.DataFrame(dict(name=[], dataset=[]))
 
 
 def beside(rows, reference: str):

@@ -16,7 +16,8 @@ from rasters import landscape, write_raster
 from small_models import cmid_config
 
 from cmid_mm.apis import FeatureInferencer
-from cmid_mm.apis.torchgeo_bench import CMIDBench, beside, names_of_bands, run_torchgeo_bench
+from cmid_mm.apis.torchgeo_bench import (CMIDBench, _new_rows, beside, names_of_bands,
+                                         run_torchgeo_bench)
 from cmid_mm.utils.errors import CMIDError
 
 # the fields of torchgeo_bench.datasets.BandSpec
@@ -122,6 +123,16 @@ def test_what_does_not_fit_is_refused(tmp_path):
     # codes of another sensor are other bands
     stated = dict(sensor='Landsat 8', band_names=['b2', 'b3', 'b4', 'b5'])
     assert names_of_bands(dict(input=stated), 4, '') == ['b2', 'b3', 'b4', 'b5']
+    stated = dict(sensor='PlanetScope', band_names=['B1', 'B2', 'B3', 'R'])
+    assert names_of_bands(dict(input=stated), 4, '') == ['b1', 'b2', 'b3', 'red']
+    for sensor in (None, 'Sentinel-2 L2A'):
+        stated = dict(sensor=sensor, band_names=['B4', 'B3'])
+        assert names_of_bands(dict(input=stated), 2, '') == ['red', 'green']
+    assert names_of_bands(dict(input=stated), 1, '', ['B8']) == ['nir']
+    # so are bands that were chosen by numbers
+    with pytest.raises(CMIDError, match='3 bands and 0 names.*--band-names'):
+        names_of_bands(dict(loading=dict(band_indices=[7, 3, 2])), 3, '')
+    assert names_of_bands(dict(loading=dict(band_indices=None)), 3, '')[0] == 'red'
     with pytest.raises(CMIDError, match='4 bands and 0 names.*--band-names'):
         names_of_bands({}, 4, 'x.pth')
 
@@ -140,6 +151,29 @@ def test_an_absent_package_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'pandas', None)
     with pytest.raises(CMIDError, match='pip install torchgeo-bench'):
         run_torchgeo_bench('config.py', 'epoch_3.pth', ['m-eurosat'], 'out.csv')
+
+
+def test_an_absent_folder_is_named(tmp_path):
+    with pytest.raises(CMIDError, match='no such folder: .*gone.*--root'):
+        run_torchgeo_bench('c.py', 'a.pth', ['m-eurosat'], 'out.csv', root=str(tmp_path / 'gone'))
+
+
+def test_rows_of_earlier_runs_are_not_those_of_this_one(tmp_path):
+    pytest.importorskip('pandas')
+    out, rows = tmp_path / 'rows.csv', ['name,dataset', 'a,m-eurosat', 'b,m-pv4ger', 'a,m-pv4ger']
+
+    def new_rows(count, before, datasets):
+        out.write_text('\n'.join(rows[:1 + count]))
+        return _new_rows(out, before, 'a', datasets, tmp_path).dataset.tolist()
+
+    assert new_rows(3, 1, ['m-pv4ger']) == ['m-pv4ger']
+    assert new_rows(3, 0, ['m-eurosat', 'm-pv4ger']) == ['m-eurosat', 'm-pv4ger']
+    for count in (1, 2, 3):
+        with pytest.raises(CMIDError, match='no new row for m-eurosat: '):
+            new_rows(count, 1, ['m-eurosat'])
+    out.unlink()
+    with pytest.raises(CMIDError, match='no new row for m-eurosat, m-pv4ger: '):
+        _new_rows(out, 0, 'a', ['m-eurosat', 'm-pv4ger'], tmp_path)
 
 
 # ------------------------------------------------------------------------ torchgeo-bench itself
@@ -210,9 +244,16 @@ def test_a_run_of_torchgeo_bench(tmp_path, monkeypatch, capsys):
     assert table.name.tolist() == ['epoch_3', 'other'] * 2
 
     assert 'm-pv4ger: ' in run('m-pv4ger')[0] and 'lacks nir' in run('m-pv4ger')[0]
-    assert 'none' in run('m-bigearthnet', '--name', 'absent')[0]
+    # without data the rows of the first run, of the same name, are not returned
+    status = run('m-bigearthnet', 'm-eurosat')[0]
+    assert 'no new row for m-bigearthnet: ' in status and '2 rows of others' in status
     assert "Unknown dataset 'eurosad'" in run('eurosad')[0]
-    assert len(pandas.read_csv(out)) == 2
+    assert len(pandas.read_csv(out)) == 4
+    # a resumed run measures nothing again
+    small.append('resume=true')
+    status, printed = run('m-eurosat')
+    assert not status and printed.count('m-eurosat') >= 4 and len(pandas.read_csv(out)) == 4
+    small.pop()
 
     config, checkpoint = save_model(tmp_path)
     assert not run('m-pv4ger', '--name', 'photographs')[0]

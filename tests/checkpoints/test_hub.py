@@ -104,13 +104,93 @@ def test_raw_values_are_described(tmp_path):
     (STUDENTS['resnet'], 'mit\nx: y', '--licence'),
     (dict(type='ResNet', depth=18, strides=(1, 2, 2, 1)), 'mit', r'strides=.1, 2, 2, 1'),
     (dict(type='ResNet', depth=18, stem_channels=8), 'mit', 'stem of 8 channels'),
-    (dict(type='ResNetV1d', depth=18), 'mit', 'no counterpart in timm')])
+    (dict(type='ResNetV1d', depth=18), 'mit', 'no counterpart in timm'),
+    (dict(type='ResNeXt', depth=50, groups=32, width_per_group=4), 'mit', 'is a ResNeXt'),
+    (dict(STUDENTS['convnext'], stem_patch_size=2), 'mit', 'stem_patch_size of 2'),
+    (dict(STUDENTS['convnext'], act_cfg=dict(type='Swish')), 'mit', 'act_cfg of Swish')])
 def test_refusals(backbone, licence, match, tmp_path):
     path, _ = save_checkpoint(tmp_path / 'a.pth', backbone)
     refused(lambda: export_hub(path, tmp_path / 'folder', licence), CMIDError, match)
     assert not (tmp_path / 'folder').exists()
 
 
-def test_an_unknown_number_of_heads_is_refused(tmp_path):
-    path, _ = save_checkpoint(tmp_path / 'a.pth', BACKBONES['small_vit'], cfg=None)
-    refused(lambda: export_hub(path, tmp_path / 'folder', 'mit'), CMIDError, 'number of heads')
+@pytest.mark.parametrize('side, window, padded, match', [
+    (256, 7, False, 'at 256 px stage 0 .* 64 x 64'), (128, 2, True, None),
+    # with pad_small_map a map of one window is shifted
+    (64, 2, True, 'stage 3 .* 2 x 2'), (224, 7, False, None)])
+def test_windows_that_timm_places_otherwise_are_refused(side, window, padded, match, tmp_path):
+    backbone = dict(STUDENTS['swin'], img_size=side, window_size=window, pad_small_map=padded)
+    path, _ = save_checkpoint(tmp_path / 'a.pth', backbone, size=(side, side))
+    if match:
+        refused(lambda: export_hub(path, tmp_path / 'folder', 'mit'), CMIDError, match)
+    else:
+        config = export_hub(path, tmp_path / 'folder', 'mit')
+        assert config['pretrained_cfg']['input_size'] == [3, side, side]
+
+
+def test_other_features_in_timm_are_found(tmp_path):
+    pytest.importorskip('timm')
+    for name, change, match in (
+            ('convnext', dict(gap_before_final_norm=True), 'features .* differ by'),
+            ('vit', dict(out_type='cls_token'), 'features .* differ by'),
+            ('resnet', dict(depth=34), 'features .* differ by'),
+            ('resnet', dict(in_channels=4), 'cannot be compared .*size mismatch')):
+        path, _ = save_checkpoint(tmp_path / 'a.pth', STUDENTS[name], cfg=CONFIG.format(
+            size=64, backbone=dict(STUDENTS[name], **change)))
+        refused(lambda: export_hub(path, tmp_path / 'folder', 'mit'), CMIDError, match)
+        assert not (tmp_path / 'folder').exists()
+
+
+def test_names_in_a_config_are_not_called(tmp_path, monkeypatch):
+    """mmengine imports and calls whatever a type names."""
+    monkeypatch.chdir(tmp_path)
+    backbone = dict(STUDENTS['convnext'], in_channels=3,
+                    act_cfg=dict(type='subprocess.call', args=['touch', 'called']))
+    path, _ = save_checkpoint(tmp_path / 'a.pth', STUDENTS['convnext'],
+                              cfg=CONFIG.format(size=64, backbone=backbone))
+    refused(lambda: export_hub(path, tmp_path / 'folder', 'mit'), CMIDError, 'act_cfg')
+    assert not (tmp_path / 'called').exists()
+
+
+@pytest.mark.parametrize('name, match', [('small_vit', 'number of heads'),
+                                         ('resnet', 'state the strides')])
+def test_unknown_settings_are_refused(name, match, tmp_path):
+    path, _ = save_checkpoint(tmp_path / 'a.pth', BACKBONES[name], cfg=None)
+    refused(lambda: export_hub(path, tmp_path / 'folder', 'mit'), CMIDError, match)
+
+
+def test_other_projects_are_not_overwritten(tmp_path, monkeypatch):
+    path, _ = save_checkpoint(tmp_path / 'a.pth', STUDENTS['swin'])
+    folder = tmp_path / 'project'
+    folder.mkdir()
+    for name, text in (('README.md', 'mine'), ('config.json', '{"mine": 1}')):
+        (folder / name).write_text(text)
+        refused(lambda: export_hub(path, folder, 'mit'), CMIDError, name)
+        assert (folder / name).read_text() == text
+        (folder / name).unlink()
+    # the name of the card is that of the folder, and an export may be repeated
+    monkeypatch.chdir(folder)
+    for _ in range(2):
+        export_hub(path, '.', 'mit')
+    assert 'local-dir:project' in (folder / 'README.md').read_text()
+
+
+@pytest.mark.parametrize('change, match', [
+    (dict(bands=None), r'meta\.mean .*None bands'), (dict(mean=None), r'meta\.mean'),
+    (dict(std=torch.ones(3)), r'meta\.std'), (dict(std=[1., 2.]), r'meta\.std'),
+    (dict(probes=[1]), 'AttributeError'), (dict(note=torch.ones(1)), 'not JSON serializable'),
+    (dict(config="train_dataloader = 'x'\n"), 'AttributeError')])
+def test_odd_files_of_others_are_refused(change, match, tmp_path):
+    """Before anything is written."""
+    path, ours = save_checkpoint(tmp_path / 'a.pth', STUDENTS['vit'])
+    meta = dict(encoder='student', mean=[80.] * 3, std=[40.] * 3, bands=3) | change
+    state = {f'backbone.{key}': value.float() for key, value in ours.state_dict().items()}
+    torch.save(dict(state_dict=state, meta=meta), path)
+    refused(lambda: export_hub(path, tmp_path / 'folder', 'mit'), CMIDError, match)
+    assert not (tmp_path / 'folder').exists()
+
+
+def test_unknown_units_are_not_stated(tmp_path):
+    path, _ = save_checkpoint(tmp_path / 'a.pth', STUDENTS['swin'], dataset_meta={})
+    export_hub(path, tmp_path / 'folder', 'mit')
+    assert '| units | not stated |' in (tmp_path / 'folder' / 'README.md').read_text()

@@ -319,6 +319,9 @@ def test_a_folder_for_timm_needs_a_licence(checkpoint, capsys):
     line = end_of('export_hub', 'epoch_3.pth', 'folder')
     assert line.startswith('export_hub.py: error: ') and '--licence' in line
     assert not Path('folder').exists()
+    content = torch.load('epoch_3.pth')
+    content['meta']['cfg'] = 'model = dict(image_size=64)\n'
+    torch.save(content, 'epoch_3.pth')
     call('export_hub', 'epoch_3.pth', 'folder', '--licence', 'mit', '--encoder', 'teacher')
     assert capsys.readouterr().out == (
         'swin_tiny_patch4_window7_224 of the teacher (4 bands, epoch 3) written to folder: '

@@ -22,7 +22,7 @@ def parse_args(arguments=None):
     parser.add_argument('--bands', choices=['rgb', 'all'], help='bands to load (default: rgb '
                         'where the checkpoint has these, else all); its own are taken from them')
     parser.add_argument('--band-names', nargs='+', help="names of the checkpoint's bands in its "
-                        'order (default: as it states, or red green blue)')
+                        'order (default: as it states, or red green blue for files of three)')
     parser.add_argument('--value-range', type=float, nargs=2, metavar=('LOW', 'HIGH'),
                         help="range in the data set's units that becomes 0..255 where it is not "
                         '8-bit (default: that of the checkpoint)')
