@@ -3,19 +3,23 @@ import json
 import logging
 import math
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from ..checkpoints.files import atomic_write, check_output
+from ..utils.config_scope import scope_of
 from ..utils.errors import CMIDError
 from ..version import __version__
 from .feature_inferencer import FeatureInferencer
+from .map_inferencer import probabilities
 from .model import as_config, build_model
 from .onnx_graph import OUTPUTS, ExportedModel, fixes_size
 from .pipelines import image_side, raster_loading, test_pipeline
@@ -29,6 +33,10 @@ _MIN_HALF = 1024
 _STEP = 32
 
 
+class _NotTranslated(CMIDError):
+    """A graph cannot be written, or does not run."""
+
+
 @dataclass
 class Source:
     """A model that is to be exported.
@@ -38,10 +46,13 @@ class Source:
         task (str): Key of ``OUTPUTS``.
         mean (Tensor): Per band of the input, in 0..255, in the order of the model; ``std``
             likewise.
+        image (Tensor): (1, bands, H, W), whole numbers of 0..255, in the order of the file.
+        expected (Tensor): What the model gives for it, normalised and computed by the package's
+            own inferencer or its framework's ``test_step``.
         loading (dict): ``bands``, ``band_indices`` and ``value_range`` of one date, see
             ``LoadRSImage.settings``.
         dates (int): Images of an input.
-        reverse (bool): Whether the model takes the bands in the reverse order of a file.
+        reverse (bool): Whether the model takes the bands of a date in the reverse order of a file.
         names (list[str]): Of the classes.
         threshold (float): Of a single probability.
         name (str): Of the file, and what is known about it.
@@ -50,6 +61,8 @@ class Source:
     task: str
     mean: Tensor
     std: Tensor
+    image: Tensor
+    expected: Tensor
     loading: dict
     dates: int = 1
     reverse: bool = False
@@ -65,8 +78,9 @@ def export_onnx(config: str | Config, checkpoint: str, out: str, backbone: bool 
     """Write a model as ONNX, with its normalisation.
 
     The input ``image`` is float32 (B, bands, H, W), values of 0..255; the results are described
-    in ``ExportedModel``. The file is compared with torch in ONNX Runtime on random images of
-    two sizes, or two batches of one size, and kept where they agree.
+    in ``ExportedModel``, which is compared with the model itself on a random image. The file
+    is compared with it in ONNX Runtime on random images of two sizes, or two batches of one
+    size, and kept where they agree.
 
     Args:
         config (str | Config): Of a pre-training, a classification (mmpretrain), a segmentation
@@ -92,12 +106,14 @@ def export_onnx(config: str | Config, checkpoint: str, out: str, backbone: bool 
     Raises:
         MissingFileError: The config or the checkpoint does not exist.
         CMIDError: onnx, onnxscript or onnxruntime is not installed, the task is not supported,
-            the checkpoint lacks the head or is of another model, the model has no counterpart
-            in ONNX, or the file computes something else than torch.
+            the checkpoint lacks the head or is of another model, the model does not take the
+            size or has no counterpart in ONNX, the file computes something else than torch, or
+            ``out`` is the config or the checkpoint.
     """
     config = as_config(config, cfg_options)
     require_packages()
-    check_output(out, checkpoint)
+    for source in filter(None, (config.filename, checkpoint)):
+        check_output(out, source)
     size = image_side(config) if size is None else size
     if size < 1:
         raise CMIDError(f'a size of {size} px: give the side of the images in pixels')
@@ -108,14 +124,15 @@ def export_onnx(config: str | Config, checkpoint: str, out: str, backbone: bool 
                         'omit --raw, or set value_range of LoadRSImage in the config')
     bounds = list(value_range) * source.dates if raw else None
     module = ExportedModel(source.model, source.task, source.mean, source.std, bounds,
-                           source.reverse).eval()
+                           source.reverse, source.dates).eval()
+    _check_module(module, source)
     fixed = 'as requested' if fixed_size else (
         'its windows depend on the size' if fixes_size(module) else '')
     metadata = _metadata(source, size, raw, resolution)
     if not fixed:
         try:
             return _write(module, source, out, size, False, half, metadata)
-        except CMIDError as error:
+        except _NotTranslated as error:
             fixed = f'with any size {error}'
             print_log(f'{source.name}: {fixed}; a fixed size is tried', 'current',
                       logging.WARNING)
@@ -141,9 +158,15 @@ def _read_source(config: Config, checkpoint: str, backbone: bool, encoder: str |
     if task == 'backbone':
         features = FeatureInferencer(config, checkpoint, encoder, size, 'cpu',
                                      show_progress=False)
-        loading = features.meta.get('loading') or {}
-        return Source(features.model, task, features.mean, features.std, loading,
-                      name=features.name)
+        # the config states what an older or an 8-bit checkpoint does not
+        loading = features.pipeline.transforms.transforms[0].settings() | {
+            key: value for key, value in (features.meta.get('loading') or {}).items() if value}
+        image = _test_image(len(features.mean), size)
+        with _refuse_size(features.name, size):
+            expected = features.forward(features.normalise(
+                list(image.byte().permute(0, 2, 3, 1).numpy())))
+        return Source(features.model, task, features.mean, features.std, image, expected,
+                      loading, name=features.name)
     if encoder:
         raise CMIDError(f'encoder={encoder!r} chooses a backbone, but {config.filename} is a '
                         f'{task}: omit it, or export the backbone with --backbone')
@@ -153,15 +176,72 @@ def _read_source(config: Config, checkpoint: str, backbone: bool, encoder: str |
     if getattr(prepared, 'mean', None) is None:
         raise CMIDError(f'{config.filename} has no mean and std in model.data_preprocessor, so '
                         'the normalisation cannot be exported: set them there')
-    swaps = getattr(prepared, 'channel_conversion', getattr(prepared, 'to_rgb', False))
+    name = Path(checkpoint).name
+    image = _test_image(dates * loading.bands, size)
+    # as a loader gives it
+    given = image.unflatten(1, (dates, -1)).flip(2).flatten(1, 2) if bgr else image
+    data = dict(inputs=list(given.byte()))
+    if task != 'classification':
+        from mmseg.structures import SegDataSample
+        shape = (size, size)
+        data['data_samples'] = [SegDataSample(metainfo=dict(
+            ori_shape=shape, img_shape=shape, pad_shape=shape, scale_factor=(1., 1.),
+            img_path=''))]
+        # the graph has no slide over parts of an image
+        model.test_cfg = ConfigDict(model.test_cfg or {}, mode='whole')
+    with _refuse_size(name, size), scope_of(config), torch.no_grad():
+        # not by bgr_to_rgb, which mmseg ignores for other than three bands
+        normalised = prepared(data)['inputs'][..., :size, :size]
+        reverse = not torch.allclose(normalised, (image - prepared.mean) / prepared.std)
+        sample, = model.test_step(data)
+    expected = sample.pred_score if task == 'classification' else probabilities(sample)
     head = model.head if task == 'classification' else model.decode_head
     single = task != 'classification' and head.out_channels == 1
     count = max(head.num_classes, 2)
     names = list(model.dataset_meta.get('classes') or [])[:count]
     return Source(
-        model, task, prepared.mean, prepared.std, loading.settings(), dates,
-        bool(bgr) != bool(swaps), names + [f'class {i}' for i in range(len(names), count)],
-        float(head.threshold) if single else 0., Path(checkpoint).name)
+        model, task, prepared.mean, prepared.std, image, expected[None], loading.settings(),
+        dates, reverse, names + [f'class {i}' for i in range(len(names), count)],
+        float(head.threshold) if single else 0., name)
+
+
+def _test_image(bands: int, size: int) -> Tensor:
+    """Random image whose bands differ in brightness, so that their order matters."""
+    brightest = torch.linspace(80, 255, bands)[:, None, None]
+    unit = torch.rand((1, bands, size, size), generator=torch.Generator().manual_seed(0))
+    return (brightest * unit).round()
+
+
+@contextmanager
+def _refuse_size(name: str, size: int) -> Iterator[None]:
+    try:
+        yield
+    except CMIDError:
+        raise
+    except Exception as error:  # of any module
+        raise CMIDError(f'{name} fails with images of {size} px ({_reason(error)}): give '
+                        'another --size') from error
+
+
+@torch.no_grad()
+def _check_module(module: ExportedModel, source: Source) -> None:
+    """CMIDError where a model with its normalisation computes something else than without."""
+    image = source.image
+    if module.bounds is not None:
+        low, high = module.bounds
+        image = low + image * (high - low) / 255
+    difference = _difference(source.expected, module(image)[-1])
+    if difference > TOLERANCES['float32']:
+        raise CMIDError(
+            f'{source.name} as it would be exported differs from the model by {difference:.2g} '
+            'of the greatest value: give a --size that data_preprocessor does not pad, or '
+            'export another student')
+
+
+def _difference(ours: Tensor, theirs: Tensor) -> float:
+    far = (ours - theirs).abs().max() / ours.abs().max()
+    # NaN, too, is a difference
+    return float(far.nan_to_num(math.inf))
 
 
 def _task_of(config: Config, backbone: bool) -> str:
@@ -186,18 +266,21 @@ def _task_of(config: Config, backbone: bool) -> str:
 def _metadata(source: Source, size: int, raw: bool, resolution: float | None) -> dict[str, str]:
     """Metadata of the file, JSON by key; of segmentations also those that QGIS's deepness reads."""
     bands = len(source.mean)
+    mean, std = (values.reshape(source.dates, -1).flip(1) if source.reverse else values
+                 for values in (source.mean, source.std))
     found = dict(cmid_mm=dict(
         version=__version__, source=source.name, task=source.task, bands=bands // source.dates,
         dates=source.dates, band_indices=source.loading.get('band_indices'),
         value_range=source.loading.get('value_range'), input='raw' if raw else '0..255',
-        mean=source.mean.flatten().tolist(), std=source.std.flatten().tolist()))
+        mean=mean.flatten().tolist(), std=std.flatten().tolist()))
     if source.names:
         found['class_names'] = dict(enumerate(source.names))
     found['tile_size'] = size
-    if source.task in ('segmentation', 'change') and not raw:
+    if source.task in ('segmentation', 'change'):
+        found['seg_thresh'] = source.threshold
+    if 'seg_thresh' in found and not raw:
         found.update(
-            model_type='Segmentor', tiles_overlap=25, seg_thresh=source.threshold,
-            seg_small_segment=0,
+            model_type='Segmentor', tiles_overlap=25, seg_small_segment=0,
             # deepness divides by 255 first, so that the graph receives 0..255 again
             standardization_mean=[0.] * bands, standardization_std=[1 / 255] * bands)
         if resolution:
@@ -231,13 +314,13 @@ def _translate(module: ExportedModel, shape: tuple, fixed: bool, name: str):
     """The module as an ``onnx.ModelProto``, batch and perhaps size variable."""
     lengths = {0: 'batch'} if fixed else {0: 'batch', 2: 'height', 3: 'width'}
     image = torch.full(shape, 100.)
-    with torch.no_grad():
-        outputs = OUTPUTS[module.task][:len(module(image))]
     loggers = [logging.getLogger(key) for key in ('torch', 'onnxscript', 'onnx_ir')]
     levels = [logger.level for logger in loggers]
     try:
         for logger in loggers:
             logger.setLevel(logging.CRITICAL)
+        with torch.no_grad():
+            outputs = OUTPUTS[module.task][:len(module(image))]
         # with gradients, window attention is the plain one
         with warnings.catch_warnings(), torch.enable_grad():
             warnings.simplefilter('ignore')
@@ -245,8 +328,8 @@ def _translate(module: ExportedModel, shape: tuple, fixed: bool, name: str):
                 module, (image, ), dynamo=True, dynamic_shapes=(lengths, ), verbose=False,
                 input_names=['image'], output_names=outputs, external_data=False).model_proto
     except Exception as error:  # of the exporter, which has many classes
-        raise CMIDError(f'{name} cannot be exported to ONNX ({_reason(error)}): a module of it '
-                        'has no counterpart; export another student') from error
+        raise _NotTranslated(f'{name} cannot be exported to ONNX ({_reason(error)}): a module '
+                             'of it has no counterpart; export another student') from error
     finally:
         for logger, level in zip(loggers, levels):
             logger.setLevel(level)
@@ -305,16 +388,15 @@ def _compare(module: ExportedModel, path: Path, shapes: list, half: bool,
             image = _random_image(module, shape)
             found = session.run(None, {'image': image.numpy()})
             for ours, theirs in zip(module(image), found):
-                far = (ours - torch.from_numpy(theirs)).abs().max() / ours.abs().max()
-                # NaN, too, is a difference
-                difference = max(difference, float(far.nan_to_num(math.inf)))
+                difference = max(difference, _difference(ours, torch.from_numpy(theirs)))
     except Exception as error:  # ONNX Runtime's own classes, and shapes that differ
-        raise CMIDError(f'{source.name} does not run in ONNX Runtime ({_reason(error)}): '
-                        'export another student, or with --fixed-size') from error
+        raise _NotTranslated(f'{source.name} does not run in ONNX Runtime ({_reason(error)}): '
+                             'export another student, or with --fixed-size') from error
     if difference > tolerance:
         raise CMIDError(f'{source.name} differs in ONNX Runtime from torch by {difference:.2g} '
                         f'of the greatest value, more than {tolerance}: the file is not kept; '
-                        + ('omit --half' if half else 'export another student'))
+                        + ('omit --half' if half else
+                           'export another student, or with --fixed-size'))
     shape_of = {value.name: value.shape
                 for value in (*session.get_inputs(), *session.get_outputs())}
     return dict(inputs=dict(image=shape_of.pop('image')), outputs=shape_of,

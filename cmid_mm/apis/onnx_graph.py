@@ -22,14 +22,15 @@ class ExportedModel(nn.Module):
         mean (Tensor): (bands, 1, 1), in 0..255, in the order of the model; ``std`` likewise.
         value_range (Sequence, optional): (low, high) of each band in the file's units. Then
             inputs are these values, else 0..255. Defaults to None.
-        reverse (bool): Whether the model takes the bands in the reverse order of a file.
+        reverse (bool): Whether the model takes the bands of a date in the reverse order of a file.
+        dates (int): Images of an input.
     """
 
     def __init__(self, model: nn.Module, task: str, mean: Tensor, std: Tensor,
-                 value_range: Sequence | None = None, reverse: bool = False):
+                 value_range: Sequence | None = None, reverse: bool = False, dates: int = 1):
         super().__init__()
         prepare(model)
-        self.model, self.task, self.reverse = model, task, reverse
+        self.model, self.task, self.reverse, self.dates = model, task, reverse, dates
         for name, value in (('mean', mean), ('std', std)):
             self.register_buffer(name, value.detach().float().reshape(-1, 1, 1).cpu())
         bounds = None if value_range is None else torch.tensor(value_range).T[..., None, None]
@@ -53,7 +54,7 @@ class ExportedModel(nn.Module):
             scaled = (torch.where(image.isnan(), low, image) - low) * (255 / (high - low))
             image = scaled.clamp(0, 255).round()
         if self.reverse:
-            image = image.flip(1)
+            image = image.unflatten(1, (self.dates, -1)).flip(2).flatten(1, 2)
         return getattr(self, f'_{self.task}')((image - self.mean) / self.std)
 
     def _backbone(self, image: Tensor) -> tuple[Tensor, ...]:
@@ -121,8 +122,11 @@ def _bins(length: int, count: int, like: Tensor) -> Tensor:
     return inside.to(like.dtype) / inside.sum(1, keepdim=True)
 
 
-def join_windows(windows: Tensor, height: int, width: int, window_size: int) -> Tensor:
-    """(windows, size, size, C) to maps (B, H, W, C); as ``ShiftWindowMSA.window_reverse``."""
-    rows, columns = height // window_size, width // window_size
-    parts = windows.view(-1, rows, columns, window_size, window_size, windows.shape[-1])
+def join_windows(windows: Tensor, height: int, width: int, *_) -> Tensor:
+    """(windows, size, size, C) to maps (B, H, W, C); as ``ShiftWindowMSA.window_reverse``.
+
+    mmpretrain's passes the size of a window, mmseg's does not.
+    """
+    size = windows.shape[1]
+    parts = windows.view(-1, height // size, width // size, size, size, windows.shape[-1])
     return parts.transpose(2, 3).reshape(-1, height, width, windows.shape[-1])
