@@ -16,8 +16,13 @@ from rasters import landscape, write_raster
 from small_models import cmid_config
 
 from cmid_mm.apis import FeatureInferencer
-from cmid_mm.apis.torchgeo_bench import (CMIDBench, _new_rows, beside, names_of_bands,
-                                         run_torchgeo_bench)
+from cmid_mm.apis.torchgeo_bench import (
+    CMIDBench,
+    _new_rows,
+    beside,
+    names_of_bands,
+    run_torchgeo_bench,
+)
 from cmid_mm.utils.errors import CMIDError
 
 # the fields of torchgeo_bench.datasets.BandSpec

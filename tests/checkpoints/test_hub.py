@@ -1,6 +1,7 @@
 """A folder for timm: features, card, refusals."""
 import json
 from copy import deepcopy
+from functools import partial
 
 import pytest
 import torch
@@ -122,7 +123,7 @@ def test_windows_that_timm_places_otherwise_are_refused(side, window, padded, ma
     backbone = dict(STUDENTS['swin'], img_size=side, window_size=window, pad_small_map=padded)
     path, _ = save_checkpoint(tmp_path / 'a.pth', backbone, size=(side, side))
     if match:
-        refused(lambda: export_hub(path, tmp_path / 'folder', 'mit'), CMIDError, match)
+        refused(partial(export_hub, path, tmp_path / 'folder', 'mit'), CMIDError, match)
     else:
         config = export_hub(path, tmp_path / 'folder', 'mit')
         assert config['pretrained_cfg']['input_size'] == [3, side, side]

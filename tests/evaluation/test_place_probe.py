@@ -42,7 +42,8 @@ def samples(number=20, noise=0.3, seed=0, shuffle_labels=False):
             labels = torch.randint(0, 3, (3, 4), generator=generator)
         mask = labels.numpy().repeat(2, 0).repeat(2, 1)
         mask[::2, ::2] = 255
-        result.append(dict(map=values, gt_seg_map=mask, img_path=f'data/{i // 2}_{i % 2}_{seed}.png'))
+        path = f'data/{i // 2}_{i % 2}_{seed}.png'
+        result.append(dict(map=values, gt_seg_map=mask, img_path=path))
     return result
 
 

@@ -68,7 +68,8 @@ class PlaceProbe(BaseMetric):
         try:
             self.group = group and re.compile(group)
         except re.error as error:
-            raise CMIDError(f'group={group!r} of PlaceProbe is no regular expression: {error}')
+            raise CMIDError(f'group={group!r} of PlaceProbe is no regular expression: '
+                            f'{error}') from error
         self.cells_per_image = cells_per_image
         self.ignore_index = ignore_index
         self.l2 = check_l2(l2)
