@@ -77,8 +77,8 @@ def predicted(ours, images):
     """Probabilities by an inferencer of maps for images (H, W, bands) of its files."""
     from cmid_mm.apis.map_inferencer import probabilities
     if ours.bgr:
-        images = [image.reshape(*image.shape[:2], ours.dates, -1)[..., ::-1].reshape(image.shape)
-                  for image in images]
+        images = [np.flip(image.reshape(*image.shape[:2], ours.dates, -1), -1)
+                  .reshape(image.shape).copy() for image in images]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr('cmid_mm.apis.map_inferencer.best_precision', lambda: ('float32', ''))
         return np.stack([probabilities(sample) for sample in ours.forward(images)])

@@ -138,7 +138,7 @@ def test_other_features_in_timm_are_found(tmp_path):
             ('resnet', dict(in_channels=4), 'cannot be compared .*size mismatch')):
         path, _ = save_checkpoint(tmp_path / 'a.pth', STUDENTS[name], cfg=CONFIG.format(
             size=64, backbone=dict(STUDENTS[name], **change)))
-        refused(lambda: export_hub(path, tmp_path / 'folder', 'mit'), CMIDError, match)
+        refused(partial(export_hub, path, tmp_path / 'folder', 'mit'), CMIDError, match)
         assert not (tmp_path / 'folder').exists()
 
 
