@@ -64,7 +64,7 @@ def test_every_option_is_accepted_and_changes_something(option):
     cfg.merge_from_dict({
         'model.backbone.depth': 18, 'model.global_head.queue_size': 64,
         'model.dense_projector.hidden_channels': 64,
-        'model.dense_projector.num_prototypes': 64})
+        'model.dense_projector.num_prototypes': 64, 'model.local_head.num_prototypes': 64})
     before = cfg.to_dict()
     cfg.merge_from_dict(changes)
     assert cfg.to_dict() != before

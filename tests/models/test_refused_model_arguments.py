@@ -28,6 +28,7 @@ ROWS = [
     ('mask_mode', lambda: build_cmid(mask_mode='mix')),
     ('feature_of', lambda: build_cmid(feature_of='all')),
     ('joint_views', lambda: build_cmid(joint_views='yes')),
+    ('local_head.num_prototypes=24', lambda: build_cmid(dense_projector=dict(num_prototypes=7))),
     ('channels_last', lambda: build_cmid(channels_last='yes')),
     ('image_size', lambda: losses_of(build_cmid(TINY_SWIN), loader_batch(2, 96))),
     ('2 means', lambda: preprocessor(std=[1])),
