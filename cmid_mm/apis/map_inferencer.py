@@ -70,10 +70,8 @@ class SegmentationInferencer(RasterInferencer):
                     nodata=float(nodata), seconds=time.perf_counter() - started)
 
     def sample(self, shape: tuple):
-        """A ``SegDataSample`` of a tile."""
-        from mmseg.structures import SegDataSample
-        return SegDataSample(metainfo=dict(ori_shape=shape, img_shape=shape, pad_shape=shape,
-                                           scale_factor=(1., 1.), img_path=''))
+        """As ``sample_of``."""
+        return sample_of(shape)
 
     def precision(self):
         """Context manager: the precision that the hardware computes fastest."""
@@ -137,6 +135,13 @@ class ChangeInferencer(SegmentationInferencer):
     """
     ending = '_change.tif'
     wanted_dates = 2
+
+
+def sample_of(shape: tuple[int, int]):
+    """A ``SegDataSample`` of a tile of (rows, columns) pixels."""
+    from mmseg.structures import SegDataSample
+    return SegDataSample(metainfo=dict(ori_shape=shape, img_shape=shape, pad_shape=shape,
+                                       scale_factor=(1., 1.), img_path=''))
 
 
 def probabilities(sample) -> Tensor | None:

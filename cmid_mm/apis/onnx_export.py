@@ -19,7 +19,7 @@ from ..utils.config_scope import scope_of
 from ..utils.errors import CMIDError
 from ..version import __version__
 from .feature_inferencer import FeatureInferencer
-from .map_inferencer import probabilities
+from .map_inferencer import probabilities, sample_of
 from .model import as_config, build_model
 from .onnx_graph import OUTPUTS, ExportedModel, fixes_size
 from .pipelines import image_side, raster_loading, test_pipeline
@@ -182,11 +182,7 @@ def _read_source(config: Config, checkpoint: str, backbone: bool, encoder: str |
     given = image.unflatten(1, (dates, -1)).flip(2).flatten(1, 2) if bgr else image
     data = dict(inputs=list(given.byte()))
     if task != 'classification':
-        from mmseg.structures import SegDataSample
-        shape = (size, size)
-        data['data_samples'] = [SegDataSample(metainfo=dict(
-            ori_shape=shape, img_shape=shape, pad_shape=shape, scale_factor=(1., 1.),
-            img_path=''))]
+        data['data_samples'] = [sample_of((size, size))]
         # the graph has no slide over parts of an image
         model.test_cfg = ConfigDict(model.test_cfg or {}, mode='whole')
     with _refuse_size(name, size), scope_of(config), torch.no_grad():

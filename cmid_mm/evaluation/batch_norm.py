@@ -34,13 +34,14 @@ def calibrated_batch_norm(model: nn.Module, dataset, max_images: int = 512,
     former = [{name: buffer.clone() for name, buffer in norm.named_buffers()} for norm in norms]
     if norms:
         dataset = getattr(dataset, 'datasets', [dataset])[0]
-        samples = [dataset[i] for batch in spread_batches(len(dataset), max_images, batch_size)
-                   for i in batch]
-        size = Counter(sample['inputs'].shape for sample in samples).most_common(1)[0][0]
+        # all in one batch, in their order
+        places, = spread_batches(len(dataset), max_images, max_images)
+        samples = [dataset[i] for i in places]
+        size, _ = Counter(sample['inputs'].shape for sample in samples).most_common(1)[0]
         samples = [sample for sample in samples if sample['inputs'].shape == size]
         calibrate_batch_norm(encoders, (
-            images for first in range(0, len(samples), batch_size)
-            for images in model.image_groups(pseudo_collate(samples[first:first + batch_size]))))
+            images for places in spread_batches(len(samples), len(samples), batch_size)
+            for images in model.image_groups(pseudo_collate([samples[i] for i in places]))))
     try:
         yield len(norms)
     finally:

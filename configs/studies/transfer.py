@@ -42,11 +42,8 @@ tasks = dict(
         options={
             'model.head.num_classes': 21,
             'model.data_preprocessor.num_classes': 21,
-            'train_dataloader.dataset.data_prefix': '',
-            'train_dataloader.dataset.ann_file': 'train.txt',
-            'test_dataloader.dataset.data_prefix': '',
-            'test_dataloader.dataset.ann_file': 'val.txt',
-        }),
+        },
+        dataset=dict(data_prefix='')),
     segmentation=dict(
         config='../segmentation/upernet_r18_1xb8-adamw-10e_scenes.py',
         options={
@@ -59,29 +56,19 @@ tasks = dict(
                 dict(type='RandomFlip', prob=0.5),
                 dict(type='PackSegInputs'),
             ],
-            **{f'{part}_dataloader.dataset.{key}': value
-               for part, ann_file in (('train', 'train.txt'), ('test', 'val.txt'))
-               for key, value in {
-                   'metainfo': dict(_delete_=True, classes=land_cover),
-                   'reduce_zero_label': True,
-                   'data_prefix': dict(img_path='images', seg_map_path='masks'),
-                   'ann_file': ann_file,
-               }.items()},
-        }),
+        },
+        dataset=dict(
+            metainfo=dict(_delete_=True, classes=land_cover), reduce_zero_label=True,
+            data_prefix=dict(img_path='images', seg_map_path='masks'))),
     detection=dict(
         config='../detection/faster-rcnn_r18_fpn_1xb4-adamw-10e_scenes.py',
         options={
             'model.roi_head.bbox_head.num_classes': 1,
             'train_dataloader.dataset.pipeline.2.scale': (256, 256),
             'test_dataloader.dataset.pipeline.1.scale': (256, 256),
-            **{f'{part}_dataloader.dataset.{key}': value
-               for part, ann_file in (('train', 'train.json'), ('test', 'val.json'))
-               for key, value in {
-                   'metainfo.classes': ['airplane'],
-                   'data_prefix.img': 'images/',
-                   'ann_file': ann_file,
-               }.items()},
-        }),
+        },
+        dataset={'metainfo.classes': ['airplane'], 'data_prefix.img': 'images/'},
+        lists='json'),
     change=dict(
         config='../change_detection/siamese-upernet_r18_1xb8-adamw-10e_scenes.py',
         options={
@@ -93,13 +80,8 @@ tasks = dict(
                 dict(type='RandomFlip', prob=0.5),
                 dict(type='PackSegInputs'),
             ],
-            **{f'{part}_dataloader.dataset.{key}': value
-               for part, ann_file in (('train', 'train.txt'), ('test', 'val.txt'))
-               for key, value in {
-                   'data_prefix': dict(img_path='A', img_path2='B', seg_map_path='label'),
-                   'ann_file': ann_file,
-               }.items()},
-        }))
+        },
+        dataset=dict(data_prefix=dict(img_path='A', img_path2='B', seg_map_path='label'))))
 common = {
     **normalisation,
     # a share of the images makes shorter epochs, not fewer steps
@@ -121,7 +103,11 @@ starts = dict(
     random={'model.backbone.init_cfg': None},
     cmid={'model.backbone.init_cfg.checkpoint': '{work_dir}/cmid/seed{seed}/backbone.pth'})
 for task, settings in tasks.items():
-    data = {f'{part}_dataloader.dataset.data_root': f'{{{task}}}' for part in ('train', 'test')}
+    data = {f'{part}_dataloader.dataset.{key}': value
+            for part, name in (('train', 'train'), ('test', 'val'))
+            for key, value in dict(
+                settings['dataset'], data_root=f'{{{task}}}',
+                ann_file=f'{name}.{settings.get("lists", "txt")}').items()}
     for start, weights in starts.items():
         for labels in (10, 100):
             variants[f'{task}_{start}_{labels}'] = dict(

@@ -113,14 +113,12 @@ class ProbeHook(Hook):
 
     @master_only
     def record(self, runner, metrics: dict) -> None:
-        """Add a probe to ``probes.json``, in place of later ones of an interrupted run."""
+        """Add a probe to ``probes.json``."""
         path = Path(runner.work_dir) / PROBES_FILE
-        entries = read_probes(path)
         batch = runner.train_dataloader.batch_size * get_world_size()
         entry = dict(epoch=runner.epoch, iter=runner.iter, samples=runner.iter * batch,
                      metrics={name: float(value) for name, value in metrics.items()})
-        entries = [old for old in entries if old['iter'] < runner.iter] + [entry]
-        self.write(path, entries)
+        self.write(path, [*read_probes(path), entry])
 
     def after_val(self, runner) -> None:
         if self.interval:
