@@ -20,6 +20,8 @@ BAND = re.compile(r'(?<![A-Za-z0-9])((B\d{1,2}A?)(?:_\d0m)?)\.')
 # others are for few rasters
 WINDOWS = 256, 128
 FEW_IMAGES = 500
+# shorter side in pixels of rasters that are cut however many there are
+LARGE = 1024
 # where there are too few images to measure a step
 MIN_EPOCHS = 20
 
@@ -66,12 +68,12 @@ def find_rasters(folder):
         except ImageError:
             continue
     side = sorted(sides)[len(sides) // 2] if sides else 0
+    # enough photographs stay whole: their classes are those of whole scenes
+    count = len(files) if side < LARGE else 0
     for window in WINDOWS:
-        count = len(files) * (side // window)**2
-        if side >= 2 * window:
+        if side >= 2 * window and count < FEW_IMAGES:
             found['window'] = window
-            if count >= FEW_IMAGES:
-                break
+            count = len(files) * (side // window)**2
     if 'window' in found:
         print_timed(f'{len(files):,} rasters, most with a shorter side of {side} px or more: '
                     f'windows of {found["window"]} px are the images')

@@ -141,6 +141,20 @@ def write_photographs(folder, count):
         Image.fromarray(draw.integers(0, 255, (48, 48, 3), np.uint8)).save(folder / f'{i}.png')
 
 
+@pytest.mark.parametrize('side, count, window', [
+    # photographs of scenes: few are cut, so that there is something to learn from
+    (250, 2, None), (256, 2, 128), (256, 4, None), (600, 1, 256), (600, 4, None),
+    # large rasters are cut however many there are
+    (1100, 4, 256),
+])
+def test_only_large_or_few_images_are_cut_into_windows(
+        tmp_path, config, monkeypatch, side, count, window):
+    monkeypatch.setattr(config, 'FEW_IMAGES', 4)
+    for i in range(count):
+        Image.new('L', (side, side + i)).save(tmp_path / f'{i}.png')
+    assert config.find_rasters(str(tmp_path)).get('window') == window
+
+
 def test_a_slow_machine_has_lines_of_progress(tmp_path, config, monkeypatch, capsys):
     """Lines come before mmengine's log has published its first losses."""
     run = sys.modules['_quickstart_run']
