@@ -1,5 +1,6 @@
 """Options, config and processes of ``train.py`` and ``test.py``."""
 import os
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -134,11 +135,17 @@ def apply_options(cfg, options):
         except ValueError as error:
             raise UserError(f'--cfg-options {key}: {error}') from error
         if '.' in key and not has_key(cfg, key):
-            print_line(f'--cfg-options adds {key}, which the config does not have')
+            report_new(key)
     try:
         cfg.merge_from_dict(options)
     except (KeyError, TypeError) as error:
         raise UserError(f'--cfg-options: {error.args[0]}') from error
+
+
+@cache
+def report_new(key):
+    """Once for each key, because a study adds it to the config of every variant."""
+    print_line(f'--cfg-options adds {key}, which the config does not have')
 
 
 def read_checkpoints_safely():

@@ -114,6 +114,7 @@ def test_wrong_configs_are_refused(trainer, errors, launch, toy, monkeypatch, na
 
 
 def test_added_cfg_options_are_printed(launch, capsys):
+    launch.report_new.cache_clear()
     cfg = config_of(custom_hooks=[dict(type='A')])
     launch.apply_options(cfg, {'model.backbone.depth': 50, 'custom_hooks.0.type': 'B',
                                'randomness.seed': 3, 'model.backbone.dpeth': 1,
@@ -123,6 +124,9 @@ def test_added_cfg_options_are_printed(launch, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[2].rstrip(',') for line in lines] == [
         'randomness.seed', 'model.backbone.dpeth']
+    # once for all variants of a study
+    launch.apply_options(config_of(), {'model.backbone.dpeth': 1})
+    assert not capsys.readouterr().out
 
 
 @pytest.mark.parametrize('setting, value', [
