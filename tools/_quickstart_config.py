@@ -1,6 +1,5 @@
 """Config of the quickstart: settings that depend on the images and the machine."""
 import copy
-import math
 import os
 import re
 import sys
@@ -100,6 +99,7 @@ def list_images(folder, work_dir, load=None, rasters=None):
         UserError: Fewer than two images can be used.
     """
     from cmid_mm.datasets.list_file import is_listable
+    from cmid_mm.datasets.parallel_reading import spread_places
     from cmid_mm.datasets.raster_paths import split_window
     from cmid_mm.datasets.raster_windows import list_samples
     rasters = rasters or {}
@@ -109,7 +109,7 @@ def list_images(folder, work_dir, load=None, rasters=None):
                         'hundreds, the more the better')
     # the windows of a raster stay together: in the training, or in the queries of the probes
     windows = 'window' in rasters
-    chosen = files if windows else files[::math.ceil(len(files) / MAX_IMAGES)]
+    chosen = files if windows else [files[i] for i in spread_places(len(files), MAX_IMAGES)]
     if len(chosen) < len(files):
         print_timed(f'{len(files):,} images: an even selection of {len(chosen):,} is used')
     if load is not None and not windows:

@@ -12,6 +12,7 @@ import copy
 import hashlib
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -138,7 +139,7 @@ def read_variant(study, name, args):
     except UserError as error:
         raise UserError(f'variant {name}: {error}') from error
     keep = 'default_hooks.checkpoint.max_keep_ckpts'
-    if has_key(cfg, 'default_hooks.checkpoint') and keep not in options:
+    if has_key(cfg, 'default_hooks.checkpoint') and keep not in options | args.cfg_options:
         cfg.merge_from_dict({keep: 1})
     if not settings.get('untrained'):
         set_length(name, settings, cfg, args.work_dir / 'lengths.json')
@@ -200,22 +201,20 @@ def plan(study, args):
         UserError: A config, a folder or the run that another one needs is missing, or a run
             was begun with other settings.
     """
-    names = [name for name in study['variants'] if name in (args.only or study['variants'])]
-    variants = {name: read_variant(study, name, args) for name in names}
-    known = [args.work_dir / name / f'seed{seed}'
-             for seed in study['seeds'] for name in study['variants']]
-    runs = {}
-    for name, (settings, cfg) in variants.items():
+    variants = {name: read_variant(study, name, args)
+                for name in study['variants'] if name in (args.only or study['variants'])}
+    for name in variants:
         # of the other seeds too: the results have one mean of all
         for old in sorted((args.work_dir / name).glob('seed*.py')):
-            if old.read_text() != text_of(settings, cfg, args.work_dir, old.stem[4:])[1]:
-                raise UserError(f'{old} has other settings than the study now: delete it and '
-                                f'{old.with_suffix("")}, or use another --work-dir')
+            if old.read_text() != text_of(study, variants, old.with_suffix(''))[0]:
+                raise UserError(f'{old} has other settings than the study now, or uses a run that '
+                                f'has: delete it and {old.with_suffix("")}, or use another '
+                                '--work-dir')
+    runs = {}
     for seed in study['seeds']:
         for name, (settings, cfg) in variants.items():
-            content, text = text_of(settings, cfg, args.work_dir, seed)
             folder = args.work_dir / name / f'seed{seed}'
-            used = [other for other in known if f'{other}/' in repr(content) and other != folder]
+            text, used = text_of(study, variants, folder)
             for other in used:
                 if other not in runs and not (other / 'result.json').is_file():
                     raise UserError(f'{folder} uses files of {other}, which is not finished: that '
@@ -225,14 +224,34 @@ def plan(study, args):
     return list(runs.values())
 
 
-def text_of(settings, cfg, work_dir, seed):
-    """Config of a run as a dict and as text, which names the settings of the study too."""
+def text_of(study, variants, folder):
+    """Config of a run as text, and the folders of the runs whose files it uses.
+
+    The text begins with the settings of the study and digests of the runs that it uses: after
+    another pre-training, a run that started from the old one is not finished.
+    """
+    (work_dir, name), seed = (folder.parent.parent, folder.parent.name), folder.name[4:]
+    settings, cfg = variants[name]
     content = fill(cfg.to_dict(), dict(seed=seed, work_dir=work_dir))
     content['randomness'] = (content.get('randomness') or {}) | dict(seed=int(seed))
-    used = {key: settings[key] for key in SETTINGS[2:] if key in settings}
-    return content, f'# settings of the study: {used}\n' + ''.join(
-        f'{key} = {pformat(value, width=100, sort_dicts=False)}\n'
-        for key, value in content.items())
+    header = {key: settings[key] for key in SETTINGS[2:] if key in settings}
+    lines, used, names = [f'# settings of the study: {header}\n'], [], list(study['variants'])
+    found = re.findall(rf'{re.escape(str(work_dir))}/([^/]+)/(seed\d+)/', repr(content))
+    for other in dict.fromkeys(work_dir / place for place in map('/'.join, found)):
+        if other == folder or other.parent.name not in names:
+            continue
+        used.append(other)
+        file, text = other.with_suffix('.py'), ''
+        # one that comes later is refused by plan()
+        if other.parent.name in variants and names.index(other.parent.name) < names.index(name):
+            text = text_of(study, variants, other)[0]
+        elif file.is_file():
+            text = file.read_text()
+        lines.append(f'# uses {other.parent.name}/{other.name}: '
+                     f'{hashlib.sha256(text.encode()).hexdigest()[:12]}\n')
+    lines += [f'{key} = {pformat(value, width=100, sort_dicts=False)}\n'
+              for key, value in content.items()]
+    return ''.join(lines), used
 
 
 # ---------------------------------------------------------------- running

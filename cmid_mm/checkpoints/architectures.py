@@ -161,6 +161,9 @@ def recognise(state: Mapping[str, Tensor], complaint: str,
 def family_of(names: Iterable[str]) -> str | None:
     """Family of a backbone by the names of its tensors; None for other backbones."""
     names = set(names)
+    # HRNet's first stage has the names of ResNet's
+    if any(re.match(r'(stage|transition)\d', name) for name in names):
+        return None
     return next((kind for kind, family in FAMILIES.items() if family.width in names and any(
         re.fullmatch(family.block, name) for name in names)), None)
 

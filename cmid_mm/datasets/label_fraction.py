@@ -55,9 +55,12 @@ def LabelFraction(dataset: dict, share: float, seed: int = 0) -> BaseDataset:
     if not kept:
         raise CMIDError(f'a share of {share:.3g} of {total} samples is none: choose a larger one')
     built.get_subset_(kept)
+    # a resumed run must have the same, see PreflightHook
+    built.kept_labels = dict(share=share, seed=seed, samples=len(kept))
     of = len(set().union(*classes))
     found = len(set().union(*(classes[index] for index in kept)))
-    print_log(f'{len(kept):,} of {total:,} samples are kept ({100 * share:.3g} % of the labels)'
+    print_log(f'{len(kept):,} of {total:,} samples are kept ({100 * len(kept) / total:.3g} % of '
+              'the labels)'
               + (f', with {found} of {of} classes' if of else ''), 'current')
     return built
 

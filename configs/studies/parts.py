@@ -4,7 +4,7 @@
 #   python tools/study.py configs/studies/parts.py --jobs 2 \
 #       --data images=FOLDER scenes=CLASS_FOLDERS places=IMAGES_AND_MASKS
 config = '../cmid/cmid_resnet18_toy.py'
-folders = dict(images='data/images', scenes='data/ucmerced', places='data/places')
+folders = dict(images='data/images', scenes='data/ucm/images', places='data/places')
 seeds = [0, 1, 2]
 samples = 70_000
 metrics = [

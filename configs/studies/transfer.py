@@ -9,7 +9,7 @@
 #   python tools/study.py configs/studies/transfer.py --jobs 2 --data images=UNLABELLED \
 #       classification=UCMERCED segmentation=CZECH_ORTHO detection=AIRCRAFT change=LEVIR
 folders = dict(
-    images='data/images', classification='data/ucmerced', segmentation='data/czech_ortho',
+    images='data/images', classification='data/ucm/images', segmentation='data/czech_ortho',
     detection='data/aircraft', change='data/levir')
 seeds = [0, 1, 2]
 metrics = ['accuracy/top1', 'mIoU', 'coco/bbox_mAP_50', 'change/f1']

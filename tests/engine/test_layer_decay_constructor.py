@@ -134,3 +134,7 @@ def test_other_backbones_are_refused():
     model.backbone = nn.Linear(2, 2)
     with pytest.raises(CMIDError, match='ResNet, Swin, .* is Linear'):
         groups_of(model)
+    # its first stage has ResNet's names, the others would be taken for its stem
+    model.backbone = frameworks.build('mmpretrain', dict(type='HRNet', arch='w18'))
+    with pytest.raises(CMIDError, match='ResNet, Swin, .* is HRNet'):
+        groups_of(model)

@@ -3,11 +3,17 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.logging import MessageHub
+from mmengine.optim import CosineAnnealingLR, LinearLR
 from small_models import build_cmid
 from tiny_run import tiny_runner
 
 from cmid_mm.engine.hooks import PreflightHook
-from cmid_mm.engine.hooks.preflight_hook import describe_training
+from cmid_mm.engine.hooks.preflight_hook import (
+    check_labels,
+    describe_training,
+    long_warmups,
+)
 from cmid_mm.utils.errors import CMIDError
 
 
@@ -102,6 +108,42 @@ def test_a_queue_holds_no_more_keys_than_there_are_other_images(tmp_path, size, 
     head = runner.model.global_head
     assert head.limit == (limit and images - batch) and images - batch > 8
     assert len(head.newest_keys()) == (min(size, head.limit) if bounded else size)
+
+
+@pytest.mark.parametrize('other', [dict(share=0.5), dict(seed=1), None])
+def test_a_resumed_run_has_the_same_labels(other):
+    chosen = dict(share=0.1, seed=0, samples=4)
+    runner = SimpleNamespace(
+        iter=0, message_hub=MessageHub.get_instance(f'labels {other}'),
+        train_dataloader=SimpleNamespace(dataset=SimpleNamespace(kept_labels=chosen)))
+    check_labels(runner)
+    runner.iter = 3
+    check_labels(runner)
+    runner.train_dataloader.dataset.kept_labels = other and chosen | other
+    with pytest.raises(CMIDError, match="'share': 0.1.*resume with the same --labels"):
+        check_labels(runner)
+    # another run
+    runner.iter = 0
+    check_labels(runner)
+
+
+@pytest.mark.parametrize('settings, warned', [
+    (dict(end=5, by_epoch=False), False), (dict(end=6, by_epoch=False), True),
+    (dict(end=1), False), (dict(end=2), True),
+    (dict(end=1, convert_to_iter_based=True, epoch_length=5), False),
+    (dict(end=2, convert_to_iter_based=True, epoch_length=5), True)])
+def test_a_warmup_that_takes_most_of_the_training_is_a_warning(settings, warned):
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.)
+    settings = dict(settings)
+    build = LinearLR
+    if settings.pop('convert_to_iter_based', False):
+        build = LinearLR.build_iter_from_epoch
+    schedulers = [build(optimizer, start_factor=0.1, **settings),
+                  CosineAnnealingLR(optimizer, T_max=10, by_epoch=False)]
+    for found in schedulers, dict(lr=schedulers), None:
+        lines = long_warmups(SimpleNamespace(param_schedulers=found, max_iters=10, max_epochs=2))
+        assert len(lines) == (warned and found is not None)
+        assert all('set a smaller `end` of LinearLR' in line for line in lines)
 
 
 @pytest.mark.parametrize('images, epochs', [(16, 2.5), (2, 20)])

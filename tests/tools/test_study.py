@@ -137,6 +137,12 @@ def test_a_run_waits_for_those_whose_files_it_uses(study, project):
     # now that it is finished, it needs not be chosen
     study.main(['parts.py', '--only', 'after', 'last', '--seeds', '1'])
     assert calls() == ['last seed1']
+    # after another training of what it started from, its result is none of this study
+    text = Path('parts.py').read_text()
+    Path('parts.py').write_text(text.replace('base=dict()', 'base=dict(samples=64)'))
+    Path('work_dirs/parts/base/seed1.py').unlink()
+    with pytest.raises(study.UserError, match='after/seed1.py .* uses a run that has'):
+        study.main(['parts.py', '--only', 'base', 'after', '--seeds', '1'])
 
 
 def test_length_by_measured_time_is_kept(study, project, monkeypatch):

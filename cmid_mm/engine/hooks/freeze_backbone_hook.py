@@ -23,7 +23,8 @@ class FreezeBackboneHook(Hook):
         iters (int): Number of iterations. Defaults to 0: the backbone is not frozen.
 
     Raises:
-        CMIDError: ``iters`` is negative, or the model has no backbone.
+        CMIDError: ``iters`` is negative or not below the length of the training, or the model has
+            no backbone.
     """
 
     def __init__(self, iters: int = 0) -> None:
@@ -38,6 +39,11 @@ class FreezeBackboneHook(Hook):
         model = get_ori_model(runner.model)
         if not hasattr(model, 'backbone'):
             raise CMIDError(f'{type(model).__name__} has no backbone to freeze: set iters=0')
+        if self.iters >= runner.max_iters:
+            raise CMIDError(
+                f'the backbone would be frozen for {self.iters} iterations, and the training has '
+                f'{runner.max_iters}: lower default_hooks.freeze_backbone.iters, or set '
+                'model.backbone.frozen_stages to freeze it for the whole training')
         self.backbone = model.backbone
         optimizer = runner.optim_wrapper.optimizer
         self.handles = [optimizer.register_step_pre_hook(self._leave_out),

@@ -27,6 +27,7 @@ from cmid_mm.utils.errors import CMIDError
 from cmid_mm.utils.keyed_random import SampleIndex
 
 _NAMES_IN_ERROR = 5
+_LABELS = 'labels_of_run'
 # modules with other classes than those of the data: a backbone's own classifier, and the
 # region proposal network, which has one class (object)
 _OTHER_CLASSES = ('backbone', 'rpn_head')
@@ -61,7 +62,10 @@ class PreflightHook(Hook):
       unless ``model.global_head.bounded=False``.
     - Bands, ground sample distance and sensor of the images are compared with those of the
       backbone's pre-training, and written to every checkpoint, as ``meta['input']``.
-    - One line of the log reports learning rate, batch, steps, images and threads.
+    - A resumed run has the share of the labels, and its seed, of the interrupted one.
+    - One line of the log reports learning rate, batch, steps, images and threads. A warm-up that
+      takes more than half of the training, as one that counts steps does after a smaller number of
+      images, is a warning.
 
     Args:
         allow_outside (bool): Whether lists may name files outside of the data folder.
@@ -114,14 +118,16 @@ class PreflightHook(Hook):
             model.check_size(inputs['images'][0])
         if getattr(getattr(model, 'global_head', None), 'bounded', False):
             bound_queue(model.global_head, runner.train_dataloader)
+        check_labels(runner)
         self.input = describe_input(runner.train_dataloader.dataset)
         if any(self.input.values()):
             runner.logger.info(f'input: {describe(self.input)}')
         for module in model.modules():
             for text in differences(getattr(module, 'pretraining_input', None), self.input):
                 runner.logger.warning(f'{type(module).__name__}: {text}')
+        for text in long_warmups(runner):
+            runner.logger.warning(text)
         runner.logger.info(describe_training(runner))
-
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         checkpoint['meta']['input'] = self.input
@@ -187,6 +193,37 @@ def bound_queue(head: nn.Module, loader) -> None:
         print_log(f'queue: the newest {head.limit:,} of {len(head.queue):,} keys are used, the '
                   f'{images:,} images less a batch of {batch:,}, so that few images meet their '
                   'own keys; model.global_head.bounded=False uses all', 'current')
+
+
+def check_labels(runner) -> None:
+    """Compare the shares of ``LabelFraction`` with those of the resumed run, and record them.
+
+    Raises:
+        CMIDError: They differ.
+    """
+    hub = runner.message_hub
+    now = [getattr(part, 'kept_labels', None) for part in parts_of(runner.train_dataloader.dataset)]
+    then = hub.runtime_info.get(_LABELS, now) if runner.iter else now
+    if then != now:
+        raise CMIDError(f'the run to resume was trained on the labels {then}, now they are {now}: '
+                        'resume with the same --labels and randomness.seed')
+    hub.update_info(_LABELS, now)
+
+
+def long_warmups(runner) -> list[str]:
+    """A warning for each warm-up of the rate that takes more than half of the training."""
+    schedulers = runner.param_schedulers or []
+    if isinstance(schedulers, dict):
+        schedulers = [scheduler for some in schedulers.values() for scheduler in some]
+    found = []
+    for scheduler in schedulers:
+        length, unit = ((runner.max_epochs, 'epochs') if scheduler.by_epoch
+                        else (runner.max_iters, 'steps'))
+        if getattr(scheduler, 'start_factor', 1) < 1 and scheduler.end > length / 2:
+            found.append(f'the warm-up of the rate takes {scheduler.end} {unit} and the training '
+                         f'{length}: set a smaller `end` of {type(scheduler).__name__} in '
+                         'param_scheduler, or train for longer')
+    return found
 
 
 def _some(names) -> str:

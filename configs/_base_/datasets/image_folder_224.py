@@ -34,7 +34,7 @@ test_pipeline = [
     dict(type='PackInputs', meta_keys=('sample_idx', 'img_path', 'split')),
 ]
 labelled_folder = dict(
-    type='ImageFolder', data_root='data/ucmerced', with_label=True, pipeline=test_pipeline)
+    type='ImageFolder', data_root='data/ucm/images', with_label=True, pipeline=test_pipeline)
 test_dataloader = dict(
     batch_size=64,
     num_workers=4,
