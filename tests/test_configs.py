@@ -160,7 +160,7 @@ SETTINGS = {
     'cmid/*': {
         'train_dataloader.drop_last': True, 'auto_scale_lr.rule': 'linear',
         'auto_scale_lr.enable': True},
-    'cmid/cmid_*[0-9]e_*': {'auto_scale_lr.base_batch_size': 256},
+    'cmid/cmid_*00e_[mp]*': {'auto_scale_lr.base_batch_size': 256},
     'cmid/cmid_swin_pretrain*': {
         'model.backbone.type': 'SwinTransformer', 'model.backbone.arch': 'base',
         'train_cfg.max_epochs': 200, 'optim_wrapper.optimizer.lr': 4e-3,

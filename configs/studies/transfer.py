@@ -3,9 +3,9 @@
 #
 #   split=tools/dataset_converters/split_dataset.py
 #   python $split UCMERCED --val-share 0.5
-#   python $split CZECH_ORTHO --val-share 0.3 --group '(.*)_[0-9]+_[0-9]+'
+#   python $split CZECH_ORTHO --val-share 0.3 --group '(.*)_[0-9]+_[0-9]+_[0-9]+'
 #   python $split AIRCRAFT/annotations.json --val-share 0.3 --group '(.*)_[0-9]+_[0-9]+'
-#   python $split LEVIR --val-share 0.5 --group '(.*)_[0-9]+_[0-9]+'
+#   python $split LEVIR --val-share 0.3 --group '(.*?)(_[0-9]{4}_[0-9]{4})?$'
 #   python tools/study.py configs/studies/transfer.py --jobs 2 --data images=UNLABELLED \
 #       classification=UCMERCED segmentation=CZECH_ORTHO detection=AIRCRAFT change=LEVIR
 folders = dict(
