@@ -8,6 +8,8 @@ _base_ = './parts.py'
 seeds = [0]
 samples = 600_000
 probes = 8
+# the student's
+metrics = _base_.metrics[:3]
 parts = _base_.variants
 variants = dict(
     _delete_=True,
