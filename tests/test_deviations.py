@@ -18,10 +18,10 @@ from cmid_mm.engine.runners import CMIDRunner, cmid_runner
 from cmid_mm.models.selfsup.cell_matching import location_grid, match_cells
 
 REPOSITORY = Path(__file__).parents[1]
-# the toy is tuned for speed, the others are the recipe
+# the toy is tuned for speed, the others have the defaults of the table
 CONFIGS = [path for path in sorted((REPOSITORY / 'configs' / 'cmid').glob('*.py'))
            if 'toy' not in path.name]
-RESNET = next(path for path in CONFIGS if 'resnet50' in path.name)
+RESNET = next(path for path in CONFIGS if 'resnet50_4xb64' in path.name)
 SWIN = REPOSITORY / 'configs' / 'cmid' / 'cmid_swin_pretrain.py'
 
 
