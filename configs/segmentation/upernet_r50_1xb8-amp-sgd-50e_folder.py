@@ -29,7 +29,6 @@ train_dataloader = dict(dataset=dict(dataset, ann_file='train.txt'))
 val_dataloader = dict(dataset=dict(dataset, ann_file='val.txt'))
 test_dataloader = val_dataloader
 
-custom_imports = dict(imports=['cmid_mm', 'cmid_mm.models.segmentors'])
 model = dict(
     data_preprocessor=dict(
         _delete_=True,

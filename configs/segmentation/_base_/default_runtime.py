@@ -1,5 +1,6 @@
 _base_ = '../../_base_/runtime.py'
 
+custom_imports = dict(imports=['cmid_mm', 'cmid_mm.models.segmentors'])
 default_scope = 'mmseg'
 
 default_hooks = dict(
