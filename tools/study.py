@@ -230,14 +230,14 @@ def text_of(study, variants, folder):
     The text begins with the settings of the study and digests of the runs that it uses: after
     another pre-training, a run that started from the old one is not finished.
     """
-    (work_dir, name), seed = (folder.parent.parent, folder.parent.name), folder.name[4:]
+    work_dir, name, seed = folder.parent.parent, folder.parent.name, folder.name[4:]
     settings, cfg = variants[name]
     content = fill(cfg.to_dict(), dict(seed=seed, work_dir=work_dir))
     content['randomness'] = (content.get('randomness') or {}) | dict(seed=int(seed))
     header = {key: settings[key] for key in SETTINGS[2:] if key in settings}
     lines, used, names = [f'# settings of the study: {header}\n'], [], list(study['variants'])
-    found = re.findall(rf'{re.escape(str(work_dir))}/([^/]+)/(seed\d+)/', repr(content))
-    for other in dict.fromkeys(work_dir / place for place in map('/'.join, found)):
+    found = re.findall(rf'{re.escape(str(work_dir))}/([^/]+/seed\d+)/', repr(content))
+    for other in dict.fromkeys(work_dir / place for place in found):
         if other == folder or other.parent.name not in names:
             continue
         used.append(other)

@@ -115,7 +115,7 @@ def process(rank, folder):
         'gloo', init_method=f'file://{folder}/meet', rank=rank, world_size=2)
     os.environ['LOCAL_RANK'] = str(rank)
     wrapper = dict(type='MMDistributedDataParallel', broadcast_buffers=False, device_ids=None)
-    runner, record = run(f'{folder}/{rank}', batch=2, launcher='pytorch',
+    runner, record = run(f'{folder}/{rank}', frozen=ITERS - 1, batch=2, launcher='pytorch',
                          cfg=dict(model_wrapper_cfg=wrapper))
     torch.save([*record.states, dict(runner.model.module.state_dict())], f'{folder}/{rank}.pth')
     torch.distributed.destroy_process_group()
@@ -128,11 +128,11 @@ def test_two_processes(tmp_path):
     weights = [name for name in first[0] if 'running' not in name]
     assert all(torch.equal(states[0][name], states[1][name])
                for states in zip(first, second) for name in weights)
-    assert not changed(first[0], first[FROZEN], 'backbone')
-    assert changed(first[FROZEN], first[-1], 'backbone.0')
+    assert not changed(first[0], first[ITERS - 1], 'backbone')
+    assert changed(first[ITERS - 1], first[-1], 'backbone.0')
     # without statistics of batches, two processes are one of the whole batch
-    _, single = run(tmp_path / 'single')
-    torch.testing.assert_close(first[FROZEN], single.states[FROZEN])
+    _, single = run(tmp_path / 'single', frozen=ITERS - 1)
+    torch.testing.assert_close(first[ITERS - 1], single.states[ITERS - 1])
 
 
 def test_what_cannot_be_frozen(tmp_path):

@@ -4,13 +4,7 @@ _base_ = './adamw_12e.py'
 train_cfg = dict(max_epochs=10, val_interval=10)
 optim_wrapper = dict(optimizer=dict(lr=2e-3))
 param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=0.1,
-        begin=0,
-        end=1,
-        by_epoch=True,
-        convert_to_iter_based=True),
+    dict(type='LinearLR', start_factor=0.1, end=1, by_epoch=True, convert_to_iter_based=True),
     dict(type='CosineAnnealingLR', by_epoch=True, T_max=10, convert_to_iter_based=True),
 ]
 auto_scale_lr = dict(base_batch_size=4)

@@ -4,13 +4,7 @@ _base_ = './adamw_50e.py'
 optim_wrapper = dict(optimizer=dict(lr=3e-3))
 train_cfg = dict(max_epochs=10)
 param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=0.1,
-        begin=0,
-        end=1,
-        by_epoch=True,
-        convert_to_iter_based=True),
+    dict(type='LinearLR', start_factor=0.1, end=1, by_epoch=True, convert_to_iter_based=True),
     dict(
         type='CosineAnnealingLR',
         eta_min=1e-6,
