@@ -45,10 +45,22 @@ def parse_args(arguments=None):
         '--probes',
         action='store_true',
         help='k-NN and linear probes of student and teacher (CMID)')
+    parser.add_argument(
+        '--calibrate',
+        action='store_true',
+        help='with --probes: batch-norm statistics of the probed images, for a checkpoint of '
+        'images of another kind')
     add_common_options(parser)
     args = parser.parse_args(arguments)
     if args.checkpoint is None and not args.probes:
         parser.error('the checkpoint is missing; only --probes can do without')
+    if args.calibrate and not args.probes:
+        parser.error('--calibrate needs --probes')
+    if args.probes and args.out and args.out_item != 'metrics':
+        parser.error('--out with --probes needs --out-item metrics; '
+                     'tools/inference/extract_features.py writes features')
+    # the norms of random weights have no statistics of their own
+    args.calibrate |= not args.checkpoint
     if args.out_item and not args.out:
         parser.error('--out-item needs --out')
     formats = OUTPUT_FORMATS[args.out_item or 'pred']
@@ -66,7 +78,7 @@ def merge_args(cfg, args):
     if args.amp:
         cfg.test_cfg.fp16 = True
     if args.probes:
-        use_probes(cfg)
+        use_probes(cfg, args.calibrate)
     if args.show or args.show_dir:
         show_predictions(cfg, args)
     if args.tta:
@@ -74,21 +86,22 @@ def merge_args(cfg, args):
     set_loader_defaults(cfg, not args.no_pin_memory)
 
 
-def use_probes(cfg):
-    """Images and metrics of ProbeHook in place of the config's."""
+def use_probes(cfg, calibrate):
+    """Images and metrics of ProbeHook in place of the config's, or of ``test_calibrated``."""
     import cmid_mm  # noqa: F401
     from cmid_mm.evaluation.probes import probe_parts
     cfg.model.feature_of = 'both'
-    cfg.test_dataloader, cfg.test_evaluator = probe_parts(cfg)
+    parts = probe_parts(cfg)
+    if not calibrate:
+        cfg.test_dataloader, cfg.test_evaluator = parts
 
 
-def test_untrained(runner):
-    """Metrics of the network before any training, a row that comparisons need."""
+def start_untrained(runner):
+    """Weights that a training begins with, and the statistics of the images that it measures."""
     from mmengine.dist import broadcast
     from mmpretrain.utils import get_ori_model
 
     from cmid_mm.engine.hooks import MeasureStatisticsHook
-    from cmid_mm.evaluation.batch_norm import calibrated_batch_norm
     model = get_ori_model(runner.model)
     model.init_weights()
     for value in model.state_dict().values():
@@ -96,8 +109,34 @@ def test_untrained(runner):
     for hook in runner.hooks:
         if isinstance(hook, MeasureStatisticsHook):
             hook.before_train(runner)
-    with calibrated_batch_norm(model, runner.test_dataloader.dataset):
-        return runner.test()
+
+
+def test_calibrated(runner):
+    """Probes with batch-norm statistics of their images, those of scenes and of places apart.
+
+    Args:
+        runner (Runner): Of a checkpoint, or with random weights.
+
+    Returns:
+        dict[str, float]: Metrics of all probes.
+    """
+    from mmpretrain.utils import get_ori_model
+
+    from cmid_mm.evaluation.batch_norm import calibrated_batch_norm
+    from cmid_mm.evaluation.probes import leave_out_broken, probes_by_kind
+    model, metrics = get_ori_model(runner.model), {}
+    # the parts of Runner.test, which would load the weights after the calibration
+    runner.call_hook('before_run')
+    runner.load_or_resume()
+    for loader, evaluator in probes_by_kind(runner.cfg):
+        runner._test_loop = runner.build_test_loop(dict(
+            type='TestLoop', dataloader=loader, evaluator=evaluator,
+            fp16=(runner.cfg.get('test_cfg') or {}).get('fp16', False)))
+        leave_out_broken(runner.test_dataloader.dataset)
+        with calibrated_batch_norm(model, runner.test_dataloader.dataset):
+            metrics.update(runner.test_loop.run())
+    runner.call_hook('after_run')
+    return metrics
 
 
 def show_predictions(cfg, args):
@@ -157,22 +196,31 @@ def use_augmentation(cfg):
     dataset.pipeline = cfg.tta_pipeline
 
 
+def test(runner, args):
+    """Metrics of a checkpoint or, for probes, of random weights; writes predictions on demand."""
+    from mmengine.evaluator import DumpResults
+    if not args.checkpoint:
+        start_untrained(runner)
+    if args.calibrate:
+        return test_calibrated(runner)
+    if args.probes:
+        from cmid_mm.evaluation.probes import leave_out_broken
+        leave_out_broken(runner.test_dataloader.dataset)
+    if args.out and args.out_item != 'metrics':
+        runner.test_evaluator.metrics.append(DumpResults(args.out))
+    return runner.test()
+
+
 def main():
     args = parse_args()
     from mmengine import dump
-    from mmengine.evaluator import DumpResults
     cfg = load_config(args)
     merge_args(cfg, args)
     prepare_processes(cfg)
     runner = build_runner(cfg)
     if args.out:
         Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-    if args.probes:
-        from cmid_mm.evaluation.probes import leave_out_broken
-        leave_out_broken(runner.test_dataloader.dataset)
-    if args.out and args.out_item != 'metrics':
-        runner.test_evaluator.metrics.append(DumpResults(args.out))
-    metrics = runner.test() if args.checkpoint else test_untrained(runner)
+    metrics = test(runner, args)
     if args.out and args.out_item == 'metrics' and rank() == 0:
         dump(metrics, args.out)
 

@@ -21,18 +21,29 @@ _OWN_META = ['classes', 'palette', 'reduce_zero_label', 'loading']
 
 
 def probe_parts(cfg, data_root: str | None = None) -> tuple[ConfigDict, list]:
-    """Data loader and evaluator of the probes of a config.
+    """Data loader and evaluator of all probes of a config; see ``probes_by_kind``."""
+    (loader, evaluator), *places = probes_by_kind(cfg, data_root)
+    for of_places, metrics in places:
+        datasets = [*loader.dataset.get('datasets', [loader.dataset]), of_places.dataset]
+        loader.dataset = ConfigDict(type='ConcatDataset', datasets=datasets,
+                                    ignore_keys=_OWN_META)
+        evaluator += metrics
+    return loader, evaluator
 
-    Scenes are the images of ``test_dataloader``, with the metrics ``probe_evaluator``. Where
-    ``place_folder.data_root`` is set, its images and masks are added, with the metrics
-    ``place_evaluator``.
+
+def probes_by_kind(cfg, data_root: str | None = None) -> list[tuple[ConfigDict, list]]:
+    """Data loader and evaluator of the probe of scenes and, where one is set, of places.
+
+    Scenes are the images of ``test_dataloader``, with the metrics ``probe_evaluator``. Places
+    are the images and masks of ``place_folder``, where its ``data_root`` is set, with the
+    metrics ``place_evaluator``.
 
     Args:
         cfg (Config): Of a pre-training; it is not changed.
         data_root (str, optional): Class folders in place of those of ``test_dataloader``.
 
     Returns:
-        tuple[ConfigDict, list]: Settings of the loader and of the metrics.
+        list[tuple[ConfigDict, list]]: Settings of the loader and of the metrics, for each kind.
 
     Raises:
         CMIDError: The config lacks a part.
@@ -43,17 +54,15 @@ def probe_parts(cfg, data_root: str | None = None) -> tuple[ConfigDict, list]:
                             'configs/_base_/datasets/image_folder_224.py, or set '
                             'default_hooks.probe.interval=0')
     loader = copy.deepcopy(cfg.test_dataloader)
-    evaluator = list(copy.deepcopy(cfg.probe_evaluator))
-    scenes = loader.dataset.get('datasets', [loader.dataset])
     if data_root is not None:
-        for part in scenes:
+        for part in loader.dataset.get('datasets', [loader.dataset]):
             part.data_root = data_root
+    kinds = [(loader, list(copy.deepcopy(cfg.probe_evaluator)))]
     places = cfg.get('place_folder')
     if places is not None and places.get('data_root'):
-        loader.dataset = ConfigDict(type='ConcatDataset', datasets=[*scenes, places],
-                                    ignore_keys=_OWN_META)
-        evaluator += copy.deepcopy(cfg.place_evaluator)
-    return loader, evaluator
+        kinds.append((ConfigDict(loader, dataset=copy.deepcopy(places)),
+                      list(copy.deepcopy(cfg.place_evaluator))))
+    return kinds
 
 
 def leave_out_broken(dataset: BaseDataset | ConcatDataset) -> None:

@@ -1,14 +1,15 @@
 """Probes of two processes during a training equal a test of the checkpoint by one."""
 import json
-from types import SimpleNamespace
 
 import pytest
 import torch
 from labelled_run import labelled_config
+from mmpretrain.registry import DATASETS, MODELS
 from processes import run_tool
-from small_models import STUDENTS, build_cmid
+from small_models import STUDENTS, cmid_config
 
 from cmid_mm.evaluation.batch_norm import calibrated_batch_norm
+from cmid_mm.evaluation.probes import probes_by_kind, read_probes
 from cmid_mm.utils.errors import CMIDError
 
 
@@ -27,38 +28,57 @@ def config(tmp_path):
 def test_the_probe_of_two_processes_is_the_test_of_one(config, tmp_path, tester, launch):
     run = tmp_path / 'run'
     run_tool('train.py', config, '--work-dir', run, '--cfg-options',
-             'default_hooks.probe.interval=1', 'train_dataloader.batch_size=2')
-    file, = run.glob('*/vis_data/scalars.json')
-    probed, = (row for row in map(json.loads, file.read_text().splitlines())
-               if 'teacher_linear/top1' in row)
+             'default_hooks.probe.interval=1', 'default_hooks.probe.before=True',
+             'train_dataloader.batch_size=2')
+    start, probed = (entry['metrics'] for entry in read_probes(run / 'probes.json'))
     # the first process alone draws
     pictures = sorted(path.name for path in run.glob('**/vis_image/*'))
     assert pictures == ['matched_cells_1.png', 'reconstruction_1.png']
 
-    args = tester.parse_args([config, str(run / 'epoch_1.pth'), '--probes',
-                              '--work-dir', str(tmp_path / 'tested')])
-    cfg = launch.load_config(args)
-    tester.merge_args(cfg, args)
-    tested = launch.build_runner(cfg).test()
-    names = [name for name in tested if '/' in name]
-    assert len(names) == 8
-    for name in names:
-        assert probed[name] == pytest.approx(tested[name], abs=1e-6), name
+    for checkpoint, expected in (([], start), ([str(run / 'epoch_1.pth')], probed)):
+        args = tester.parse_args([config, *checkpoint, '--probes',
+                                  '--work-dir', str(tmp_path / 'tested')])
+        cfg = launch.load_config(args)
+        tester.merge_args(cfg, args)
+        tested = tester.test(launch.build_runner(cfg), args)
+        names = [name for name in tested if '/' in name]
+        assert len(names) == 8
+        for name in names:
+            assert expected[name] == pytest.approx(tested[name], abs=1e-6), name
+    assert start != probed
     cfg.probe_evaluator = None
     with pytest.raises(CMIDError, match='probes need probe_evaluator'):
         tester.merge_args(cfg, args)
 
 
-def test_the_untrained_network_has_statistics_of_the_images(tester):
-    model = build_cmid(STUDENTS['resnet'], norm_cfg=dict(type='BN1d'))
-    images = [dict(inputs=torch.full((3, 64, 64), 5 * i, dtype=torch.uint8)) for i in range(9)]
-    seen = []
-    tester.test_untrained(SimpleNamespace(
-        model=model, hooks=[], test_dataloader=SimpleNamespace(dataset=images),
-        test=lambda: seen.append(model.backbone.bn1.running_var.clone())))
-    with calibrated_batch_norm(model, images):
-        assert torch.equal(seen[0], model.backbone.bn1.running_var)
-        assert not torch.allclose(seen[0], torch.ones(()))
+def test_calibrated_probes_have_statistics_of_their_own_images(config, tmp_path, tester, launch):
+    """Also of a checkpoint, whose weights and statistics are loaded before and kept."""
+    args = tester.parse_args([config, '--probes', '--work-dir', str(tmp_path / 'tested'),
+                              '--calibrate'])
+    cfg = launch.load_config(args)
+    cfg.model = cmid_config(STUDENTS['resnet'], norm_cfg=dict(type='BN1d'))
+    model = MODELS.build(cfg.model)
+    model.backbone.bn1.running_mean.fill_(7.)
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'model.pth')
+    args.checkpoint = str(tmp_path / 'model.pth')
+    tester.merge_args(cfg, args)
+    runner = launch.build_runner(cfg)
+    found, model = {}, runner.model
+    predict = model.predict
+
+    def watched(inputs, data_samples, **kwargs):
+        kind = 'places' if 'gt_seg_map' in data_samples[0] else 'scenes'
+        found.setdefault(kind, set()).add(tuple(model.backbone.bn1.running_mean.tolist()))
+        return predict(inputs, data_samples, **kwargs)
+
+    model.predict = watched
+    metrics = tester.test_calibrated(runner)
+    assert {'student_knn/top1', 'student_places/miou'} <= set(metrics)
+    for kind, (loader, _) in zip(('scenes', 'places'), probes_by_kind(cfg)):
+        with calibrated_batch_norm(model, DATASETS.build(loader.dataset)):
+            assert found[kind] == {tuple(model.backbone.bn1.running_mean.tolist())}
+    assert found['scenes'] != found['places']
+    assert (model.backbone.bn1.running_mean == 7).all()
 
 
 def test_a_broken_image_is_left_out_of_the_test_too(config, tmp_path, tester, monkeypatch):
@@ -71,17 +91,24 @@ def test_a_broken_image_is_left_out_of_the_test_too(config, tmp_path, tester, mo
     assert 'student_knn/top1' in json.loads(out.read_text())
 
 
-def test_the_untrained_network_is_tested_as_a_training_probes_it(config, tmp_path, tester, launch):
+def test_untrained_encoders_are_equal(config, tmp_path, tester, launch):
     args = tester.parse_args([config, '--probes', '--work-dir', str(tmp_path / 'untrained')])
     cfg = launch.load_config(args)
     tester.merge_args(cfg, args)
     runner = launch.build_runner(cfg)
-    tested = tester.test_untrained(runner)
+    tested = tester.test(runner, args)
     names = [name for name in tested if name.startswith('student_') and '/' in name]
     assert len(names) == 4
     for name in names:
         # a random student and its copy, both with the statistics of the data set
         assert tested[name] == tested[name.replace('student', 'teacher')]
     assert not runner.model.data_preprocessor.mean.isnan().any()
+
+
+@pytest.mark.parametrize('options, culprit', [
+    ([], 'checkpoint is missing'), (['a.pth', '--calibrate'], '--calibrate needs --probes'),
+    (['a.pth', '--probes', '--out', 'a.pkl'], 'tools/inference/extract_features.py')])
+def test_options_that_do_not_fit(tester, capsys, options, culprit):
     with pytest.raises(SystemExit):
-        tester.parse_args([config])
+        tester.parse_args(['config.py', *options])
+    assert culprit in capsys.readouterr().err
