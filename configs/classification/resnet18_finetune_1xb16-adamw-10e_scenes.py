@@ -4,7 +4,14 @@ _base_ = [
     './_base_/protocols/finetune.py', './_base_/default_runtime.py'
 ]
 
-model = dict(head=dict(num_classes=12), data_preprocessor=dict(num_classes=12))
+# without a norm the head, which sees small features, has not learned much after 300 steps
+model = dict(
+    neck=[
+        dict(type='GlobalAveragePooling'),
+        dict(type='ClsBatchNormNeck', input_features=256),
+    ],
+    head=dict(num_classes=12),
+    data_preprocessor=dict(num_classes=12))
 train_pipeline = _base_.scenes_train.pipeline
 test_pipeline = _base_.scenes_val.pipeline
 train_dataloader = dict(batch_size=16, num_workers=2, dataset=_base_.scenes_train)
@@ -16,7 +23,9 @@ optim_wrapper = dict(
     _delete_=True,
     type='AutoPrecisionOptimWrapper',
     precision='auto',
-    optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.05))
+    optimizer=dict(type='AdamW', lr=5e-3, weight_decay=0.05),
+    # a pre-trained backbone loses at the rate of the head what it has learned
+    paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.1))))
 auto_scale_lr = dict(base_batch_size=16)
 train_cfg = dict(max_epochs=10)
 param_scheduler = [

@@ -38,7 +38,6 @@ variants = dict(
         }))
 
 land_cover = ['vegetation', 'unpaved road', 'paved area', 'building', 'water', 'land']
-balanced = dict(_delete_=True, type='ClassWeightedCrossEntropy')
 tasks = dict(
     classification=dict(
         config='../classification/resnet18_finetune_1xb16-adamw-10e_scenes.py',
@@ -52,8 +51,6 @@ tasks = dict(
         options={
             'model.decode_head.num_classes': len(land_cover),
             'model.auxiliary_head.num_classes': len(land_cover),
-            'model.decode_head.loss_decode': balanced,
-            'model.auxiliary_head.loss_decode': dict(balanced, loss_weight=0.4),
             'train_dataloader.dataset.pipeline': [
                 dict(type='mmpretrain.LoadRSImage', bands=3),
                 dict(type='mmpretrain.LoadMask'),
@@ -97,6 +94,8 @@ common = {
     'test_dataloader.num_workers': 0,
     'test_dataloader.persistent_workers': False,
 }
+# random weights have the rate of the heads, 2e-3 to 3e-3; pre-trained ones that of the configs
+full_rate = dict(classification=0.4, segmentation=1, detection=1, change=1)
 starts = dict(
     random={'model.backbone.init_cfg': None},
     cmid={'model.backbone.init_cfg.checkpoint': '{work_dir}/cmid/seed{seed}/backbone.pth'})
@@ -116,6 +115,9 @@ for task, settings in tasks.items():
                 settings['dataset'], data_root=f'{{{task}}}',
                 ann_file=f'{name}.{settings.get("lists", "txt")}').items()}
     for start, weights in starts.items():
+        if start == 'random':
+            rate = 'optim_wrapper.paramwise_cfg.custom_keys.backbone.lr_mult'
+            weights = {**weights, rate: full_rate[task]}
         for labels in (10, 100):
             variants[f'{task}_{start}_{labels}'] = dict(
                 config=settings['config'],
