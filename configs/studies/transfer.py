@@ -94,10 +94,12 @@ common = {
     'test_dataloader.num_workers': 0,
     'test_dataloader.persistent_workers': False,
 }
-# random weights have the rate of the heads, 2e-3 to 3e-3; pre-trained ones that of the configs
-full_rate = dict(classification=0.4, segmentation=1, detection=1, change=1)
 starts = dict(
-    random={'model.backbone.init_cfg': None},
+    random={
+        'model.backbone.init_cfg': None,
+        # that of the configs is for pre-trained weights
+        'optim_wrapper.paramwise_cfg.custom_keys.backbone.lr_mult': 1,
+    },
     cmid={'model.backbone.init_cfg.checkpoint': '{work_dir}/cmid/seed{seed}/backbone.pth'})
 for task, settings in tasks.items():
     # a share of the images makes shorter epochs, not fewer steps
@@ -115,9 +117,6 @@ for task, settings in tasks.items():
                 settings['dataset'], data_root=f'{{{task}}}',
                 ann_file=f'{name}.{settings.get("lists", "txt")}').items()}
     for start, weights in starts.items():
-        if start == 'random':
-            rate = 'optim_wrapper.paramwise_cfg.custom_keys.backbone.lr_mult'
-            weights = {**weights, rate: full_rate[task]}
         for labels in (10, 100):
             variants[f'{task}_{start}_{labels}'] = dict(
                 config=settings['config'],
