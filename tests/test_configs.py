@@ -522,8 +522,12 @@ def test_options_of_fine_tuning_suit_every_recipe(name, framework):
         'optim_wrapper.paramwise_cfg.layer_decay': 0.5})
     wrapper = build_optim_wrapper(MODELS.build(cfg.model), cfg.optim_wrapper)
     rates = {group['layer']: group['lr'] for group in wrapper.optimizer.param_groups}
+    head, backbone = (
+        cfg.optim_wrapper.paramwise_cfg.get('custom_keys', {}).get(part, {}).get('lr_mult', 1)
+        for part in ('head', 'backbone'))
     peak = cfg.optim_wrapper.optimizer.lr
     # the stem may be frozen
     assert list(rates)[0] == 'head' and len(rates) >= 4
-    assert list(rates.values()) == pytest.approx([peak * 0.5**i for i in range(len(rates))])
+    assert list(rates.values()) == pytest.approx(
+        [peak * head, *(peak * backbone * 0.5**i for i in range(1, len(rates)))])
     assert cfg.default_hooks.freeze_backbone.iters == 0

@@ -10,8 +10,8 @@ _base_ = [
 classes = ('vehicle', 'ship', 'plane', 'storage_tank', 'building')
 
 model = dict(
-    # the student of configs/cmid/cmid_resnet18_toy.py; with other strides than in pre-training it
-    # was worse than random weights
+    # the student of configs/cmid/cmid_resnet18_toy.py, also in its strides: with those of a
+    # pyramid the pre-training did not pay
     backbone=dict(
         depth=18, stem_channels=32, base_channels=32, strides=(1, 2, 1, 1), frozen_stages=-1,
         norm_eval=False),

@@ -10,17 +10,19 @@ _base_ = [
 classes = ('vehicle', 'ship', 'plane', 'storage_tank', 'building')
 
 model = dict(
-    # the student of configs/cmid/cmid_resnet18_toy.py, with the strides of a feature pyramid
+    # the student of configs/cmid/cmid_resnet18_toy.py, also in its strides
     backbone=dict(
-        depth=18, stem_channels=32, base_channels=32, frozen_stages=-1, norm_eval=False),
+        depth=18, stem_channels=32, base_channels=32, strides=(1, 2, 1, 1), frozen_stages=-1,
+        norm_eval=False),
     neck=dict(in_channels=[32, 64, 128, 256], out_channels=64, num_outs=4),
     rpn_head=dict(
         in_channels=64,
         feat_channels=64,
-        anchor_generator=dict(scales=[3], strides=[4, 8, 16, 32])),
+        anchor_generator=dict(scales=[3], strides=[4, 8, 8, 8], base_sizes=[4, 8, 16, 32])),
     roi_head=dict(
         bbox_roi_extractor=dict(
             roi_layer=dict(out_size=5, sample_num=1),
+            featmap_strides=[4, 8, 8, 8],
             out_channels=64,
             # boxes below 32 pixels take their features from stride 4
             finest_scale=16),
