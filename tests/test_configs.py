@@ -522,9 +522,9 @@ def test_options_of_fine_tuning_suit_every_recipe(name, framework):
         'optim_wrapper.paramwise_cfg.layer_decay': 0.5})
     wrapper = build_optim_wrapper(MODELS.build(cfg.model), cfg.optim_wrapper)
     rates = {group['layer']: group['lr'] for group in wrapper.optimizer.param_groups}
-    head, backbone = (
-        cfg.optim_wrapper.paramwise_cfg.get('custom_keys', {}).get(part, {}).get('lr_mult', 1)
-        for part in ('head', 'backbone'))
+    paramwise = cfg.optim_wrapper.paramwise_cfg
+    head = paramwise.get('custom_keys', {}).get('head', {}).get('lr_mult', 1)
+    backbone = paramwise.get('backbone_lr_mult', 1)
     peak = cfg.optim_wrapper.optimizer.lr
     # the stem may be frozen
     assert list(rates)[0] == 'head' and len(rates) >= 4

@@ -84,7 +84,7 @@ def task_config(task, scenes, backbone, meta, work_dir, seed):
         type='CMIDPretrained', checkpoint=str(backbone))
     if backbone is None:
         # that of the configs is for pre-trained weights
-        cfg.optim_wrapper.paramwise_cfg.custom_keys.backbone.lr_mult = 1
+        cfg.optim_wrapper.paramwise_cfg.backbone_lr_mult = 1
     cfg.work_dir = str(work_dir)
     cfg.randomness = dict(seed=seed)
     cfg.launcher = 'none'

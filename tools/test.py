@@ -87,7 +87,7 @@ def merge_args(cfg, args):
 
 
 def use_probes(cfg, calibrate):
-    """Images and metrics of ProbeHook in place of the config's, or of ``test_calibrated``."""
+    """Images and metrics of ProbeHook; ``test_calibrated`` takes its own from the config."""
     import cmid_mm  # noqa: F401
     from cmid_mm.evaluation.probes import probe_parts
     cfg.model.feature_of = 'both'
@@ -120,22 +120,24 @@ def test_calibrated(runner):
     Returns:
         dict[str, float]: Metrics of all probes.
     """
+    from mmengine.logging import print_log
     from mmpretrain.utils import get_ori_model
 
     from cmid_mm.evaluation.batch_norm import calibrated_batch_norm
     from cmid_mm.evaluation.probes import leave_out_broken, probes_by_kind
     model, metrics = get_ori_model(runner.model), {}
     # the parts of Runner.test, which would load the weights after the calibration
-    runner.call_hook('before_run')
-    runner.load_or_resume()
     for loader, evaluator in probes_by_kind(runner.cfg):
         runner._test_loop = runner.build_test_loop(dict(
             type='TestLoop', dataloader=loader, evaluator=evaluator,
             fp16=(runner.cfg.get('test_cfg') or {}).get('fp16', False)))
         leave_out_broken(runner.test_dataloader.dataset)
-        with calibrated_batch_norm(model, runner.test_dataloader.dataset):
+        runner.call_hook('before_run')
+        runner.load_or_resume()
+        with calibrated_batch_norm(model, runner.test_dataloader.dataset) as norms:
+            print_log(f'{norms} batch norms have statistics of the probed images', 'current')
             metrics.update(runner.test_loop.run())
-    runner.call_hook('after_run')
+        runner.call_hook('after_run')
     return metrics
 
 

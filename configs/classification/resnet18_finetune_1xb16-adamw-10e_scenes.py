@@ -23,10 +23,10 @@ optim_wrapper = dict(
     _delete_=True,
     type='AutoPrecisionOptimWrapper',
     precision='auto',
+    constructor='LayerDecayOptimWrapperConstructor',
     optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.05),
     # a pre-trained backbone loses at the rate of the head what it has learned
-    paramwise_cfg=dict(custom_keys=dict(
-        backbone=dict(lr_mult=0.25), head=dict(lr_mult=2.5))))
+    paramwise_cfg=dict(backbone_lr_mult=0.25, custom_keys=dict(head=dict(lr_mult=2.5))))
 auto_scale_lr = dict(base_batch_size=16)
 train_cfg = dict(max_epochs=10)
 param_scheduler = [

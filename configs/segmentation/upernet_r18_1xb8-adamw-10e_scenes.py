@@ -11,19 +11,17 @@ classes = ('bare', 'grass', 'field', 'wood', 'water', 'road', 'building', 'vehic
 palette = [(190, 160, 120), (150, 210, 110), (235, 220, 80), (20, 110, 40), (40, 110, 220),
            (140, 140, 140), (220, 60, 50), (250, 0, 250)]
 
-# without weights, classes with 4 % of the pixels are not predicted yet after ten epochs
-balanced = dict(_delete_=True, type='ClassWeightedCrossEntropy')
-
 model = dict(
     data_preprocessor=dict(size=(128, 128)),
     # the student of configs/cmid/cmid_resnet18_toy.py
     backbone=dict(depth=18, stem_channels=32, base_channels=32, strides=(1, 2, 1, 1)),
     decode_head=dict(
         in_channels=[32, 64, 128, 256], channels=32, num_classes=len(classes),
-        loss_decode=balanced),
+        # without weights, classes with 4 % of the pixels are not predicted after ten epochs
+        loss_decode=dict(_delete_=True, type='ClassWeightedCrossEntropy')),
     auxiliary_head=dict(
         in_channels=128, channels=32, num_classes=len(classes),
-        loss_decode=dict(balanced, loss_weight=0.4)))
+        loss_decode=dict(_delete_=True, type='ClassWeightedCrossEntropy', loss_weight=0.4)))
 
 train_pipeline = [
     dict(type='mmpretrain.LoadRSImage', bands=3),

@@ -98,7 +98,7 @@ starts = dict(
     random={
         'model.backbone.init_cfg': None,
         # that of the configs is for pre-trained weights
-        'optim_wrapper.paramwise_cfg.custom_keys.backbone.lr_mult': 1,
+        'optim_wrapper.paramwise_cfg.backbone_lr_mult': 1,
     },
     cmid={'model.backbone.init_cfg.checkpoint': '{work_dir}/cmid/seed{seed}/backbone.pth'})
 for task, settings in tasks.items():

@@ -119,8 +119,21 @@ def test_frozen_stages_and_keys_of_the_config():
     assert found['backbone.layer2.0.conv1.weight']['weight_decay'] == pytest.approx(0.03)
 
 
+@pytest.mark.parametrize('backbone', ['resnet', 'swin'])
+def test_the_whole_backbone_at_a_share_of_the_rate(backbone):
+    model = build('mmseg', BACKBONES[backbone])
+    found, _ = groups_of(model, decay=1, backbone_lr_mult=0.1, custom_keys={
+        'relative_position_bias_table': dict(decay_mult=0.), 'layer4': dict(lr_mult=3)})
+    for name, group in found.items():
+        share = 1 if not name.startswith('backbone.') else 0.3 if 'layer4' in name else 0.1
+        assert group['lr'] == pytest.approx(0.1 * share), name
+    assert groups_of(model, backbone_lr_mult=0.1)[0]['backbone.' + next(
+        iter(DISTANCES[backbone]))]['lr'] == pytest.approx(0.01 * 0.5**5)
+
+
 @pytest.mark.parametrize('culprit, paramwise', [
     ('layer_decay', dict(decay=0)), ('layer_decay', dict(decay=1.2)),
+    ('backbone_lr_mult', dict(backbone_lr_mult=0)),
     ('bias_lr_mult', dict(bias_lr_mult=2)), ('norm_decay_mult', dict(norm_decay_mult=1))])
 def test_settings_without_a_meaning(culprit, paramwise):
     with pytest.raises(CMIDError, match=culprit):

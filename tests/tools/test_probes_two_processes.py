@@ -1,6 +1,7 @@
 """Probes of two processes during a training equal a test of the checkpoint by one."""
 import json
 
+import cv2
 import pytest
 import torch
 from labelled_run import labelled_config
@@ -51,16 +52,17 @@ def test_the_probe_of_two_processes_is_the_test_of_one(config, tmp_path, tester,
         tester.merge_args(cfg, args)
 
 
-def test_calibrated_probes_have_statistics_of_their_own_images(config, tmp_path, tester, launch):
-    """Also of a checkpoint, whose weights and statistics are loaded before and kept."""
-    args = tester.parse_args([config, '--probes', '--work-dir', str(tmp_path / 'tested'),
-                              '--calibrate'])
+@pytest.mark.parametrize('options', [['--probes'], ['model.pth', '--probes', '--calibrate']])
+def test_probes_with_statistics_of_their_own_images(options, config, tmp_path, tester, launch,
+                                                    monkeypatch):
+    """Of random weights, and of a checkpoint whose statistics are loaded before and kept."""
+    monkeypatch.chdir(tmp_path)
+    args = tester.parse_args([config, *options, '--work-dir', 'tested'])
     cfg = launch.load_config(args)
     cfg.model = cmid_config(STUDENTS['resnet'], norm_cfg=dict(type='BN1d'))
     model = MODELS.build(cfg.model)
     model.backbone.bn1.running_mean.fill_(7.)
-    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'model.pth')
-    args.checkpoint = str(tmp_path / 'model.pth')
+    torch.save(dict(state_dict=model.state_dict()), 'model.pth')
     tester.merge_args(cfg, args)
     runner = launch.build_runner(cfg)
     found, model = {}, runner.model
@@ -72,13 +74,25 @@ def test_calibrated_probes_have_statistics_of_their_own_images(config, tmp_path,
         return predict(inputs, data_samples, **kwargs)
 
     model.predict = watched
-    metrics = tester.test_calibrated(runner)
+    metrics = tester.test(runner, args)
     assert {'student_knn/top1', 'student_places/miou'} <= set(metrics)
     for kind, (loader, _) in zip(('scenes', 'places'), probes_by_kind(cfg)):
         with calibrated_batch_norm(model, DATASETS.build(loader.dataset)):
             assert found[kind] == {tuple(model.backbone.bn1.running_mean.tolist())}
     assert found['scenes'] != found['places']
-    assert (model.backbone.bn1.running_mean == 7).all()
+    assert (model.backbone.bn1.running_mean == (7 if args.checkpoint else 0)).all()
+
+
+def test_calibrated_probes_check_their_masks(config, tmp_path, tester, launch):
+    file = tmp_path / 'places' / 'masks' / '00.png'
+    cv2.imwrite(str(file), 7 * cv2.imread(str(file), cv2.IMREAD_UNCHANGED))
+    args = tester.parse_args([config, '--probes', '--work-dir', str(tmp_path / 'tested')])
+    cfg = launch.load_config(args)
+    tester.merge_args(cfg, args)
+    tester.test(launch.build_runner(cfg), args)
+    log, = (tmp_path / 'tested').glob('*/*.log')
+    assert '00.png holds 7' in log.read_text()
+    assert 'test: 11 masks: smooth 50 %' in log.read_text()
 
 
 def test_a_broken_image_is_left_out_of_the_test_too(config, tmp_path, tester, monkeypatch):

@@ -58,12 +58,12 @@ def test_a_task_is_trained_twice_and_reported_in_numbers_and_a_picture(
                      for start in ('cmid', 'scratch'))
     assert cmid.model.backbone.init_cfg.checkpoint == path
     assert scratch.model.backbone.init_cfg is None
-    # random weights are trained at the rate of the heads; nothing else differs
+    # random weights are trained at the rate of the config; nothing else differs
     rates = []
     for cfg in (cmid, scratch):
         cfg.model.backbone.pop('init_cfg')
         cfg.pop('work_dir')
-        rates.append(cfg.optim_wrapper.paramwise_cfg.custom_keys.backbone.pop('lr_mult'))
+        rates.append(cfg.optim_wrapper.paramwise_cfg.pop('backbone_lr_mult'))
     assert rates[0] <= 0.25 and rates[1] == 1
     assert cmid._cfg_dict == scratch._cfg_dict
     assert cmid.model.data_preprocessor.mean == [101., 102., 103.]

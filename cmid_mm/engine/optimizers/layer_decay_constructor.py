@@ -1,4 +1,4 @@
-"""Learning rates that decrease from the heads to the stem of a backbone."""
+"""Learning rates of a backbone: a share of that of the heads, decreasing to the stem."""
 import re
 
 from mmengine.logging import print_log
@@ -15,17 +15,20 @@ _IMPLIED = dict(norm_decay_mult=0, bias_decay_mult=0, flat_decay_mult=0)
 # in mmengine's own registry, so that configs of every framework find it
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
-    """The rate of a layer is that of the config times ``layer_decay ** (distance to the heads)``.
+    """The rate of the heads is that of the config, those of the backbone are lower.
 
-    The layers of ``model.backbone`` are its stem, its stages (of a ViT its blocks) and, at
-    distance 0, everything else of the model: neck and heads. Vectors and biases have no weight
-    decay. A group of the optimiser has the name of its layer in ``layer``. mmpretrain's
+    The rate of a layer of the backbone is that of the config times
+    ``backbone_lr_mult * layer_decay ** (distance to the heads)``. The layers of
+    ``model.backbone`` are its stem and its stages (of a ViT its blocks); everything else of the
+    model, neck and heads, is at distance 0. Vectors and biases have no weight decay. A group of
+    the optimiser has the name of its layer in ``layer``. mmpretrain's
     ``LearningRateDecayOptimWrapperConstructor`` serves neither the models of mmseg and mmdet,
     which have no ``get_layer_depth``, nor a ResNet-18.
 
-    ``paramwise_cfg`` has ``layer_decay`` (float in (0, 1]) and optionally mmengine's
-    ``custom_keys`` with ``lr_mult`` and ``decay_mult``; factors of 0 for the weight decay of
-    norms and biases are accepted, because they are implied.
+    ``paramwise_cfg`` has ``layer_decay`` (float in (0, 1]), ``backbone_lr_mult`` (positive
+    float), which are 1 by default, and mmengine's ``custom_keys`` with ``lr_mult`` and
+    ``decay_mult``; factors of 0 for the weight decay of norms and biases are accepted, because
+    they are implied.
 
     Raises:
         CMIDError: Another setting in ``paramwise_cfg``, or the backbone is of no known family.
@@ -34,12 +37,13 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
         super().__init__(optim_wrapper_cfg, paramwise_cfg)
         options = _IMPLIED | self.paramwise_cfg
-        self.layer_decay = options.pop('layer_decay', 0)
+        self.layer_decay = options.pop('layer_decay', 1)
+        self.backbone_lr_mult = options.pop('backbone_lr_mult', 1)
         self.custom_keys = options.pop('custom_keys', {})
-        if options != _IMPLIED or not 0 < self.layer_decay <= 1:
+        if options != _IMPLIED or not (0 < self.layer_decay <= 1 and self.backbone_lr_mult > 0):
             raise CMIDError('optim_wrapper.paramwise_cfg of LayerDecayOptimWrapperConstructor '
-                            'has layer_decay in (0, 1] and custom_keys, not '
-                            f'{dict(self.paramwise_cfg)}')
+                            'has layer_decay in (0, 1], backbone_lr_mult above 0 and '
+                            f'custom_keys, not {dict(self.paramwise_cfg)}')
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
         model = getattr(model, 'module', model)
@@ -57,15 +61,17 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         # the heads first: mmengine logs the rate of the first group
         params = []
         for layer, lr_mult, decay_mult in sorted(groups, reverse=True):
+            distance = len(layers) - layer
+            share = self.backbone_lr_mult * self.layer_decay**distance if distance else 1
             params.append(dict(
                 params=groups[layer, lr_mult, decay_mult], layer=[*layers, 'head'][layer],
-                lr=self.base_lr * lr_mult * self.layer_decay**(len(layers) - layer)))
+                lr=self.base_lr * lr_mult * share))
             # without a weight decay in the config, the default of the optimiser applies
             if decay_mult != 1:
                 params[-1]['weight_decay'] = decay_mult * (self.base_wd or 0)
         rates = {group['layer']: f'{group["layer"]} {group["lr"]:.3g}' for group in params}
-        print_log(f'learning rates with layer_decay={self.layer_decay}: '
-                  f'{", ".join(rates.values())}', 'current')
+        print_log(f'learning rates with layer_decay={self.layer_decay} and backbone_lr_mult='
+                  f'{self.backbone_lr_mult}: {", ".join(rates.values())}', 'current')
         optimizer = OPTIMIZERS.build(self.optimizer_cfg | dict(params=params))
         wrapper_cfg = dict(type='OptimWrapper') | self.optim_wrapper_cfg
         return OPTIM_WRAPPERS.build(wrapper_cfg, default_args=dict(optimizer=optimizer))

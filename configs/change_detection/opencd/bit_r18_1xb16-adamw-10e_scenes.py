@@ -40,6 +40,5 @@ optim_wrapper = dict(
     optimizer=dict(lr=2e-3),
     paramwise_cfg=dict(
         custom_keys=dict(
-            _delete_=True, relative_position_bias_table=dict(decay_mult=0.0),
-            backbone=dict(lr_mult=0.1))))
+            _delete_=True, relative_position_bias_table=dict(decay_mult=0.0))))
 default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=5))
