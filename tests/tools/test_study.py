@@ -364,23 +364,27 @@ def test_sizes_of_views_are_those_of_the_model(planned, study, monkeypatch):
 
 def test_transfer_starts_from_the_backbone_of_the_same_seed(planned, tmp_path):
     pytest.importorskip('mmseg'), pytest.importorskip('mmdet')
-    tasks = ('classification', 'segmentation', 'detection', 'change')
+    few = dict(classification=10, segmentation=10, detection=10, change=50)
     study, runs = planned('transfer', '--only', 'cmid', 'detection_random_100',
-                          *(f'{task}_cmid_10' for task in tasks))
+                          *(f'{task}_cmid_{share}' for task, share in few.items()))
     assert runs[0].settings['export'] and len(runs) == 6
     assert set(study['variants']) == {'cmid', *(
-        f'{task}_{start}_{share}' for task in tasks for start in ('cmid', 'random')
-        for share in (10, 100))}
+        f'{task}_{start}_{share}' for task in few for start in ('cmid', 'random')
+        for share in (few[task], 100))}
     for run in runs[1:]:
         init = run.cfg.model.backbone.init_cfg
         assert (init is None) == (not run.needs) == ('_random_' in run.variant)
         assert run.needs in ([], runs[:1])
         if run.needs:
             assert f"'{tmp_path}/cmid/seed5/backbone.pth'" in run.text
+        # random weights have the rate of the config
+        rate = run.cfg.optim_wrapper.paramwise_cfg.backbone_lr_mult
+        assert rate == 1 if init is None else rate <= 0.25
         # as many steps with fewer labels
+        steps = study['steps'][run.variant.split('_')[0]]
         assert run.settings['train_options'] == ['--labels', str(int(run.variant[-3:].strip('_'))
                                                                  / 100)]
-        assert run.cfg.train_cfg == dict(type='IterBasedTrainLoop', max_iters=study['steps'])
+        assert run.cfg.train_cfg == dict(type='IterBasedTrainLoop', max_iters=steps)
         assert [step.by_epoch for step in run.cfg.param_scheduler] == [False, False]
-        assert run.cfg.param_scheduler[1].T_max == study['steps']
+        assert run.cfg.param_scheduler[1].T_max == steps
         assert str(tmp_path) in run.cfg.test_dataloader.dataset.data_root
