@@ -1,6 +1,6 @@
 # What a CMID backbone is worth in four tasks, against random weights, with few and all of the
 # labels: the small student of configs/cmid/cmid_resnet18_toy.py, as many steps for all of a task.
-# The seed of CZECH_ORTHO's split is the first one that has every class in both parts.
+# The seed of CZECH_ORTHO's split is the first one with more than 1 % of every class in both parts.
 #
 #   split=tools/dataset_converters/split_dataset.py
 #   python $split UCMERCED --val-share 0.5
