@@ -340,6 +340,30 @@ def test_parts_train_what_their_names_state(planned):
     assert study['variants']['untrained']['untrained']
 
 
+def test_small_budgets_differ_in_what_their_names_state(planned, study, monkeypatch):
+    monkeypatch.setattr(study, 'seconds_per_epoch', lambda cfg: 60.)
+    # of a side of the map
+    cells, matches, masked = {}, {}, {}
+    for run in planned('small_budgets')[1]:
+        run.cfg.model.data_preprocessor.update(mean=[100.] * 3, std=[50.] * 3)
+        fill_auto(run.cfg, choose_recipe(15_220, 8, 64))
+        model = MODELS.build(run.cfg.model)
+        images = loader_batch(2, run.cfg.train_dataloader.dataset.pipeline[1].size)
+        inputs = model.data_preprocessor(images, True)
+        assert all(value.isfinite() for value in model(**inputs, mode='loss').values())
+        cells[run.variant] = model.last_outputs['grids'][0].shape[1]
+        matches[run.variant] = model.last_outputs['matches'][0][0].shape[1]
+        masked[run.variant] = inputs['inputs']['masks'][0].float().mean().item()
+        assert run.settings.get('untrained') or run.cfg.train_cfg.max_epochs == 8
+        sizes = {run.cfg.train_dataloader.batch_size, run.cfg.optim_wrapper.optimizer.lr}
+        assert sizes == dict(batch_32={32, 2e-3}, rate_double={64, 4e-3}).get(
+            run.variant, {64, 2e-3})
+    assert cells == dict.fromkeys(cells, 8) | dict(
+        untrained=4, views_96=6, views_64=4, views_48_stride_8=6, views_32_stride_8=4)
+    assert {name for name, count in matches.items() if count > 20} == {'all_cells'}
+    assert {name for name, share in masked.items() if share < 0.5} == {'mask_ratio_0_3'}
+
+
 def test_the_long_run_trains_the_variants_of_the_parts(planned):
     short = {run.variant: run.cfg for run in planned('parts')[1]}
     _, runs = planned('long_run')
