@@ -10,25 +10,23 @@ minutes = 8
 probes = 2
 
 stride_16 = {'model.backbone.strides': (1, 2, 2, 1), 'model.data_preprocessor.mask_cell': 16}
-# 64 / sqrt(0.3 * 3/4) of other sides, see ../_base_/datasets/image_folder_224.py
-views_96 = {'model.image_size': 96, 'train_dataloader.dataset.pipeline.1.size': 96,
-            'train_dataloader.dataset.pipeline.0.shortest_side': 203}
-views_48 = {'model.image_size': 48, 'train_dataloader.dataset.pipeline.1.size': 48,
-            'train_dataloader.dataset.pipeline.0.shortest_side': 101}
-views_32 = {'model.image_size': 32, 'train_dataloader.dataset.pipeline.1.size': 32,
-            'train_dataloader.dataset.pipeline.0.shortest_side': 68}
+# sides of the views, and those over sqrt(0.3 * 3/4), see ../_base_/datasets/image_folder_224.py
+views = {f'{side} px': {
+    'model.image_size': side, 'train_dataloader.dataset.pipeline.1.size': side,
+    'train_dataloader.dataset.pipeline.0.shortest_side': shortest
+} for side, shortest in ((96, 203), (48, 101), (32, 68))}
 variants = dict(
     _delete_=True,
     untrained=dict(untrained=True, options=stride_16),
     # 6 x 6 cells
-    views_96=dict(options=stride_16 | views_96),
+    views_96=dict(options=stride_16 | views['96 px']),
     # 4 x 4 cells
     views_64=dict(options=stride_16),
     untrained_stride_8=dict(untrained=True),
     # 8 x 8 cells: the recipe's own
     views_64_stride_8=dict(),
-    views_48_stride_8=dict(options=views_48),
-    views_32_stride_8=dict(options=views_32),
+    views_48_stride_8=dict(options=views['48 px']),
+    views_32_stride_8=dict(options=views['32 px']),
     mask_ratio_0_3=dict(options={'model.data_preprocessor.mask_ratio': 0.3}),
     all_cells=dict(options={'model.num_matches': -1}),
     # the rate follows the batch
