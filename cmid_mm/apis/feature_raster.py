@@ -15,7 +15,8 @@ from ..checkpoints.files import atomic_write, check_output
 from ..datasets.file_limits import ImageError
 from ..datasets.input_description import describe
 from ..datasets.parallel_reading import spread_places, with_progress
-from ..datasets.raster_file import RasterFile, open_raster
+from ..datasets.raster_file import RasterFile
+from ..datasets.raster_opening import open_raster
 from ..datasets.raster_paths import Window
 from ..datasets.raster_windows import cover
 from ..datasets.tiling import Span, cut_axis

@@ -15,7 +15,8 @@ from ..datasets.file_limits import ImageError
 from ..datasets.georeference import ground_sample_distance
 from ..datasets.input_description import differences
 from ..datasets.parallel_reading import with_progress
-from ..datasets.raster_file import RasterFile, check_blocks, open_raster, require_same_grid
+from ..datasets.raster_file import RasterFile, check_blocks, require_same_grid
+from ..datasets.raster_opening import open_raster
 from ..datasets.raster_paths import Window, files_of, plain_name
 from ..datasets.tiling import Span, cut_axis
 from ..datasets.transforms.loading import LoadRSImage

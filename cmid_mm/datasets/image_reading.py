@@ -9,7 +9,7 @@ from PIL import ExifTags, Image
 
 from .file_limits import MAX_PIXELS, file_format, image_errors, open_file, open_picture
 from .packed_images import find_packed, read_bytes
-from .raster_file import open_raster
+from .raster_opening import open_raster
 from .raster_paths import files_of, split_bands, split_window
 from .raster_reading import ChooseBands, Raster, all_bands, every_band
 

@@ -8,7 +8,7 @@ from .folder_scan import on_first_process
 from .georeference import ground_sample_distance
 from .inspection.masks import parts_of
 from .parallel_reading import spread_places
-from .raster_file import open_raster
+from .raster_opening import open_raster
 from .raster_paths import split_window
 from .transforms.loading import LoadRSImage
 

@@ -4,7 +4,8 @@ from typing import NamedTuple
 import numpy as np
 
 from .file_limits import MAX_PIXELS, file_format, image_errors, open_file, open_picture
-from .raster_file import RasterFile, open_raster
+from .raster_file import RasterFile
+from .raster_opening import open_raster
 from .raster_paths import split_window
 from .raster_reading import every_band
 

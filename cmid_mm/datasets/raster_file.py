@@ -1,42 +1,26 @@
-"""Rasters that are read whole or in windows: one file, or one file per band."""
-import os
-import re
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+"""An open raster that is read whole or in windows, and what is required of rasters."""
+from collections.abc import Callable
 
 import numpy as np
 import rasterio
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
-from rasterio.io import MemoryFile
+from rasterio.errors import RasterioError
 
-from .file_limits import MAX_PIXELS, ImageError, check_pixels, image_errors, open_file
+from .file_limits import ImageError
 from .georeference import Georeference, corner_distance
-from .packed_images import find_packed, read_bytes
-from .raster_paths import Window, split_bands
+from .raster_paths import Window
 from .raster_reading import (
     ChooseBands,
     Raster,
-    all_bands,
     block_bytes,
     block_shape,
-    check_length,
     check_memory,
-    check_name,
-    check_pages,
     has_alpha,
     is_mask,
     palette_colours,
     sample_last_band,
 )
 
-# First bytes -> GDAL driver, for formats whose files contain their own pixels. Without a driver,
-# GDAL would also open a VRT and follow it to any other file.
-_DRIVERS = {rb'II[*+]\0|MM\0[*+]': 'GTiff', rb'\x89PNG': 'PNG', rb'\xff\xd8\xff': 'JPEG',
-            rb'\0\0\0\x0cjP|\xff\x4f\xff\x51': 'JP2OpenJPEG'}
-# GDAL would keep a twentieth of the machine's memory full of decoded blocks.
-_CACHE_BYTES = 2**27
 # what is known of the alpha bands of files, by path, time and size
 _known: dict[tuple, bool] = {}
 _MOST_KNOWN = 2**16
@@ -47,7 +31,7 @@ class BlockSizeError(ImageError):
 
 
 class RasterFile:
-    """An open raster, created by :func:`open_raster`.
+    """An open raster, created by :func:`.raster_opening.open_raster`.
 
     Attributes:
         path (str): The file, or the name of several, see :mod:`raster_paths`.
@@ -153,119 +137,6 @@ class RasterFile:
         return Raster(pixels, self._nodata, np.logical_and.reduce(valid) if valid else None)
 
 
-class BandFiles(RasterFile):
-    """A raster whose bands are files of their own, all brought to the grid of one of them.
-
-    Bands of another grid are interpolated linearly between the middles of their pixels, at the
-    places that the transforms give, without them at those of equal extents. A pixel depends on its
-    position alone, and not on the window in which it is read. Next to missing pixels the nearest
-    pixel is taken.
-    """
-
-    def __init__(self, path: str, files: dict[int, RasterFile], grid: int, chosen: list[int]):
-        base = files[grid]
-        self.path, self.dataset, self.georeference = path, base.dataset, base.georeference
-        self.height, self.width = base.height, base.width
-        self._files, self._base = [files[place] for place in chosen], base
-        self.parts = list(files.values())
-        self.band_names = [os.path.splitext(os.path.basename(file.path))[0]
-                           for file in self._files]
-        # of each file, (scale, shift) of rows and of columns: from pixels of the grid to its own
-        self._axes = [_axes(base, file) for file in self._files]
-        for file in (base, *self._files):
-            _check_extent(base, file)
-
-    @property
-    def may_have_gaps(self) -> bool:
-        return any(file.may_have_gaps for file in self._files)
-
-    def read(self, window: Window | None = None, size: tuple | None = None) -> Raster:
-        window = window or Window(0, 0, self.width, self.height)
-        bands = [file.read(window, size) if _same_grid(self._base, file, axes)
-                 else _interpolate(file, axes, window, size or (window.height, window.width))
-                 for file, axes in zip(self._files, self._axes)]
-        valid = [band.valid for band in bands]
-        return Raster(
-            np.concatenate([band.pixels for band in bands], axis=2),
-            sum((band.nodata for band in bands), ()),
-            None if any(part is None for part in valid) else np.logical_or.reduce(valid))
-
-
-def _axes(base: RasterFile, file: RasterFile) -> list[tuple[float, float]]:
-    """(scale, shift) of rows and of columns, from positions in ``base`` to those in ``file``."""
-    places = base.georeference, file.georeference
-    if not all(place.known and not place.gcps for place in places):
-        return [(file.height / base.height, 0.), (file.width / base.width, 0.)]
-    systems = [place.crs for place in places]
-    matrix = np.linalg.solve(places[1].matrix, places[0].matrix)
-    turned = max(abs(matrix[0, 1]) * base.height, abs(matrix[1, 0]) * base.width)
-    if turned > 0.1 or (all(systems) and systems[0] != systems[1]):
-        raise ImageError(f'{file.path} is turned against {base.path}, of which it is another band, '
-                         'or in another coordinate system: bring both onto one grid with gdalwarp')
-    return [(matrix[1, 1], matrix[1, 2]), (matrix[0, 0], matrix[0, 2])]
-
-
-def _same_grid(base: RasterFile, file: RasterFile, axes: list) -> bool:
-    """Whether the pixels of two bands are the same, up to a tenth of a pixel."""
-    ends = [abs(scale * length + shift - length) for (scale, shift), length in zip(
-        axes, (base.height, base.width))]
-    return ((file.height, file.width) == (base.height, base.width)
-            and max(*ends, *(abs(shift) for _, shift in axes)) < 0.1)
-
-
-def _interpolate(file: RasterFile, axes: list, window: Window, size: tuple) -> Raster:
-    """A part of a band with another grid, at the middles of the pixels of the image."""
-    found = []
-    for (scale, shift), start, length, count, other in zip(
-            axes, (window.top, window.left), (window.height, window.width), size,
-            (file.height, file.width)):
-        places = start + (np.arange(count) + 0.5) * (length / count)
-        places = (places * scale + shift - 0.5).clip(0, other - 1)
-        low = np.floor(places).astype(int)
-        found.append((low, np.minimum(low + 1, other - 1), (places - low).astype(np.float32)))
-    (top, bottom, down), (left, right, across) = found
-    part = file.read(Window(int(left[0]), int(top[0]), int(right[-1] - left[0] + 1),
-                            int(bottom[-1] - top[0] + 1)))
-    values, valid = part.pixels[..., 0], part.valid
-    rows, columns = (top - top[0], bottom - top[0]), (left - left[0], right - left[0])
-    across, down = across, down[:, None]
-    # float32 holds numbers of up to 24 bits exactly
-    exact = np.result_type(values.dtype, np.float32)
-    upper, lower = (
-        values[row][:, columns[0]].astype(exact) * (1 - across)
-        + values[row][:, columns[1]].astype(exact) * across for row in rows)
-    mixed = upper * (1 - down) + lower * down
-    if values.dtype.kind in 'iu':
-        mixed = np.rint(mixed)
-    result = mixed.astype(values.dtype)
-    if valid is not None:
-        near = np.ix_(np.where(down[:, 0] < 0.5, *rows), np.where(across < 0.5, *columns))
-        whole = np.logical_and.reduce([valid[np.ix_(row, column)]
-                                       for row in rows for column in columns])
-        result = np.where(whole, result, values[near])
-        valid = valid[near]
-    return Raster(result[..., None], part.nodata, valid)
-
-
-def _check_extent(base: RasterFile, file: RasterFile) -> None:
-    """Raise ImageError where two bands of an image do not cover the same ground."""
-    # in pixels of the coarser one
-    coarse, fine = sorted((base, file), key=lambda raster: raster.width)
-    distance = corner_distance(coarse.georeference, fine.georeference,
-                               (coarse.height, coarse.width), (fine.height, fine.width))
-    known = all(raster.georeference.known and not raster.georeference.gcps
-                for raster in (coarse, fine))
-    ratio = [one / other for one, other in zip(*((raster.width, raster.height)
-                                                 for raster in (fine, coarse)))]
-    # sides are rounded to whole pixels
-    stretched = abs(ratio[0] - ratio[1]) > max(ratio) * 2 / min(coarse.height, coarse.width)
-    if not distance <= 1 or (not known and stretched):
-        raise ImageError(
-            f'{file.path} ({file.width} x {file.height} pixels) does not cover the ground of '
-            f'{base.path} ({base.width} x {base.height}), of which it is another band: bring it '
-            'there with gdalwarp -te ..., or is it of another scene?')
-
-
 def has_value(band: np.ndarray, nodata: float | None) -> np.ndarray:
     """bool, the shape of ``band``: neither nodata nor not a number."""
     valid = np.ones(band.shape, bool) if nodata is None else band != nodata
@@ -282,85 +153,6 @@ def _once(what: str, identity: tuple | None, compute: Callable[[], bool]) -> boo
     if key not in _known:
         _known[key] = compute()
     return _known[key]
-
-
-@contextmanager
-def open_raster(path: str, choose: ChooseBands = all_bands, max_pixels: int = MAX_PIXELS,
-                whole: bool = False, colours: bool = True) -> Iterator[RasterFile]:
-    """Context manager: a GeoTIFF (BigTIFF, COG), JPEG 2000, PNG or JPEG file.
-
-    Args:
-        path (str): The file, in a folder or packed, or the name of several, one per band.
-        choose (Callable): Takes the number of bands and whether the last one is alpha, returns
-            the indices of the bands to read; may raise ``ValueError``. Defaults to all bands but
-            alpha.
-        max_pixels (int): Limit on width times height of a window; its values and a block of the
-            file may take at most 16 bytes of memory for each pixel. Defaults to 2**28.
-        whole (bool): Whether the limit applies to the whole raster. Defaults to False.
-        colours (bool): Whether the numbers of a palette become its colours. Defaults to True.
-
-    Raises:
-        ImageError: It cannot be read, or ``choose`` refuses its bands.
-    """
-    paths, grid = split_bands(path)
-    with ExitStack() as stack:
-        stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter('ignore', NotGeoreferencedWarning)
-        # By default GDAL lists the file's whole folder to find sidecar files (.aux.xml, .msk,
-        # ...), which takes seconds in a folder of a million images; now it tries their names.
-        stack.enter_context(rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN='TRUE',
-                                         GDAL_CACHEMAX=_CACHE_BYTES,
-                                         # threads drop the errors of JPEG 2000 tiles
-                                         GDAL_NUM_THREADS='1',
-                                         # of strips without compression only the window is read
-                                         GTIFF_DIRECT_IO='YES'))
-        if len(paths) == 1:
-            yield _open(stack, path, choose, max_pixels, whole, colours)
-            return
-        with image_errors(path):
-            chosen = list(choose(len(paths), False))
-        files = {place: _open(stack, paths[place], _only_band, max_pixels, whole)
-                 for place in sorted({*chosen, grid})}
-        yield BandFiles(path, files, grid, chosen)
-
-
-def _only_band(bands: int, alpha: bool) -> range:
-    if bands != 1:
-        raise ValueError(f'has {bands} bands, but it is one band of an image of several files')
-    return range(1)
-
-
-def _open(stack: ExitStack, path: str, choose: ChooseBands, max_pixels: int, whole: bool,
-          colours: bool = True) -> RasterFile:
-    """A file that is closed with ``stack``."""
-    with image_errors(path):
-        if find_packed(path) is not None:
-            data = read_bytes(path, max_pixels)
-            memory = stack.enter_context(MemoryFile(bytes(data)))
-            dataset, identity = memory.open(driver=_driver(bytes(data[:8]))), None
-        else:
-            check_name(path)
-            with open_file(path, max_pixels if whole else None) as file:
-                driver, status = _driver(file.read(8)), os.fstat(file.fileno())
-            dataset = rasterio.open(path, driver=driver)
-            identity = path, status.st_mtime_ns, status.st_size
-        stack.enter_context(dataset)
-        if whole:
-            check_pixels(*dataset.shape[::-1], max_pixels)
-        check_memory(dataset, 1, 1, 1, max_pixels)
-        if dataset.driver == 'GTiff':
-            check_pages(dataset)
-            if identity is not None:
-                check_length(dataset, identity[-1])
-        return RasterFile(path, dataset, choose, max_pixels, colours, identity)
-
-
-def _driver(start: bytes) -> str:
-    for magic, driver in _DRIVERS.items():
-        if re.match(magic, start):
-            return driver
-    raise ValueError('is no GeoTIFF, JPEG 2000, PNG or JPEG file: convert it with '
-                     'gdal_translate')
 
 
 def check_blocks(file: RasterFile, most: int) -> None:

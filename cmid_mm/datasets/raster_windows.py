@@ -13,13 +13,8 @@ from cmid_mm.utils.errors import CMIDError
 from .band_files import group_bands
 from .file_limits import ImageError
 from .folder_scan import Progress, list_images
-from .raster_file import (
-    BlockSizeError,
-    RasterFile,
-    check_blocks,
-    open_raster,
-    require_same_grid,
-)
+from .raster_file import BlockSizeError, RasterFile, check_blocks, require_same_grid
+from .raster_opening import open_raster
 from .raster_paths import Window, split_window, window_path
 from .tiling import cut_axis
 
