@@ -31,4 +31,12 @@ variants = dict(
     all_cells=dict(options={'model.num_matches': -1}),
     # the rate follows the batch
     batch_32=dict(options={'train_dataloader.batch_size': 32}),
-    rate_double=dict(options={'optim_wrapper.optimizer.lr': 4e-3}))
+    rate_double=dict(options={'optim_wrapper.optimizer.lr': 4e-3}),
+    momentum_0_996=dict(options={'custom_hooks.0.base_momentum': 0.996}),
+    both_distorted=dict(options={'model.data_preprocessor.photometric.views': [0, 1]}),
+    no_reconstruction=dict(options=_base_.no_pixels),
+    local_double=dict(options={
+        'model.local_head.loss': dict(type='AssignmentLoss', temperature=0.1, loss_weight=2.)}),
+    # in place of 32 channels
+    width_48=dict(options={
+        'model.backbone.stem_channels': 48, 'model.backbone.base_channels': 48}))

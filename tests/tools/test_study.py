@@ -343,7 +343,7 @@ def test_parts_train_what_their_names_state(planned):
 def test_small_budgets_differ_in_what_their_names_state(planned, study, monkeypatch):
     monkeypatch.setattr(study, 'seconds_per_epoch', lambda cfg: 50)
     # of a side of the map
-    sizes, cells, matches, masked = {}, {}, {}, {}
+    sizes, cells, matches, masked, others = {}, {}, {}, {}, {}
     for run in planned('small_budgets')[1]:
         run.cfg.model.data_preprocessor.update(mean=[100.] * 3, std=[50.] * 3)
         fill_auto(run.cfg, choose_recipe(15_220, 8, 64))
@@ -351,7 +351,14 @@ def test_small_budgets_differ_in_what_their_names_state(planned, study, monkeypa
         sizes[run.variant] = run.cfg.train_dataloader.dataset.pipeline[1].size
         inputs = model.data_preprocessor(loader_batch(2, sizes[run.variant]), True)
         # an error where the model expects another size
-        assert all(value.isfinite() for value in model(**inputs, mode='loss').values())
+        losses = model(**inputs, mode='loss')
+        assert all(value.isfinite() for value in losses.values())
+        others[run.variant] = dict(
+            reconstruction=bool(losses['loss_reconstruction'] > 0),
+            local=model.local_head.loss_module.loss_weight,
+            width=model.backbone.base_channels,
+            momentum=run.cfg.custom_hooks[0].base_momentum,
+            distorted=list(model.data_preprocessor.photometric[0].views))
         cells[run.variant] = model.last_outputs['grids'][0].shape[1]
         matches[run.variant] = model.last_outputs['matches'][0][0].shape[1]
         masked[run.variant] = inputs['inputs']['masks'][0].float().mean().item()
@@ -365,6 +372,13 @@ def test_small_budgets_differ_in_what_their_names_state(planned, study, monkeypa
         untrained=4, views_96=6, views_64=4, views_48_stride_8=6, views_32_stride_8=4)
     assert {name for name, count in matches.items() if count > 20} == {'all_cells'}
     assert {name for name, share in masked.items() if share < 0.5} == {'mask_ratio_0_3'}
+    recipe = dict(reconstruction=True, local=1., width=32, momentum=0.99, distorted=[1])
+    assert others == {name: recipe for name in others} | dict(
+        momentum_0_996=recipe | dict(momentum=0.996),
+        both_distorted=recipe | dict(distorted=[0, 1]),
+        no_reconstruction=recipe | dict(reconstruction=False),
+        local_double=recipe | dict(local=2.),
+        width_48=recipe | dict(width=48))
 
 
 def test_the_long_run_trains_the_variants_of_the_parts(planned):
